@@ -1,0 +1,122 @@
+"""The delivery log: what was planned, put and confirmed for each trail, and how far its reader got.
+
+Plan, put, confirm: a plan is stored in the transaction that moves the cursor; then the object is put; then the plan is
+confirmed. After a crash, open plans are built again from the journal, to the same bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from opentrail.ports.journal import Position
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderState:
+    """Where a trail's reader is and which settings are in force there.
+
+    ``trail`` is the Trail snapshot at ``cursor`` (None: deleted, the reader is finishing); ``regions`` the enabled
+    Regions at ``cursor``.
+    """
+
+    trail_arn: str
+    cursor: Position
+    trail: bytes | None
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilePlan:
+    """One log file before it is put: everything needed to build it again.
+
+    It holds the events of ``region`` that the settings ``trail`` select among the journal entries from
+    ``first_position`` to ``last_position``, both included. ``sha256`` is the hex hash of the uncompressed file.
+    ``stamp`` is the time in its name. ``delivered_at`` is None while the plan is open.
+    """
+
+    trail_arn: str
+    region: str
+    account_id: str
+    bucket: str
+    key: str
+    first_position: Position
+    last_position: Position
+    stamp: datetime
+    sha256: str
+    event_count: int
+    oldest_event_time: str
+    newest_event_time: str
+    trail: bytes
+    delivered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DigestPlan:
+    """One digest file before it is put: its exact bytes (uncompressed) and signature. The chain of a trail's Region is
+    its digests by ``end_time``; ``previous_key`` is empty in a starting digest."""
+
+    trail_arn: str
+    region: str
+    bucket: str
+    key: str
+    start_time: datetime
+    end_time: datetime
+    body: bytes
+    signature: str
+    fingerprint: str
+    previous_key: str
+    is_final: bool = False
+    delivered_at: datetime | None = None
+
+
+class DeliveryLog(Protocol):
+    """Every method is durable on return and raises Unavailable."""
+
+    async def readers(self) -> Sequence[ReaderState]:
+        """Return the state of every trail's reader, also of deleted trails whose reader has not caught up."""
+        ...
+
+    async def plan(self, state: ReaderState, plans: Sequence[LogFilePlan]) -> None:
+        """Store new plans and move the reader to ``state``, in one transaction. A plan already there is kept."""
+        ...
+
+    async def finish(self, trail_arn: str) -> None:
+        """Remove the reader of a deleted trail. Its plans and digests stay."""
+        ...
+
+    async def open_plans(self, trail_arn: str) -> Sequence[LogFilePlan]:
+        """Return the plans not yet delivered, in order of their first position."""
+        ...
+
+    async def confirm(self, trail_arn: str, key: str, delivered_at: datetime) -> None:
+        """Mark one plan delivered."""
+        ...
+
+    async def delivered(self, trail_arn: str, region: str, after: datetime, through: datetime) -> Sequence[LogFilePlan]:
+        """Return the plans with ``after`` < delivered_at <= ``through``, by delivery time."""
+        ...
+
+    async def last_digest(self, trail_arn: str, region: str) -> DigestPlan | None:
+        """Return the newest digest of the chain, open or delivered."""
+        ...
+
+    async def plan_digest(self, plan: DigestPlan) -> None:
+        """Store a digest before it is put. Its (trail, region, end_time) is unique; a second one is kept out."""
+        ...
+
+    async def open_digests(self, trail_arn: str) -> Sequence[DigestPlan]:
+        """Return the digests not yet delivered, by end time."""
+        ...
+
+    async def confirm_digest(self, trail_arn: str, region: str, end_time: datetime, delivered_at: datetime) -> None:
+        """Mark one digest delivered."""
+        ...
+
+    async def set_status(self, trail_arn: str, region: str, values: Mapping[str, str]) -> None:
+        """Merge GetTrailStatus members (wire names; times as ISO 8601 text) into the trail's status in a Region."""
+        ...
+
+    async def status(self, trail_arn: str, region: str) -> Mapping[str, str]:
+        """Return the members set so far."""
+        ...

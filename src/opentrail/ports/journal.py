@@ -1,0 +1,110 @@
+"""The journal: the durable, ordered list of recorded events and settings that every delivery reads.
+
+It is the only place where an event must survive; everything right of it is rebuilt by reading it again.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import NewType, Protocol
+
+from opentrail.ports import PortError
+
+Position = NewType("Position", str)
+"""Where an entry is. Opaque, but positions of one journal order as text: later entries have greater positions."""
+
+START = Position("")
+"""Before the first entry of any journal."""
+
+LIVE = "live"
+"""The audience of an event that history, trails, rules and live event data stores see."""
+
+REGIONS_SCOPE = "regions"
+"""Scope of the settings entry whose settings are the JSON list of enabled Regions."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """One recorded event: its JSON (redacted, complete) and who may see it: LIVE or one event data store's ARN."""
+
+    event: bytes
+    audience: str = LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsEntry:
+    """New settings, in force for every later entry.
+
+    ``scope`` is a trail's ARN or REGIONS_SCOPE; ``settings`` is the whole new JSON snapshot (``Trail.to_json()``), or
+    None when the resource is gone.
+    """
+
+    scope: str
+    settings: bytes | None
+
+
+JournalEntry = EventEntry | SettingsEntry
+Positioned = tuple[Position, JournalEntry]
+
+CallId = NewType("CallId", str)
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCall:
+    """A call that was sent upstream and whose result no process recorded: its redacted, unfinished event."""
+
+    id: CallId
+    event: bytes
+
+
+class PositionLost(PortError):
+    """Entries after the given position were already cut loose; reading can go on after ``resume_after``."""
+
+    def __init__(self, resume_after: Position) -> None:
+        super().__init__(f"journal entries before {resume_after!r} are gone")
+        self.resume_after = resume_after
+
+
+class Journal(Protocol):
+    """One process owns a journal; its methods may be called from any task of that process's event loop."""
+
+    async def append(self, entries: Sequence[JournalEntry]) -> Position:
+        """Store ``entries`` in order, all or none; return the last one's position once they survive a power cut.
+
+        Batches of concurrent callers share commits. Raises Unavailable when the disk is full or the bounded queue
+        of waiting batches is (nothing was stored), ValueError for an entry over the stated maximum size.
+        """
+        ...
+
+    async def open_call(self, event: bytes) -> CallId:
+        """Store a pending call; return once it survives a power cut. Raises as ``append`` does."""
+        ...
+
+    async def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Position:
+        """Remove a pending call and append ``entries`` in one transaction. Raises as ``append`` does, and KeyError
+        when the call is not pending (closed before)."""
+        ...
+
+    async def abandoned_calls(self) -> Sequence[PendingCall]:
+        """Return the pending calls that an earlier process left, oldest first; each stays until it is closed."""
+        ...
+
+    def head(self) -> Position:
+        """Return the position of the last durable entry, START when there is none."""
+        ...
+
+    def read(self, after: Position, *, until: Position | None = None) -> AsyncIterator[Sequence[Positioned]]:
+        """Yield entries in order from just past ``after``, in pages of bounded size.
+
+        With ``until`` it ends once the entry at ``until`` was yielded (pages never go past it); without, it waits for
+        new entries for ever. Raises PositionLost, and JournalCorrupt when a checksum fails.
+        """
+        ...
+
+    async def trim(self, through: Position) -> None:
+        """Allow the entries up to and including ``through`` to be deleted; whole segments go when nothing in them
+        is needed, among it pending calls."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Return the bytes that the journal holds on disk, for ``journal_max_bytes``."""
+        ...

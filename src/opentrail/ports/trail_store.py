@@ -1,0 +1,38 @@
+"""Trails and their tags as the API sees them: the view that applying the journal's settings entries gives."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from opentrail.ports.journal import Position, SettingsEntry
+from opentrail.resource.trail import Trail
+
+
+class TrailStore(Protocol):
+    """Settings entries are applied in journal order, each at least once; applying again changes nothing."""
+
+    async def applied(self) -> Position:
+        """Return the position of the last settings entry that was applied."""
+        ...
+
+    async def apply(self, position: Position, entry: SettingsEntry) -> None:
+        """Make the settings of ``entry`` visible. In the same transaction, a trail seen for the first time gets its
+        delivery reader (cursor = ``position``); a deleted trail keeps it until the reader has caught up."""
+        ...
+
+    async def trail(self, arn: str) -> Trail | None: ...
+
+    async def trails(self, account_id: str) -> Sequence[Trail]:
+        """Return every trail of the account, in all Regions, by ARN."""
+        ...
+
+    async def enabled_regions(self) -> Sequence[str]:
+        """Return the Regions enabled so far, sorted."""
+        ...
+
+    async def tags(self, resource_arn: str) -> Mapping[str, str]:
+        """Return the tags in the order they were first set."""
+        ...
+
+    async def set_tags(self, resource_arn: str, tags: Mapping[str, str]) -> None:
+        """Replace all tags of a resource; an empty mapping removes them."""
+        ...

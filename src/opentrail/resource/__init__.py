@@ -1,0 +1,1 @@
+"""The resources of CloudTrail's API as values: the trail and what hangs on it."""
