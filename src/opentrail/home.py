@@ -1,0 +1,123 @@
+"""The home folder: where one installation keeps what is its own, and the only module that knows its paths."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from opentrail.clock import Identifiers
+from opentrail.errors import HomeInUse, OperatorError
+from opentrail.sealing import MASTER_KEY_BYTES, Sealer
+
+_PRIVATE = 0o600
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths of one installation. Everything in it is private to the user who runs Opentrail (folder mode 0700)."""
+
+    path: Path
+
+    @property
+    def settings_file(self) -> Path:
+        return self.path / "settings.toml"
+
+    @property
+    def owner_key_file(self) -> Path:
+        return self.path / "owner-key.json"
+
+    @property
+    def serving_file(self) -> Path:
+        """Written while a server holds the home: the same JSON as the ready file, with the process id."""
+        return self.path / "serving.json"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.path / "control.sock"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal"
+
+    @property
+    def history(self) -> Path:
+        return self.path / "history"
+
+    @property
+    def archives(self) -> Path:
+        return self.path / "archives"
+
+    @property
+    def signing_keys(self) -> Path:
+        return self.path / "signing-keys"
+
+    @property
+    def metadata_file(self) -> Path:
+        return self.path / "metadata.sqlite"
+
+    def prepare(self) -> None:
+        """Make the folder, private; raises OperatorError when that is not possible."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.journal, self.history, self.archives, self.signing_keys):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise OperatorError(f"the home folder {self.path} cannot be made: {error.strerror}") from error
+
+    def installation_id(self, identifiers: Identifiers) -> str:
+        """Return this installation's id, made once."""
+        path = self.path / "installation.json"
+        if not path.exists():
+            write_private(path, orjson.dumps({"id": identifiers.uuid()}))
+        return str(orjson.loads(path.read_bytes())["id"])
+
+    def sealer(self) -> Sealer:
+        """Return the sealer under this installation's master key, made once."""
+        path = self.path / "master.key"
+        if not path.exists():
+            write_private(path, os.urandom(MASTER_KEY_BYTES))
+        key = path.read_bytes()
+        if len(key) != MASTER_KEY_BYTES:
+            raise OperatorError(f"{path} is damaged: restore it from a backup, without it no secret can be opened")
+        return Sealer(key)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the home for this process; raises HomeInUse when another does."""
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise HomeInUse(f"{self.path} is held by a running opentrail; use its commands, or stop it") from error
+            yield
+
+    def serving(self) -> dict[str, object] | None:
+        """Return what the running server wrote about itself, or None when no server holds the home."""
+        with suppress(FileNotFoundError):
+            described: dict[str, object] = orjson.loads(self.serving_file.read_bytes())
+            try:
+                with self.lock():
+                    return None
+            except HomeInUse:
+                return described
+        return None
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read, atomically and durably."""
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,284 @@
+"""Settings: one frozen value, read from a TOML file, the environment and the command line, each with its origin.
+
+Precedence, highest first: command line, ``OPENTRAIL_`` variable, settings file, default. A nested table is named with a
+dot (``upstream.url``); its variable replaces the dot by an underscore (``OPENTRAIL_UPSTREAM_URL``).
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from opentrail.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "OPENTRAIL_"
+UPSTREAM_SERVICE_PREFIX = "upstream."
+
+
+class RecordingMode(StrEnum):
+    """What happens to a call that cannot be put on record (design: fail-closed refuses it, fail-open lets it go)."""
+
+    FAIL_CLOSED = "fail-closed"
+    FAIL_OPEN = "fail-open"
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_SIZE = re.compile(r"(\d+)(B|KB|MB|GB|TB)?")
+_SIZE_UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    return value
+
+
+def _account_id(value: object) -> str:
+    if not re.fullmatch(r"\d{12}", _text(value)):
+        raise ValueError("must be 12 digits")
+    return _text(value)
+
+
+def _region(value: object) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", _text(value)):
+        raise ValueError("must be a Region's name, such as us-east-1")
+    return _text(value)
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in {"true", "false"}:
+        return str(value).lower() == "true"
+    raise ValueError("must be true or false")
+
+
+def _list_of(read: Callable[[object], str]) -> Callable[[object], tuple[str, ...]]:
+    def read_list(value: object) -> tuple[str, ...]:
+        items = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(items, list):
+            raise ValueError("must be a list")
+        return tuple(read(item) for item in items)
+
+    return read_list
+
+
+def _network(value: object) -> str:
+    return str(ipaddress.ip_network(_text(value)))
+
+
+def _address(value: object) -> tuple[str, int]:
+    host, separator, port = _text(value).rpartition(":")
+    if not separator or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("must be HOST:PORT (port 0 takes a free one)")
+    return host.strip("[]"), int(port)
+
+
+def _duration(value: object) -> timedelta:
+    match = _DURATION.fullmatch(_text(value).strip())
+    if match is None:
+        raise ValueError("must be a number with ms, s, m, h or d, such as 5m")
+    duration = float(match[1]) * _DURATION_UNITS[match[2]]
+    if duration <= timedelta(0):
+        raise ValueError("must be longer than nothing")
+    return duration
+
+
+def _interval(value: object) -> timedelta:
+    duration = _duration(value)
+    if not timedelta(seconds=1) <= duration <= timedelta(days=1):
+        raise ValueError("must be between 1s and 1d")
+    return duration
+
+
+def _size(value: object) -> int:
+    match = _SIZE.fullmatch(str(value).strip().upper())
+    if match is None:
+        raise ValueError("must be a number of bytes or one with KB, MB, GB or TB")
+    return int(match[1]) * _SIZE_UNITS[match[2] or "B"]
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be a URL such as http://127.0.0.1:9000")
+    return text.rstrip("/")
+
+
+def _upstream(value: object) -> str:
+    return "moto" if value == "moto" else ("" if value == "" else _url(value))
+
+
+def _mode(value: object) -> RecordingMode:
+    try:
+        return RecordingMode(_text(value))
+    except ValueError:
+        raise ValueError("must be fail-closed or fail-open") from None
+
+
+def _setting(read: Callable[[object], Any], default: object, help_text: str, *, is_secret: bool = False) -> Any:
+    return field(
+        default=read(default),
+        metadata={"read": read, "default_text": default, "help": help_text, "is_secret": is_secret},
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting, checked. Field names are the file's names, with ``__`` for the dot of a table."""
+
+    account_id: str = _setting(_account_id, "123456789012", "the account that owns this installation")
+    region: str = _setting(_region, "us-east-1", "the default Region")
+    regions: tuple[str, ...] = _setting(_list_of(_region), [], "further Regions enabled from the start")
+    gateway: tuple[str, int] = _setting(_address, "127.0.0.1:4700", "where clients send their calls")
+    api: tuple[str, int] = _setting(_address, "127.0.0.1:4701", "where CloudTrail's own API answers")
+    trusted_proxies: tuple[str, ...] = _setting(
+        _list_of(_network), [], "networks whose X-Forwarded-For is believed; needed to listen beyond loopback"
+    )
+    upstream__url: str = _setting(_upstream, "", "where calls go that are not Opentrail's own: a URL, or moto")
+    upstream__trusted: bool = _setting(_boolean, False, "learn identities from the upstream's answers")
+    upstream__access_key_id: str = _setting(_text, "", "key for delivering to the upstream's buckets")
+    upstream__secret_access_key: str = _setting(_text, "", "secret of that key", is_secret=True)
+    recording: RecordingMode = _setting(_mode, "fail-closed", "fail-closed refuses what cannot be recorded")
+    commit_interval: timedelta = _setting(_duration, "10ms", "how long fail-open gathers events for one commit")
+    log_file_interval: timedelta = _setting(_interval, "5m", "how often trails deliver log files")
+    digest_interval: timedelta = _setting(_interval, "1h", "how often trails deliver digest files")
+    journal_max_bytes: int = _setting(_size, "10GB", "size at which the slowest reader is cut loose")
+    metadata_url: str = _setting(
+        _text, "", "PostgreSQL URL of the metadata store; empty: SQLite in the home folder", is_secret=True
+    )
+    log_level: str = _setting(_text, "info", "debug, info, warning or error")
+    upstream_services: Mapping[str, str] = field(default_factory=dict)
+    """Endpoints of single services: ``upstream.logs = "http://..."``. A service named here is not Opentrail's own."""
+
+
+@dataclass(frozen=True)
+class SettingsReport:
+    """Settings with where each value came from: ``default``, a file's path, a variable's name or an option's."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Return (name, value as text, origin, help) for each setting, secrets masked."""
+        rows = []
+        for entry in _entries().values():
+            value = getattr(self.settings, entry.name)
+            is_hidden = entry.metadata["is_secret"] and value
+            text = "(hidden)" if is_hidden else format_value(value)
+            name = entry.name.replace("__", ".")
+            rows.append((name, text, self.origins.get(name, "default"), entry.metadata["help"]))
+        for service, url in sorted(self.settings.upstream_services.items()):
+            name = UPSTREAM_SERVICE_PREFIX + service
+            rows.append((name, url, self.origins[name], "where this service's calls go"))
+        return rows
+
+
+def _entries() -> dict[str, Any]:
+    return {entry.name.replace("__", "."): entry for entry in fields(Settings) if "read" in entry.metadata}
+
+
+def format_value(value: object) -> str:
+    """Format a setting's value as the settings file would spell it."""
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+        for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+            if seconds >= size and seconds % size == 0:
+                return f"{int(seconds // size)}{unit}"
+        return f"{seconds * 1000:g}ms"
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], int):
+        return f"{value[0]}:{value[1]}"
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def _flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        if isinstance(value, dict):
+            flat.update(_flatten(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
+    try:
+        table = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not a TOML file: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    return {name: (value, str(path)) for name, value in _flatten(table).items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
+    known = {ENVIRONMENT_PREFIX + name.replace(".", "_").upper(): name for name in _entries()}
+    found: dict[str, tuple[Any, str]] = {}
+    for variable, value in environment.items():
+        if variable in known:
+            found[known[variable]] = (value, variable)
+        elif variable.startswith(ENVIRONMENT_PREFIX + "UPSTREAM_"):
+            service = variable.removeprefix(ENVIRONMENT_PREFIX + "UPSTREAM_").lower()
+            found[UPSTREAM_SERVICE_PREFIX + service] = (value, variable)
+    return found
+
+
+def read_settings(
+    path: Path | None,
+    environment: Mapping[str, str] = os.environ,
+    options: Mapping[str, object] | None = None,
+) -> SettingsReport:
+    """Read the settings; ``options`` are the command line's, by setting name.
+
+    Raises SettingsError naming the setting, where it was set and what it must be. ``path`` may be missing.
+    """
+    found = _from_file(path) if path is not None and path.exists() else {}
+    found |= _from_environment(environment)
+    found |= {name: (value, "command line") for name, value in (options or {}).items() if value is not None}
+    values: dict[str, Any] = {}
+    services: dict[str, str] = {}
+    entries = _entries()
+    for name, (value, origin) in found.items():
+        try:
+            if name in entries:
+                values[entries[name].name] = entries[name].metadata["read"](value)
+            elif name.startswith(UPSTREAM_SERVICE_PREFIX):
+                services[name.removeprefix(UPSTREAM_SERVICE_PREFIX)] = _url(value)
+            else:
+                raise SettingsError(f"unknown setting {name} in {origin}; `opentrail settings` lists all")
+        except ValueError as error:
+            raise SettingsError(f"{name} = {value!r} ({origin}): {error}") from error
+    settings = Settings(**values, upstream_services=services)
+    for listener in ("gateway", "api"):
+        _refuse_open_listener(listener, getattr(settings, listener)[0], settings.trusted_proxies)
+    return SettingsReport(settings, {name: origin for name, (_, origin) in found.items()})
+
+
+def _refuse_open_listener(name: str, host: str, trusted_proxies: tuple[str, ...]) -> None:
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = host == "localhost"
+    if not is_loopback and not trusted_proxies:
+        raise SettingsError(
+            f"{name} = {host}: listening beyond loopback needs a TLS proxy in front; name it in trusted_proxies"
+        )
