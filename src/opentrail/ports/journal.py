@@ -5,6 +5,7 @@ It is the only place where an event must survive; everything right of it is rebu
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NewType, Protocol
 
 from opentrail.ports import PortError
@@ -20,6 +21,13 @@ LIVE = "live"
 
 REGIONS_SCOPE = "regions"
 """Scope of the settings entry whose settings are the JSON list of enabled Regions."""
+
+
+MAX_ENTRY_BYTES = 1024 * 1024 + 64 * 1024
+"""One event or settings snapshot: the largest event of a lake (1 MiB) and slack for what a record adds to it."""
+
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+"""All entries of one append: 16 of the largest bodies that one call of ours may carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,9 @@ class Journal(Protocol):
         """Store ``entries`` in order, all or none; return the last one's position once they survive a power cut.
 
         Batches of concurrent callers share commits. Raises Unavailable when the disk is full or the bounded queue
-        of waiting batches is (nothing was stored), ValueError for an entry over the stated maximum size.
+        of waiting batches is (nothing was stored), ValueError for an entry over MAX_ENTRY_BYTES or a batch over
+        MAX_BATCH_BYTES. No entries store nothing and return the head. A caller that is cancelled while it waits
+        does not know whether its entries were stored.
         """
         ...
 
@@ -107,4 +117,15 @@ class Journal(Protocol):
 
     def size_bytes(self) -> int:
         """Return the bytes that the journal holds on disk, for ``journal_max_bytes``."""
+        ...
+
+    def was_clean_shutdown(self) -> bool:
+        """Say whether the process that owned the journal before this one drained and closed it.
+
+        True also for a new journal. After False, what was only in that process's memory (fail-open's queue) is lost.
+        """
+        ...
+
+    def last_commit_at(self) -> datetime | None:
+        """Return when an earlier process last stored something, None for a new journal."""
         ...
