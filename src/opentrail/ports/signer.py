@@ -34,6 +34,10 @@ class Signer(Protocol):
         """Return the key that signs in ``region`` at a time; made on first use, and a new one once the last expired."""
         ...
 
+    async def rotate(self, region: str, at: datetime) -> PublicKey:
+        """Make a new key that signs in ``region`` from ``at`` on; earlier keys stay listed until they expire."""
+        ...
+
     async def sign(self, region: str, fingerprint: str, text: bytes) -> str:
         """Return the RSASSA-PKCS1-v1_5 SHA-256 signature of ``text`` by that key, in lower-case hex."""
         ...
