@@ -82,7 +82,8 @@ class DeliveryLog(Protocol):
         ...
 
     async def finish(self, trail_arn: str) -> None:
-        """Remove the reader of a deleted trail. Its plans and digests stay."""
+        """Remove the reader of a deleted trail. Its plans and digests stay. Does nothing when a trail of that ARN is
+        there (again): its reader goes on."""
         ...
 
     async def open_plans(self, trail_arn: str) -> Sequence[LogFilePlan]:
@@ -90,7 +91,7 @@ class DeliveryLog(Protocol):
         ...
 
     async def confirm(self, trail_arn: str, key: str, delivered_at: datetime) -> None:
-        """Mark one plan delivered."""
+        """Mark one plan delivered; a second time changes nothing. Raises KeyError for a plan that is not there."""
         ...
 
     async def delivered(self, trail_arn: str, region: str, after: datetime, through: datetime) -> Sequence[LogFilePlan]:
@@ -110,7 +111,7 @@ class DeliveryLog(Protocol):
         ...
 
     async def confirm_digest(self, trail_arn: str, region: str, end_time: datetime, delivered_at: datetime) -> None:
-        """Mark one digest delivered."""
+        """Mark one digest delivered; a second time changes nothing. Raises KeyError for one that is not there."""
         ...
 
     async def set_status(self, trail_arn: str, region: str, values: Mapping[str, str]) -> None:

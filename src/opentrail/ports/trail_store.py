@@ -16,7 +16,8 @@ class TrailStore(Protocol):
 
     async def apply(self, position: Position, entry: SettingsEntry) -> None:
         """Make the settings of ``entry`` visible. In the same transaction, a trail seen for the first time gets its
-        delivery reader (cursor = ``position``); a deleted trail keeps it until the reader has caught up."""
+        delivery reader (cursor = ``position``) and an empty status, unless an earlier trail of its ARN left a reader
+        that has not caught up; a deleted trail keeps its reader until then, and loses its tags."""
         ...
 
     async def trail(self, arn: str) -> Trail | None: ...

@@ -1,0 +1,57 @@
+"""The trail store in memory, for tests of what stands on it."""
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+from tests.memory.delivery_log import InMemoryDeliveryLog
+
+from opentrail.ports.delivery_log import ReaderState
+from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
+from opentrail.resource.trail import Trail
+
+
+class InMemoryTrailStore:
+    """Behaves as the port says; readers of new trails appear in ``delivery_log``."""
+
+    def __init__(self, delivery_log: InMemoryDeliveryLog | None = None) -> None:
+        self._delivery_log = delivery_log or InMemoryDeliveryLog()
+        self._applied = START
+        self._trails: dict[str, bytes] = {}
+        self._regions: tuple[str, ...] = ()
+        self._tags: dict[str, dict[str, str]] = {}
+
+    async def applied(self) -> Position:
+        return self._applied
+
+    async def apply(self, position: Position, entry: SettingsEntry) -> None:
+        if position <= self._applied:
+            return
+        self._applied = position
+        if entry.scope == REGIONS_SCOPE:
+            self._regions = tuple(sorted(orjson.loads(entry.settings or b"[]")))
+        elif entry.settings is None:
+            self._trails.pop(entry.scope, None)
+            self._tags.pop(entry.scope, None)
+            self._delivery_log.live_trails.discard(entry.scope)
+        else:
+            if entry.scope not in self._trails:
+                self._delivery_log.live_trails.add(entry.scope)
+                self._delivery_log.start_reader(ReaderState(entry.scope, position, entry.settings, self._regions))
+            self._trails[entry.scope] = entry.settings
+
+    async def trail(self, arn: str) -> Trail | None:
+        settings = self._trails.get(arn)
+        return None if settings is None else Trail.from_json(settings)
+
+    async def trails(self, account_id: str) -> Sequence[Trail]:
+        trails = [Trail.from_json(settings) for _, settings in sorted(self._trails.items())]
+        return [trail for trail in trails if trail.account_id == account_id]
+
+    async def enabled_regions(self) -> Sequence[str]:
+        return self._regions
+
+    async def tags(self, resource_arn: str) -> Mapping[str, str]:
+        return dict(self._tags.get(resource_arn, {}))
+
+    async def set_tags(self, resource_arn: str, tags: Mapping[str, str]) -> None:
+        self._tags[resource_arn] = dict(tags)
