@@ -59,6 +59,10 @@ class Home:
     def metadata_file(self) -> Path:
         return self.path / "metadata.sqlite"
 
+    def user_key_file(self, user: str) -> Path:
+        """Where ``opentrail keys create --save`` keeps a user's key. ``user`` is a checked user name."""
+        return self.path / "user-keys" / f"{user.replace('/', '_')}.json"
+
     def prepare(self) -> None:
         """Make the folder, private; raises OperatorError when that is not possible."""
         try:

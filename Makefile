@@ -1,0 +1,56 @@
+# `make run` and `make test` need Python 3.11 or newer, make and a package registry; the rest is set up here.
+
+PYTHON ?= python3
+VENV := .venv
+CLIENTS := .venv-clients
+BIN := $(VENV)/bin
+HOME_FOLDER ?= home
+
+.PHONY: help setup setup-clients run demo test check e2e conformance-full bench simulate docs golden clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## make .venv with everything Opentrail needs
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@scripts/setup-venv $(PYTHON) $(VENV)
+	@touch $@
+
+setup-clients: $(CLIENTS)/.ready ## the AWS CLI in a virtual environment of its own
+
+$(CLIENTS)/.ready: constraints-clients.txt
+	@scripts/setup-clients $(PYTHON) $(CLIENTS)
+	@touch $@
+
+run: setup ## start Opentrail with embedded defaults and a stand-in upstream
+	@$(BIN)/opentrail --home $(HOME_FOLDER) serve --upstream moto
+
+demo: setup setup-clients ## the whole story with real output, in under two minutes
+	@PATH="$(CURDIR)/$(CLIENTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.demo
+
+test: setup setup-clients ## unit and conformance tests, about two minutes
+	@$(BIN)/pytest -n 2 -m "not e2e and not simulate" tests
+
+check: setup ## format, lint, strict types, layers, docs in step with the code
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m opentrail.aws.coverage --check docs/coverage.md
+
+e2e: setup setup-clients ## the whole process with real clients, restarts and crashes
+	@$(BIN)/pytest -n 2 -m e2e tests
+
+simulate: setup setup-clients ## long seeded runs: hundreds of fail points and real SIGKILLs
+	@OPENTRAIL_SIMULATE=full $(BIN)/pytest -m "simulate or e2e" --timeout 1800 tests
+
+bench: setup setup-clients ## every benchmark, both sides in one run
+	@for name in codec journal lookup validate_logs gateway memory; do $(BIN)/python -m bench.$$name || exit 1; done
+
+docs: setup ## write the generated pages again
+	@$(BIN)/python -m opentrail.aws.coverage docs/coverage.md
+
+clean: ## remove what setup made; a home folder stays
+	@rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,47 @@
+"""The ``opentrail`` command: every command's name, options and help; the work is done by the layers below."""
+
+import sys
+
+import typer
+
+from opentrail.cli.administration import archive_app, keys_app, roles_app, signing_keys_app, users_app
+from opentrail.cli.console import Context, print_error
+from opentrail.cli.execution import exec_command
+from opentrail.cli.lookup import lookup_command
+from opentrail.cli.serving import serve_command, settings_command, status_command
+from opentrail.cli.validation import validate_logs_command
+from opentrail.errors import OperatorError
+
+app = typer.Typer(
+    name="opentrail",
+    help="CloudTrail that you run yourself: every API call on record, tamper-evident, found with the tools you have.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback()(Context.from_options)
+app.command("serve")(serve_command)
+app.command("exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(exec_command)
+app.command("lookup")(lookup_command)
+app.command("validate-logs")(validate_logs_command)
+app.command("settings")(settings_command)
+app.command("status")(status_command)
+app.add_typer(users_app, name="users")
+app.add_typer(roles_app, name="roles")
+app.add_typer(keys_app, name="keys")
+app.add_typer(archive_app, name="archive")
+app.add_typer(signing_keys_app, name="signing-keys")
+
+
+def main() -> None:
+    """Run one command; an OperatorError becomes one sentence on standard error and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except OperatorError as error:
+        print_error(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,216 @@
+"""``opentrail users``, ``roles``, ``keys``, ``archive`` and ``signing-keys``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from opentrail.cli.console import Context, HomeOption, output, print_table
+from opentrail.errors import OperatorError
+from opentrail.home import write_private
+
+users_app = typer.Typer(help="Users of this installation and what they may do.", no_args_is_help=True)
+roles_app = typer.Typer(help="Roles that users and keys may assume.", no_args_is_help=True)
+keys_app = typer.Typer(help="Access keys: make, import, switch off, delete.", no_args_is_help=True)
+archive_app = typer.Typer(help="Local buckets that trails deliver to, served read-only over S3.", no_args_is_help=True)
+signing_keys_app = typer.Typer(help="The keys that sign digest files.", no_args_is_help=True)
+
+PolicyOption = Annotated[
+    Path | None, typer.Option("--policy", metavar="FILE", exists=True, dir_okay=False, help="A policy document (JSON).")
+]
+ManagedOption = Annotated[
+    str, typer.Option("--managed", metavar="NAME", help="A managed policy, such as AWSCloudTrail_ReadOnlyAccess.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _read(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"{path} cannot be read as text") from error
+
+
+def _print_json(answer: object) -> None:
+    typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+
+
+@users_app.command("create")
+def create_user(
+    context: typer.Context, name: str, policy: PolicyOption = None, managed: ManagedOption = "", home: HomeOption = None
+) -> None:
+    """Make a user; without a policy it may do nothing."""
+    answer = Context.of(context, home).run("create_user", name=name, policy=_read(policy), managed=managed)
+    output.print(f"Created the user {answer['arn']}")
+    output.print(f"Next: opentrail keys create --user {name}", style="dim")
+
+
+@users_app.command("list")
+def list_users(context: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """List the users."""
+    answer = Context.of(context, home).run("list_users")
+    if as_json:
+        _print_json(answer)
+        return
+    rows = [[user["name"], user["arn"], "yes" if user["has_policy"] else "no"] for user in answer["users"]]
+    print_table(["User", "ARN", "Has a policy"], rows, "No users yet: opentrail users create NAME")
+
+
+@users_app.command("delete")
+def delete_user(context: typer.Context, name: str, home: HomeOption = None) -> None:
+    """Delete a user with its keys."""
+    Context.of(context, home).run("delete_user", name=name)
+    output.print(f"Deleted the user {name} and its keys")
+
+
+@users_app.command("policy")
+@roles_app.command("policy")
+def put_policy(
+    context: typer.Context, arn: str, policy: PolicyOption = None, managed: ManagedOption = "", home: HomeOption = None
+) -> None:
+    """Replace what a user or role may do (ARN); without a policy it may do nothing."""
+    Context.of(context, home).run("put_policy", arn=arn, policy=_read(policy), managed=managed)
+    output.print(f"{arn} has {'a new policy' if policy or managed else 'no policy any more'}")
+
+
+@roles_app.command("create")
+def create_role(
+    context: typer.Context,
+    name: str,
+    trust: Annotated[
+        Path, typer.Option("--trust", metavar="FILE", exists=True, dir_okay=False, help="Who may assume it (JSON).")
+    ],
+    policy: PolicyOption = None,
+    managed: ManagedOption = "",
+    home: HomeOption = None,
+) -> None:
+    """Make a role that sts AssumeRole hands out."""
+    arguments = {"name": name, "trust_policy": _read(trust), "policy": _read(policy), "managed": managed}
+    answer = Context.of(context, home).run("create_role", **arguments)
+    output.print(f"Created the role {answer['arn']}")
+
+
+@roles_app.command("list")
+def list_roles(context: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """List the roles."""
+    answer = Context.of(context, home).run("list_roles")
+    if as_json:
+        _print_json(answer)
+        return
+    rows = [[role["name"], role["arn"], "yes" if role["has_policy"] else "no"] for role in answer["roles"]]
+    print_table(["Role", "ARN", "Has a policy"], rows, "No roles yet: opentrail roles create NAME --trust FILE")
+
+
+@roles_app.command("delete")
+def delete_role(context: typer.Context, name: str, home: HomeOption = None) -> None:
+    """Delete a role."""
+    Context.of(context, home).run("delete_role", name=name)
+    output.print(f"Deleted the role {name}")
+
+
+@keys_app.command("create")
+def create_key(
+    context: typer.Context,
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose key; without it, the owner's.")] = "",
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep it in the home (0600), for `opentrail exec --as NAME`.")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Make an access key. The secret is shown once."""
+    chosen = Context.of(context, home)
+    if save and not user:
+        raise OperatorError("--save keeps a user's key: give --user NAME (the owner's key is kept already)")
+    answer = chosen.run("create_key", user=user)
+    if save:
+        path = chosen.home.user_key_file(user)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_private(path, orjson.dumps(answer))
+        output.print(f"Created a key of {answer['arn']}: opentrail exec --as {user} -- COMMAND")
+        return
+    output.print(f"# a key of {answer['arn']}; its secret is not shown again")
+    output.print(f"export AWS_ACCESS_KEY_ID={answer['access_key_id']}")
+    output.print(f"export AWS_SECRET_ACCESS_KEY={answer['secret_access_key']}")
+
+
+@keys_app.command("import")
+def import_key(
+    context: typer.Context,
+    access_key_id: str,
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose key; without it, the owner's.")] = "",
+    home: HomeOption = None,
+) -> None:
+    """Register an upstream's key pair, so that one pair serves both. The secret is asked for, or read from a pipe."""
+    secret = typer.prompt("Secret access key", hide_input=True, err=True).strip()
+    arguments = {"access_key_id": access_key_id, "secret_access_key": secret, "user": user}
+    answer = Context.of(context, home).run("import_key", **arguments)
+    output.print(f"Calls signed with {access_key_id} are now recorded, verified, as {answer['arn']}")
+
+
+@keys_app.command("list")
+def list_keys(context: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """List the access keys, never their secrets."""
+    answer = Context.of(context, home).run("list_keys")
+    if as_json:
+        _print_json(answer)
+        return
+    rows = [[key["access_key_id"], key["status"], key["origin"], key["arn"]] for key in answer["keys"]]
+    print_table(["Access key", "Status", "Origin", "Identity"], rows, "No keys yet: opentrail keys create")
+
+
+@keys_app.command("disable")
+def disable_key(context: typer.Context, access_key_id: str, home: HomeOption = None) -> None:
+    """Switch a key off; calls signed with it are refused."""
+    Context.of(context, home).run("set_key_active", access_key_id=access_key_id, is_active=False)
+    output.print(f"{access_key_id} is inactive")
+
+
+@keys_app.command("enable")
+def enable_key(context: typer.Context, access_key_id: str, home: HomeOption = None) -> None:
+    """Switch a key on again."""
+    Context.of(context, home).run("set_key_active", access_key_id=access_key_id, is_active=True)
+    output.print(f"{access_key_id} is active")
+
+
+@keys_app.command("delete")
+def delete_key(context: typer.Context, access_key_id: str, home: HomeOption = None) -> None:
+    """Delete a key."""
+    Context.of(context, home).run("delete_key", access_key_id=access_key_id)
+    output.print(f"Deleted the key {access_key_id}")
+
+
+@archive_app.command("create")
+def create_archive(
+    context: typer.Context,
+    name: str,
+    region: Annotated[str, typer.Option("--region", help="The bucket's Region; default: the home's.")] = "",
+    home: HomeOption = None,
+) -> None:
+    """Make a local bucket that trails can deliver to."""
+    answer = Context.of(context, home).run("create_archive", name=name, region=region)
+    output.print(f"Created the archive s3://{answer['name']} in {answer['region']}")
+
+
+@archive_app.command("list")
+def list_archives(context: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """List the local buckets."""
+    answer = Context.of(context, home).run("list_archives")
+    if as_json:
+        _print_json(answer)
+        return
+    rows = [[archive["name"], archive["region"], archive["created_at"]] for archive in answer["archives"]]
+    print_table(["Archive", "Region", "Created"], rows, "No archives yet: opentrail archive create NAME")
+
+
+@signing_keys_app.command("rotate")
+def rotate_signing_key(
+    context: typer.Context,
+    region: Annotated[str, typer.Option("--region", help="Default: the home's Region.")] = "",
+    home: HomeOption = None,
+) -> None:
+    """Sign later digests with a new key; earlier digests stay valid."""
+    answer = Context.of(context, home).run("rotate_signing_key", region=region)
+    output.print(f"Digests of {answer['region']} are now signed by the key {answer['fingerprint']}")

@@ -1,0 +1,105 @@
+"""What all commands share: the home they work on, and how they print."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from opentrail import __version__
+from opentrail.home import Home
+from opentrail.settings import SettingsReport, read_settings
+from opentrail.wiring import run_command
+
+DEFAULT_HOME = Path("~/.opentrail")
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", metavar="DIR", help="The home folder (default: OPENTRAIL_HOME, else ~/.opentrail)."),
+]
+
+output = Console(soft_wrap=True, highlight=False)
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def print_error(sentence: str) -> None:
+    """Print one sentence for the operator on standard error."""
+    errors.print("opentrail: ", style="bold red", end="")
+    errors.print(sentence, markup=False)
+
+
+def plain(text: object) -> Text:
+    """Return ``text`` for a terminal: never as markup, control characters made visible."""
+    return Text("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(text)))
+
+
+def print_table(columns: list[str], rows: list[list[str]], empty: str) -> None:
+    """Print rows as a table, or the sentence ``empty`` when there are none."""
+    if not rows:
+        output.print(empty, style="dim")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row))
+    output.print(table)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        output.print(f"opentrail {__version__}")
+        raise typer.Exit
+
+
+@dataclass(frozen=True)
+class Context:
+    """The home folder and settings file that the options before the command name."""
+
+    home: Home
+    settings_file: Path | None
+
+    @staticmethod
+    def from_options(
+        context: typer.Context,
+        home: Annotated[
+            Path,
+            typer.Option(
+                "--home",
+                metavar="DIR",
+                envvar="OPENTRAIL_HOME",
+                help="The home folder.",
+                show_default=str(DEFAULT_HOME),
+            ),
+        ] = DEFAULT_HOME,
+        settings: Annotated[
+            Path | None,
+            typer.Option("--settings", metavar="FILE", help="The settings file (default: settings.toml in the home)."),
+        ] = None,
+        version: Annotated[
+            bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        """CloudTrail that you run yourself: every API call on record, tamper-evident, found with the tools you have."""
+        context.obj = Context(Home(home.expanduser().absolute()), settings)
+
+    @staticmethod
+    def of(context: typer.Context, home: Path | None = None) -> "Context":
+        """Return the context of a command; its own ``--home`` wins over the one before its name."""
+        found: Context = context.find_object(Context) or Context(Home(DEFAULT_HOME.expanduser()), None)
+        if home is not None:
+            return Context(Home(home.expanduser().absolute()), found.settings_file)
+        return found
+
+    def read_settings(self, options: Mapping[str, object] | None = None) -> SettingsReport:
+        """Read this home's settings. Raises SettingsError."""
+        return read_settings(self.settings_file or self.home.settings_file, options=options)
+
+    def run(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Run an administrative command: in the server that holds the home, else in this process."""
+        return asyncio.run(run_command(self.home, self.read_settings().settings, command, arguments))

@@ -1,0 +1,100 @@
+"""Settings come from file, environment and command line, each with its origin, and every mistake is named."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from opentrail.errors import SettingsError
+from opentrail.settings import RecordingMode, format_value, read_settings
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_need_no_file() -> None:
+    settings = read_settings(None, {}).settings
+
+    assert settings.account_id == "123456789012"
+    assert settings.region == "us-east-1"
+    assert settings.gateway == ("127.0.0.1", 4700)
+    assert settings.api == ("127.0.0.1", 4701)
+    assert settings.recording is RecordingMode.FAIL_CLOSED
+    assert settings.log_file_interval == timedelta(minutes=5)
+    assert settings.digest_interval == timedelta(hours=1)
+
+
+def test_the_command_line_wins_over_a_variable_and_a_variable_over_the_file(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, 'region = "eu-west-1"\nlog_file_interval = "1m"\n[upstream]\nurl = "http://127.0.0.1:9000"\n'
+    )
+    environment = {"OPENTRAIL_LOG_FILE_INTERVAL": "2s", "OPENTRAIL_UPSTREAM_URL": "http://127.0.0.1:9001"}
+
+    report = read_settings(path, environment, {"upstream.url": "moto", "gateway": None})
+
+    assert report.settings.region == "eu-west-1"
+    assert report.settings.log_file_interval == timedelta(seconds=2)
+    assert report.settings.upstream__url == "moto"
+    assert report.origins == {
+        "region": str(path),
+        "log_file_interval": "OPENTRAIL_LOG_FILE_INTERVAL",
+        "upstream.url": "command line",
+    }
+
+
+def test_a_service_handed_to_the_upstream_is_a_setting_of_its_own(tmp_path: Path) -> None:
+    path = write(tmp_path, '[upstream]\nlogs = "http://127.0.0.1:9000"\n')
+
+    report = read_settings(path, {"OPENTRAIL_UPSTREAM_SNS": "http://127.0.0.1:9002"})
+
+    assert report.settings.upstream_services == {"logs": "http://127.0.0.1:9000", "sns": "http://127.0.0.1:9002"}
+    assert ("upstream.sns", "http://127.0.0.1:9002", "OPENTRAIL_UPSTREAM_SNS") in [row[:3] for row in report.rows()]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('colour = "red"', "unknown setting colour"),
+        ('account_id = "12"', "account_id"),
+        ('log_file_interval = "soon"', "log_file_interval"),
+        ('digest_interval = "0s"', "digest_interval"),
+        ('gateway = "4700"', "gateway"),
+        ('recording = "maybe"', "recording"),
+        ('[upstream]\nurl = "ftp://x"', "upstream.url"),
+        ("region = ", "not a TOML file"),
+        ('trusted_proxies = ["nowhere"]', "trusted_proxies"),
+        ('journal_max_bytes = "lots"', "journal_max_bytes"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, named: str) -> None:
+    path = write(tmp_path, text)
+
+    with pytest.raises(SettingsError, match=named) as raised:
+        read_settings(path, {})
+
+    assert str(path) in str(raised.value)
+
+
+def test_listening_beyond_loopback_without_a_stated_proxy_is_refused() -> None:
+    with pytest.raises(SettingsError, match="trusted_proxies"):
+        read_settings(None, {"OPENTRAIL_GATEWAY": "0.0.0.0:4700"})
+
+    behind_proxy = {"OPENTRAIL_GATEWAY": "0.0.0.0:4700", "OPENTRAIL_TRUSTED_PROXIES": "10.0.0.0/8"}
+    assert read_settings(None, behind_proxy).settings.trusted_proxies == ("10.0.0.0/8",)
+
+
+def test_secrets_are_masked_in_the_report() -> None:
+    report = read_settings(None, {"OPENTRAIL_UPSTREAM_SECRET_ACCESS_KEY": "hunter2hunter2"})
+
+    assert "hunter2hunter2" not in str(report.rows())
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [(timedelta(minutes=5), "5m"), (timedelta(seconds=90), "90s"), (timedelta(milliseconds=10), "10ms")],
+)
+def test_durations_are_shown_as_the_file_spells_them(duration: timedelta, text: str) -> None:
+    assert format_value(duration) == text
