@@ -1,0 +1,148 @@
+"""What a history holds at one moment, tail and segments together, and the search over both.
+
+An event leaves the tail in the same step in which its segment appears, so a search, which takes its view of both in
+that lock, meets every event exactly once.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from threading import Lock
+
+from opentrail.adapters.event_history.page_token import format_token, parse_token
+from opentrail.adapters.event_history.rows import (
+    Condition,
+    Place,
+    Row,
+    condition_of,
+    hash_value,
+    read_event,
+)
+from opentrail.adapters.event_history.segment import Segment
+from opentrail.adapters.event_history.tail import Tail
+from opentrail.ports.event_history import LookupPage, LookupQuery
+
+Found = tuple[Place, bytes]
+_END_OF_TIME = 1 << 40
+"""Seconds further from 1970 than any datetime."""
+
+
+class Contents:
+    """The tail and the segments in force. Safe for threads; a lookup holds the lock only while it reads the tail."""
+
+    def __init__(self, tail: Tail, segments: Iterable[Segment]) -> None:
+        self._lock = Lock()
+        self._tail = tail
+        self._segments = {segment.name: segment for segment in segments}
+
+    @property
+    def tail_rows(self) -> int:
+        return len(self._tail)
+
+    @property
+    def tail_bytes(self) -> int:
+        return self._tail.size_bytes
+
+    @property
+    def last_sequence(self) -> int:
+        return self._tail.last_sequence
+
+    def tail_items(self) -> list[tuple[int, Row]]:
+        """Return the tail's (sequence, row), in the order they came."""
+        with self._lock:
+            return self._tail.items()
+
+    def segments(self) -> list[Segment]:
+        """Return the segments in force."""
+        return list(self._segments.values())
+
+    def holds(self, row: Row) -> bool:
+        """Tell whether this event is there already: same account, Region, day and id."""
+        with self._lock:
+            if row.identity in self._tail:
+                return True
+            segments = [segment for segment in self._segments.values() if segment.day == row.place.day]
+        key_hash = hash_value(row.account_id, row.region, "i", row.place.event_id)
+        condition = Condition((key_hash,), row.account_id, row.region, frozenset({("i", row.place.event_id)}))
+        return any(
+            condition.holds(head)
+            for segment in segments
+            for _, head, _ in segment.search((key_hash,), Place(-_END_OF_TIME, ""), _END_OF_TIME)
+        )
+
+    def add(self, rows: Iterable[tuple[int, Row]]) -> None:
+        """Make rows visible in the tail."""
+        with self._lock:
+            for sequence, row in rows:
+                self._tail.add(sequence, row)
+
+    def replace(self, added: Iterable[Segment], removed: Iterable[str], sequences: Iterable[int]) -> None:
+        """Bring segments in force, others out of it, and take ``sequences`` out of the tail, in one step."""
+        sequences = set(sequences)
+        with self._lock:
+            segments = dict(self._segments)
+            for name in removed:
+                del segments[name]
+            self._segments = segments | {segment.name: segment for segment in added}
+            if sequences:
+                self._tail = self._tail.without(sequences)
+
+    def lookup(self, query: LookupQuery) -> LookupPage:
+        """Return one page. Raises InvalidPageToken and SegmentDamaged."""
+        first, last = _bounds(query)
+        found: list[Found] = []
+        for place, record in self._search(condition_of(query), first, last, query.max_results + 1):
+            if len(found) == query.max_results:
+                return LookupPage(tuple(map(_event, found)), format_token(query, found[-1][0]))
+            found.append((place, record))
+        return LookupPage(tuple(map(_event, found)), "")
+
+    def _search(self, condition: Condition, first: Place, last: int, limit: int) -> Iterator[Found]:
+        with self._lock:
+            in_tail = _first_of(self._tail.search(condition.hashes, first, last), condition, limit)
+            segments = self._segments
+        tail_of: dict[int, list[Found]] = {}
+        for place, record in in_tail:
+            tail_of.setdefault(place.day, []).append((place, record))
+        segments_of: dict[int, list[Segment]] = {}
+        for segment in segments.values():
+            if -segment.header.oldest >= first.negative_time and -segment.header.newest <= last:
+                segments_of.setdefault(segment.day, []).append(segment)
+        for day in sorted(tail_of.keys() | segments_of.keys(), reverse=True):
+            streams = [
+                _proved(segment.search(condition.hashes, first, last), condition)
+                for segment in segments_of.get(day, ())
+            ]
+            yield from heapq.merge(tail_of.get(day, ()), *streams)
+
+
+def _proved(rows: Iterator[tuple[Place, list[str | int], bytes]], condition: Condition) -> Iterator[Found]:
+    return ((place, record) for place, head, record in rows if condition.holds(head))
+
+
+def _first_of(rows: Iterator[tuple[Place, list[str | int], bytes]], condition: Condition, limit: int) -> list[Found]:
+    return [found for found, _ in zip(_proved(rows, condition), range(limit), strict=False)]
+
+
+def _event(found: Found) -> bytes:
+    return read_event(found[1])
+
+
+def _bounds(query: LookupQuery) -> tuple[Place, int]:
+    """Return the first place that may answer and the negative time of the last second that may."""
+    first = Place(-_END_OF_TIME, "")
+    if query.end_time is not None:
+        first = Place(-_floor(query.end_time), "")
+    if query.page_token:
+        after = parse_token(query)
+        first = max(first, Place(after.negative_time, after.event_id + "\0"))
+    last = _END_OF_TIME if query.start_time is None else -_ceiling(query.start_time)
+    return first, last
+
+
+def _floor(moment: datetime) -> int:
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() // 1)
+
+
+def _ceiling(moment: datetime) -> int:
+    return -int(-(moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() // 1)

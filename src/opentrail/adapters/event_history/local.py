@@ -1,0 +1,109 @@
+"""Event history on local disk, as ``pipeline`` and the API use it: asynchronous, over threads of its own.
+
+One thread stores, one seals and joins segments, LOOKUP_THREADS look up. Storing is one SQLite transaction; sealing
+never holds it up longer than the transaction that takes sealed events out of the tail.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from opentrail.adapters.event_history.segment_format import SegmentDamaged
+from opentrail.adapters.event_history.store import SEAL_EVENTS, HistoryStore
+from opentrail.ports import Unavailable
+from opentrail.ports.event_history import HistoryEvent, LookupPage, LookupQuery
+from opentrail.ports.journal import Position
+
+LOOKUP_THREADS = 2
+_SEALING_PATIENCE_SECONDS = 5.0
+"""How long a batch waits for sealing to make room before it is refused."""
+
+_RETRY_SEALING_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class LocalEventHistory:
+    """The EventHistory port over one folder, which one process owns.
+
+    Memory: the tail, at most four times ``seal_events`` events or SEAL_BYTES of records (about 2 kB an event beside its
+    record); about 100 kB for each segment; while segments are joined, posting lists of about 90 MB.
+    """
+
+    def __init__(self, store: HistoryStore) -> None:
+        self._store = store
+        self._storing = ThreadPoolExecutor(1, "history-store")
+        self._maintaining = ThreadPoolExecutor(1, "history-seal")
+        self._looking_up = ThreadPoolExecutor(LOOKUP_THREADS, "history-lookup")
+        self._maintenance: Future[None] | None = None
+        self._next_attempt = 0.0
+
+    @classmethod
+    async def open(cls, folder: Path, *, seal_events: int = SEAL_EVENTS) -> "LocalEventHistory":
+        """Open the history in ``folder``, made if absent; a crash's litter is cleared. Raises Unavailable."""
+        store = await asyncio.get_running_loop().run_in_executor(None, HistoryStore, folder, seal_events)
+        return cls(store)
+
+    async def cursor(self) -> Position:
+        """Return the journal position up to which events are stored durably."""
+        return self._store.cursor
+
+    async def store(self, events: Sequence[HistoryEvent], through: Position) -> None:
+        """Store events and move the cursor in one transaction; on disk and visible on return. Raises Unavailable."""
+        await self._make_room()
+        await asyncio.get_running_loop().run_in_executor(self._storing, self._store.store, events, through)
+        self._maintain_if_due()
+
+    async def lookup(self, query: LookupQuery) -> LookupPage:
+        """Return one page, newest first. Raises InvalidPageToken, Unavailable."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._looking_up, self._store.lookup, query)
+        except SegmentDamaged as error:
+            log.exception("history_segment_damaged")
+            raise Unavailable(f"Event history: {error}") from error
+
+    async def expire(self, before: datetime) -> None:
+        """Drop the days that end at or before ``before``: out of the list in one transaction, then unlinked."""
+        await asyncio.get_running_loop().run_in_executor(self._maintaining, self._store.expire, before)
+
+    async def settle(self) -> None:
+        """Wait until no sealing or joining is under way or due."""
+        self._maintain_if_due()
+        while self._maintenance is not None and not self._maintenance.done():
+            await asyncio.wrap_future(self._maintenance)
+            self._maintain_if_due()
+
+    async def close(self) -> None:
+        """Let the step under way finish, then release threads and files."""
+        self._store.stop()
+        for pool in (self._storing, self._maintaining, self._looking_up):
+            await asyncio.to_thread(pool.shutdown)
+        self._store.close()
+
+    def _maintain_if_due(self) -> None:
+        is_running = self._maintenance is not None and not self._maintenance.done()
+        now = asyncio.get_running_loop().time()
+        if not is_running and now >= self._next_attempt and self._store.is_maintenance_due():
+            self._next_attempt = now + _RETRY_SEALING_SECONDS
+            self._maintenance = self._maintaining.submit(self._maintain)
+
+    def _maintain(self) -> None:
+        try:
+            self._store.maintain()
+        except (OSError, SegmentDamaged, Unavailable):
+            log.exception("history_sealing_failed", tail_events=self._store.tail_events)
+        else:
+            self._next_attempt = 0.0
+
+    async def _make_room(self) -> None:
+        if self._store.has_room():
+            return
+        self._maintain_if_due()
+        if self._maintenance is not None:
+            await asyncio.wait([asyncio.wrap_future(self._maintenance)], timeout=_SEALING_PATIENCE_SECONDS)
+        if not self._store.has_room():
+            raise Unavailable("Event history cannot seal its tail; is the disk full?")

@@ -1,0 +1,197 @@
+"""The files and the contents of one history, changed together: storing, sealing, joining, expiring, recovery.
+
+Every change reaches the disk first and is shown to lookups after. The order on disk makes a crash harmless anywhere: a
+segment is written whole under its name, then one transaction puts it in force and takes its events out of the tail (or
+its parts out of force), then parts are unlinked. Opening removes every segment file that is not in force.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import chain, islice
+from pathlib import Path
+from threading import Event as Signal
+from threading import Lock
+
+from opentrail.adapters.event_history.contents import Contents
+from opentrail.adapters.event_history.layout import DAY_SECONDS, Layout, segment_name, segment_number
+from opentrail.adapters.event_history.merge_policy import SegmentSize, next_merge
+from opentrail.adapters.event_history.rows import Row, make_row, restore_row
+from opentrail.adapters.event_history.segment import Segment
+from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, SegmentDamaged
+from opentrail.adapters.event_history.segment_writer import sync_folder, train_dictionary, write_segment
+from opentrail.adapters.event_history.tail import Tail
+from opentrail.adapters.event_history.tail_log import TailLog
+from opentrail.ports import Unavailable
+from opentrail.ports.event_history import HistoryEvent, LookupPage, LookupQuery
+from opentrail.ports.journal import Position
+
+SEAL_EVENTS = 8_192
+"""Events in the tail from which they are sealed into segments."""
+
+SEAL_BYTES = 16 * 1024 * 1024
+"""Bytes of records in the tail from which they are sealed, however few."""
+
+TAIL_LIMIT = 4
+"""The tail takes no more events when it is this many times over the size at which it is sealed."""
+
+
+class _Stopped(Exception):
+    """The history is being closed."""
+
+
+class HistoryStore:
+    """One history folder, opened. ``store`` may run beside ``lookup`` and beside one of ``maintain`` and ``expire``."""
+
+    def __init__(self, folder: Path, seal_events: int = SEAL_EVENTS) -> None:
+        self._layout = Layout(folder)
+        self._seal_events = seal_events
+        self._stopping = Signal()
+        self._writing = Lock()
+        self._layout.segments.mkdir(parents=True, exist_ok=True)
+        self._log = TailLog(self._layout.tail)
+        names = self._log.segment_names()
+        self._clear_litter(names)
+        self._contents = Contents(Tail(self._log.rows()), self._open_segments(names))
+        self._last_number = max(map(segment_number, names), default=0)
+        self._merge: Sequence[SegmentSize] = self._next_merge()
+        self.cursor = self._log.cursor()
+
+    @property
+    def tail_events(self) -> int:
+        return self._contents.tail_rows
+
+    def lookup(self, query: LookupQuery) -> LookupPage:
+        """Return one page. Raises InvalidPageToken, SegmentDamaged."""
+        return self._contents.lookup(query)
+
+    def store(self, events: Sequence[HistoryEvent], through: Position) -> None:
+        """Add the events not held yet to the tail, durably, and move the cursor. Raises Unavailable."""
+        rows = [make_row(event) for event in events]
+        with self._writing:
+            new = self._numbered(rows)
+            self._log.store(new, through)
+            self._contents.add(new)
+            self.cursor = through
+
+    def has_room(self) -> bool:
+        """Tell whether the tail may take more."""
+        contents = self._contents
+        return contents.tail_rows < self._seal_events * TAIL_LIMIT and contents.tail_bytes < SEAL_BYTES * TAIL_LIMIT
+
+    def is_maintenance_due(self) -> bool:
+        """Tell whether ``maintain`` would do anything."""
+        return self._is_sealing_due() or bool(self._merge)
+
+    def maintain(self) -> None:
+        """Seal and join until nothing is due. Raises OSError, SegmentDamaged and Unavailable; then nothing is lost."""
+        while not self._stopping.is_set():
+            try:
+                if self._is_sealing_due():
+                    self._seal()
+                elif self._merge:
+                    self._join(self._merge)
+                else:
+                    return
+            except _Stopped:
+                return
+
+    def expire(self, before: datetime) -> None:
+        """Drop every day that ends at or before ``before``. Raises Unavailable."""
+        first_kept = int(before.astimezone(UTC).timestamp()) // DAY_SECONDS
+        dropped = [segment.name for segment in self._contents.segments() if segment.day < first_kept]
+        sequences = [number for number, row in self._contents.tail_items() if row.place.day < first_kept]
+        if dropped or sequences:
+            self._publish((), dropped, sequences)
+            self._unlink(dropped)
+
+    def stop(self) -> None:
+        """Let ``maintain`` end soon; a segment half written is dropped."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        self._log.close()
+
+    def _numbered(self, rows: Iterable[Row]) -> list[tuple[int, Row]]:
+        new: dict[tuple[str, str, int, str], tuple[int, Row]] = {}
+        sequence = self._contents.last_sequence
+        for row in rows:
+            if row.identity not in new and not self._contents.holds(row):
+                sequence += 1
+                new[row.identity] = (sequence, row)
+        return list(new.values())
+
+    def _is_sealing_due(self) -> bool:
+        return self._contents.tail_rows >= self._seal_events or self._contents.tail_bytes >= SEAL_BYTES
+
+    def _next_merge(self) -> list[SegmentSize]:
+        return next_merge(
+            SegmentSize(segment.row_count, segment.day, segment.name) for segment in self._contents.segments()
+        )
+
+    def _seal(self) -> None:
+        items = self._contents.tail_items()
+        rows_of: dict[int, list[Row]] = {}
+        for _, row in items:
+            rows_of.setdefault(row.place.day, []).append(row)
+        written = []
+        for day, rows in rows_of.items():
+            rows.sort()
+            dictionary = train_dictionary([row.record for row in rows])
+            written += self._write(day, rows, dictionary)
+        self._publish(written, (), [sequence for sequence, _ in items])
+
+    def _join(self, sizes: Sequence[SegmentSize]) -> None:
+        names = {size.name for size in sizes}
+        parts = sorted((part for part in self._contents.segments() if part.name in names), key=_size, reverse=True)
+        rows = heapq.merge(*(map(restore_row, part.records()) for part in parts))
+        dictionary = next((part.dictionary for part in parts if part.dictionary), b"")
+        written = self._write(parts[0].day, rows, dictionary)
+        self._publish(written, names, ())
+        self._unlink(names)
+
+    def _write(self, day: int, rows: Iterable[Row], dictionary: bytes) -> list[Segment]:
+        written = []
+        remaining = iter(rows)
+        while first := next(remaining, None):
+            self._last_number += 1
+            path = self._layout.segment(segment_name(day, self._last_number))
+            part = islice(remaining, MAX_SEGMENT_ROWS - 1)
+            write_segment(path, day, self._until_stopped(chain((first,), part)), dictionary)
+            written.append(Segment(path))
+        return written
+
+    def _until_stopped(self, rows: Iterable[Row]) -> Iterator[Row]:
+        for row in rows:
+            if self._stopping.is_set():
+                raise _Stopped
+            yield row
+
+    def _publish(self, added: Sequence[Segment], removed: Iterable[str], sequences: Sequence[int]) -> None:
+        with self._writing:
+            self._log.replace((segment.name for segment in added), removed, sequences)
+            self._contents.replace(added, removed, sequences)
+        self._merge = self._next_merge()
+
+    def _unlink(self, names: Iterable[str]) -> None:
+        for name in names:
+            with suppress(OSError):
+                self._layout.segment(name).unlink()
+
+    def _clear_litter(self, names: Iterable[str]) -> None:
+        litter = self._layout.segment_names() - set(names)
+        if litter:
+            self._unlink(litter)
+            sync_folder(self._layout.segments)
+
+    def _open_segments(self, names: Iterable[str]) -> Iterator[Segment]:
+        for name in names:
+            try:
+                yield Segment(self._layout.segment(name))
+            except (OSError, SegmentDamaged) as error:
+                raise Unavailable(f"Event history: segment {name} cannot be read: {error}") from error
+
+
+def _size(segment: Segment) -> int:
+    return segment.row_count
