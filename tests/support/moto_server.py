@@ -1,0 +1,46 @@
+"""moto's server as a real S3 endpoint, one process for a test session."""
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_STARTED = re.compile(r"Running on (http://127\.0\.0\.1:\d+)")
+_PATIENCE_S = 60
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """Start moto on a free port of the loopback interface, yield its URL, stop it."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    try:
+        yield _read_url(process)
+    finally:
+        process.terminate()
+        process.wait(10)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def _read_url(process: "subprocess.Popen[bytes]") -> str:
+    assert process.stderr is not None
+    os.set_blocking(process.stderr.fileno(), False)
+    deadline = time.monotonic() + _PATIENCE_S
+    seen = b""
+    while time.monotonic() < deadline and process.poll() is None:
+        select.select([process.stderr], [], [], 1)
+        seen += process.stderr.read() or b""
+        found = _STARTED.search(seen.decode(errors="replace"))
+        if found:
+            return found[1]
+    raise AssertionError(f"moto did not start: {seen.decode(errors='replace')[-2000:]}")
