@@ -1,0 +1,154 @@
+"""The operator's questions: what was recorded, how far deliveries got, and what a validation needs to know."""
+
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from opentrail.arn import Arn
+from opentrail.clock import Clock
+from opentrail.errors import OperatorError
+from opentrail.event.encoding import decode_event
+from opentrail.event.lookup_attributes import resources, username
+from opentrail.ports.delivery_log import DeliveryLog
+from opentrail.ports.event_history import EventHistory, InvalidPageToken, LookupKey, LookupQuery
+from opentrail.ports.journal import Journal
+from opentrail.ports.signer import Signer
+from opentrail.ports.trail_store import TrailStore
+
+Answer = dict[str, Any]
+
+
+class Inquiries:
+    """The operator's questions over one installation's stores; nothing here changes anything."""
+
+    def __init__(
+        self,
+        *,
+        account_id: str,
+        region: str,
+        journal: Journal,
+        history: EventHistory,
+        trails: TrailStore,
+        delivery_log: DeliveryLog,
+        signer: Signer,
+        clock: Clock,
+    ) -> None:
+        self._account_id = account_id
+        self._region = region
+        self._journal = journal
+        self._history = history
+        self._trails = trails
+        self._delivery_log = delivery_log
+        self._signer = signer
+        self._clock = clock
+
+    def commands(self) -> dict[str, Callable[..., Awaitable[Answer]]]:
+        """Return what the control socket may call, by name."""
+        return {
+            command.__name__: command
+            for command in (
+                self.lookup_events,
+                self.list_regions,
+                self.describe_trail,
+                self.list_public_keys,
+                self.status,
+            )
+        }
+
+    async def lookup_events(
+        self, region: str, attributes: Sequence[Sequence[str]], start: str = "", end: str = "", page_token: str = ""
+    ) -> Answer:
+        """Return one page of Event history, newest first, each event's JSON as text. Times are ISO 8601 or empty."""
+        query = LookupQuery(
+            account_id=self._account_id,
+            region=region,
+            attributes=tuple((LookupKey(key), value) for key, value in attributes),
+            start_time=datetime.fromisoformat(start) if start else None,
+            end_time=datetime.fromisoformat(end) if end else None,
+            page_token=page_token,
+        )
+        try:
+            page = await self._history.lookup(query)
+        except InvalidPageToken as error:
+            raise OperatorError(
+                "the lookup's page token is not one of this search's; start the search again"
+            ) from error
+        return {"events": [_row(event) for event in page.events], "next_token": page.next_token}
+
+    async def list_regions(self) -> Answer:
+        """Return the enabled Regions."""
+        return {"regions": sorted({self._region, *await self._trails.enabled_regions()})}
+
+    async def describe_trail(self, arn: str) -> Answer:
+        """Return where a trail delivers; ``arn`` may be a name in the home's Region."""
+        for trail in await self._trails.trails(self._account_id):
+            if arn in {trail.arn, trail.name}:
+                return {
+                    "arn": trail.arn,
+                    "bucket": trail.s3_bucket_name,
+                    "prefix": trail.s3_key_prefix,
+                    "home_region": trail.home_region,
+                    "account_id": trail.account_id,
+                }
+        raise OperatorError(f"a trail could not be found for {arn}")
+
+    async def list_public_keys(self, region: str, start: str, end: str) -> Answer:
+        """Return the keys that were valid between two ISO 8601 times, DER as base64."""
+        keys = await self._signer.public_keys(region, datetime.fromisoformat(start), datetime.fromisoformat(end))
+        return {
+            "keys": [
+                {
+                    "der": b64encode(key.der).decode(),
+                    "fingerprint": key.fingerprint,
+                    "valid_from": key.valid_from.isoformat(),
+                    "valid_until": key.valid_until.isoformat(),
+                }
+                for key in keys
+            ]
+        }
+
+    async def status(self) -> Answer:
+        """Return what is recorded and how far each delivery got."""
+        trails = []
+        for trail in await self._trails.trails(self._account_id):
+            regions = await self._trails.enabled_regions() if trail.is_multi_region else [trail.home_region]
+            for region in regions:
+                found = await self._delivery_log.status(trail.arn, region)
+                trails.append(
+                    {
+                        "trail": trail.name,
+                        "region": region,
+                        "logging": "yes" if trail.is_logging else "no",
+                        "last_log_file": found.get("LatestDeliveryTime", "-"),
+                        "last_digest": found.get("LatestDigestDeliveryTime", "-"),
+                        "error": found.get("LatestDeliveryError", "") or found.get("LatestDigestDeliveryError", ""),
+                    }
+                )
+        installation = {
+            "Account": self._account_id,
+            "Regions": ", ".join((await self.list_regions())["regions"]),
+            "Journal": f"{self._journal.size_bytes() / 1e6:.1f} MB",
+            "Event history is behind": "no" if await self._history.cursor() >= self._journal.head() else "yes",
+            "Time": self._clock.now().astimezone(UTC).isoformat(timespec="seconds"),
+        }
+        return {"installation": installation, "trails": trails}
+
+
+def _row(event_json: bytes) -> Answer:
+    event = decode_event(event_json)
+    return {
+        "event": event_json.decode(),
+        "event_id": event["eventID"],
+        "event_time": event["eventTime"],
+        "username": username(event),
+        "access_key_id": event.get("userIdentity", {}).get("accessKeyId") or "",
+        "resources": [_short(name) for _, name in resources(event)],
+    }
+
+
+def _short(name: str) -> str:
+    try:
+        return Arn.parse(name).resource
+    except ValueError:
+        return name
