@@ -1,0 +1,212 @@
+"""One TCP connection of the gateway, either side: bytes as they come, with a bound on every buffer and every wait."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from opentrail.capture.http1 import HEAD_END, HEAD_LIMIT_BYTES, MalformedMessage
+
+READ_BUFFER_BYTES = 256 * 1024
+"""Reading pauses above this; one arrival (at most 256 KB under uvloop) may exceed it."""
+
+WRITE_BUFFER_BYTES = 256 * 1024
+"""A writer that outruns its reader waits above this."""
+
+
+class ConnectionGone(Exception):
+    """The peer closed or reset the connection, or went silent for longer than the stated time (``is_timeout``)."""
+
+    def __init__(self, *, is_timeout: bool = False) -> None:
+        super().__init__("timed out" if is_timeout else "closed")
+        self.is_timeout = is_timeout
+
+
+class Connection(asyncio.Protocol):
+    """Arrived bytes wait in pieces; at most one task reads and one writes. ``on_change`` is called once when opened
+    (True) and once when gone (False)."""
+
+    def __init__(self, on_change: Callable[["Connection", bool], None] | None = None) -> None:
+        self.peer = ""
+        self.bytes_received = 0
+        self.was_reset = False
+        self._on_change = on_change
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._pieces: deque[bytes] = deque()
+        self._buffered_bytes = 0
+        self._is_ended = False
+        self._is_reading_paused = False
+        self._is_writing_paused = False
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+
+    # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if isinstance(name, tuple) else ""
+        if self._on_change is not None:
+            self._on_change(self, True)
+
+    def data_received(self, data: bytes) -> None:
+        self.bytes_received += len(data)
+        self._pieces.append(bytes(data))
+        self._buffered_bytes += len(data)
+        if self._buffered_bytes > READ_BUFFER_BYTES and not self._is_reading_paused and self._transport is not None:
+            self._is_reading_paused = True
+            self._transport.pause_reading()
+        _wake(self._reader)
+
+    def eof_received(self) -> bool:
+        self._is_ended = True
+        _wake(self._reader)
+        # Half-closing is not offered by TLS; elsewhere a client that only stopped sending still gets its answer.
+        return self._transport is not None and self._transport.get_extra_info("sslcontext") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._is_ended = True
+        self.was_reset = exc is not None
+        self._transport = None
+        _wake(self._reader)
+        _wake(self._writer)
+        if self._on_change is not None:
+            self._on_change(self, False)
+
+    def pause_writing(self) -> None:
+        self._is_writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_writing_paused = False
+        _wake(self._writer)
+
+    # Called by the gateway.
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether both directions still work as far as this side knows."""
+        return self._transport is not None and not self._is_ended and not self._transport.is_closing()
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether the peer sent its last byte (what it sent before may still wait here)."""
+        return self._is_ended
+
+    @property
+    def has_input(self) -> bool:
+        return bool(self._pieces)
+
+    async def read(self, timeout_s: float) -> bytes:
+        """Return the next bytes; empty at the end of the stream. Raises ConnectionGone when none come in time."""
+        while not self._pieces:
+            if self._is_ended:
+                return b""
+            await self._arrival(timeout_s)
+        return self._take()
+
+    def unread(self, data: bytes) -> None:
+        """Put bytes back that belong to the next message."""
+        if data:
+            self._pieces.appendleft(data)
+            self._buffered_bytes += len(data)
+
+    async def wait_for_input(self, timeout_s: float) -> None:
+        """Return once there are bytes to read; raises ConnectionGone at the end of the stream or after the time."""
+        while not self._pieces:
+            if self._is_ended:
+                raise ConnectionGone
+            await self._arrival(timeout_s)
+
+    async def read_head(self, total_s: float) -> bytes:
+        """Return the next head, up to and including its blank line.
+
+        Raises MalformedMessage (431) over HEAD_LIMIT_BYTES and ConnectionGone when it is not whole after ``total_s``.
+        """
+        deadline = self._loop.time() + total_s
+        data = await self.read(total_s)
+        end = data.find(HEAD_END)
+        if end < 0:
+            data, end = await self._rest_of_head(data, deadline)
+        end += len(HEAD_END)
+        if end > HEAD_LIMIT_BYTES:
+            raise MalformedMessage("the head is too long", 431)
+        if end == len(data):
+            return data
+        self.unread(data[end:])
+        return data[:end]
+
+    async def _rest_of_head(self, first: bytes, deadline: float) -> tuple[bytes, int]:
+        data = bytearray(first)
+        while True:
+            if len(data) > HEAD_LIMIT_BYTES:
+                raise MalformedMessage("the head is too long", 431)
+            more = await self.read(max(0.0, deadline - self._loop.time()))
+            if not more:
+                raise ConnectionGone
+            searched = max(0, len(data) - len(HEAD_END))
+            data += more
+            end = data.find(HEAD_END, searched)
+            if end >= 0:
+                return bytes(data), end
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, in order; bytes for a connection that is gone are dropped."""
+        if self._transport is not None and data:
+            self._transport.write(data)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until the peer took enough of what was written; raises ConnectionGone."""
+        while self._is_writing_paused and self._transport is not None:
+            self._writer = self._loop.create_future()
+            timer = self._loop.call_later(timeout_s, _expire, self._writer)
+            try:
+                await self._writer
+            finally:
+                timer.cancel()
+                self._writer = None
+        if self._transport is None:
+            raise ConnectionGone
+
+    def end(self) -> None:
+        """Send what was written and say that no more will come; the peer may go on sending."""
+        if self._transport is not None and self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def close(self) -> None:
+        """Send what was written, then close."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, so that the peer can tell it from an orderly end."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _arrival(self, timeout_s: float) -> None:
+        self._reader = self._loop.create_future()
+        timer = self._loop.call_later(timeout_s, _expire, self._reader)
+        try:
+            await self._reader
+        finally:
+            timer.cancel()
+            self._reader = None
+
+    def _take(self) -> bytes:
+        data = self._pieces.popleft()
+        self._buffered_bytes -= len(data)
+        if self._is_reading_paused and self._buffered_bytes <= READ_BUFFER_BYTES // 2 and self._transport is not None:
+            self._is_reading_paused = False
+            self._transport.resume_reading()
+        return data
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
+def _expire(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(ConnectionGone(is_timeout=True))

@@ -1,0 +1,309 @@
+"""The recording gateway: one endpoint that clients are given.
+
+Calls of Opentrail's own services go to its API; all others go to the upstream, byte for byte, and on record. HTTP/1.1
+in, HTTP/1.1 out, a raw relay on asyncio's protocols; everything that knows sockets is here and in the modules that
+this one imports (``connection``, ``upstream``, ``exchange``, ``http1``).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from opentrail.capture import CallRecorder, RecordingUnavailable
+from opentrail.capture.connection import Connection, ConnectionGone
+from opentrail.capture.exchange import CONTINUE, Exchange, ExchangeFailed, RequestBody, Timeouts
+from opentrail.capture.http1 import BodyScanner, MalformedMessage, RequestHead, parse_request_head
+from opentrail.capture.ownership import Owner, Ownership
+from opentrail.capture.peers import TrustedProxies
+from opentrail.capture.refusals import refusal, response_bytes
+from opentrail.capture.streaming import StreamingTable
+from opentrail.capture.upstream import UpstreamPool
+from opentrail.clock import Identifiers, RandomIdentifiers
+from opentrail.http_message import BODY_LIMIT_BYTES, HttpRequest, HttpResponse
+from opentrail.protocol import CredentialScope, Operation
+from opentrail.protocol.identify import identify
+from opentrail.protocol.scope import read_scope
+
+MAX_CONNECTIONS = 2048
+"""Client connections at a time; a further one is closed at once."""
+
+OWN_BODY_LIMIT_BYTES = 4 * 1024 * 1024
+"""Longest body of a call to our own services (PutAuditEvents takes 100 events of 256 KB at most in 1 MB)."""
+
+LINGER_BYTES = 8 * 1024 * 1024
+"""What is still read, and thrown away, of a request that was answered early, so that its sender sees the answer."""
+
+LINGER_SECONDS = 2.0
+
+OwnApi = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request as far as it is known: before its body was held ``operation`` may be None where the body names it."""
+
+    head: RequestHead
+    request: HttpRequest
+    scope: CredentialScope | None
+    operation: Operation | None
+
+    @property
+    def service(self) -> str:
+        if self.operation is not None:
+            return self.operation.service
+        return self.scope.signing_name if self.scope is not None else ""
+
+
+class Gateway:
+    """Relays calls between clients and upstreams; ``upstream_url`` may be empty when there is none.
+
+    ``service_upstreams`` names other upstreams for single services by botocore's service name or signing name.
+    """
+
+    def __init__(
+        self,
+        upstream_url: str,
+        recorder: CallRecorder,
+        own_api: OwnApi,
+        ownership: Ownership,
+        *,
+        service_upstreams: Mapping[str, str] | None = None,
+        trusted_proxies: Sequence[str] = (),
+        timeouts: Timeouts | None = None,
+        identifiers: Identifiers | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        self._recorder = recorder
+        self._own_api = own_api
+        self._ownership = ownership
+        self._timeouts = timeouts or Timeouts()
+        self._identifiers = identifiers or RandomIdentifiers()
+        self._max_connections = max_connections
+        self._proxies = TrustedProxies(trusted_proxies)
+        self._streaming = StreamingTable()
+        self._pool = UpstreamPool(upstream_url, connect_s=self._timeouts.connect_s)
+        self._service_pools = {
+            service: UpstreamPool(url, connect_s=self._timeouts.connect_s)
+            for service, url in (service_upstreams or {}).items()
+        }
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+        self._tasks: dict[Connection, asyncio.Task[None]] = {}
+        self._idle: set[Connection] = set()
+        self._is_stopping = False
+
+    async def start(self, host: str, port: int, *, reuse_port: bool = False) -> tuple[str, int]:
+        """Listen; return the address in use (port 0 takes a free one)."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self._changed), host, port, reuse_port=reuse_port or None, backlog=1024
+        )
+        self._sweeper = asyncio.create_task(self._sweep())
+        address = self._server.sockets[0].getsockname()
+        return str(address[0]), int(address[1])
+
+    async def stop(self) -> None:
+        """Stop listening, let calls under way end (``drain_s``), then cut off what is left; each call is settled."""
+        self._is_stopping = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._idle):
+            connection.close()
+        tasks = list(self._tasks.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._timeouts.drain_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for pool in self._pools():
+            pool.close()
+
+    def _pools(self) -> list[UpstreamPool]:
+        return [self._pool, *self._service_pools.values()]
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            for pool in self._pools():
+                pool.expire()
+
+    def _changed(self, connection: Connection, is_open: bool) -> None:
+        if not is_open:
+            return
+        if len(self._tasks) >= self._max_connections or self._is_stopping:
+            connection.abort()
+            return
+        task = asyncio.create_task(self._serve(connection))
+        self._tasks[connection] = task
+        task.add_done_callback(lambda _: self._tasks.pop(connection, None))
+
+    async def _serve(self, client: Connection) -> None:
+        """Answer the requests of one connection, one after the other."""
+        try:
+            while await self._serve_one(client):
+                pass
+            client.close()
+        except ConnectionGone:
+            client.close()
+        except asyncio.CancelledError:
+            client.abort()
+            raise
+        except Exception:
+            _log.exception("gateway_failed", peer=client.peer)
+            client.abort()
+
+    async def _serve_one(self, client: Connection) -> bool:
+        """Answer one request; return whether the connection may carry another."""
+        if not client.has_input:
+            if self._is_stopping:
+                return False
+            self._idle.add(client)
+            try:
+                await client.wait_for_input(self._timeouts.idle_s)
+            finally:
+                self._idle.discard(client)
+        try:
+            head = parse_request_head(await client.read_head(self._timeouts.head_s))
+        except MalformedMessage as error:
+            return await self._refuse_malformed(client, error)
+        peer, is_tls = self._proxies.caller(client.peer, head.header_list)
+        request = HttpRequest(head.method, head.target, head.header_list, None, peer, head.length, is_tls)
+        scope = read_scope(request)
+        call = _Call(head, request, scope, identify(request, scope))
+        body = RequestBody(BodyScanner(head.framing, head.length))
+        try:
+            return await self._dispatch(client, call, body)
+        except MalformedMessage as error:
+            return await self._refuse_malformed(client, error)
+
+    async def _dispatch(self, client: Connection, call: _Call, body: RequestBody) -> bool:
+        is_continue_due = call.head.expects_continue
+        if await self._owner(call) is Owner.OWN:
+            return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
+        takes_stream, gives_stream = await self._streaming.look_up(call.operation)
+        if not body.is_whole and not takes_stream and call.head.length <= BODY_LIMIT_BYTES:
+            await self._hold(client, body, BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
+            is_continue_due = False
+        if body.is_whole:
+            request = replace(call.request, body=body.payload, body_size_bytes=len(body.payload))
+            call = replace(call, request=request)
+            if call.operation is None and body.payload:
+                call = replace(call, operation=identify(request, call.scope))
+                _, gives_stream = await self._streaming.look_up(call.operation)
+            if body.payload and await self._owner(call) is Owner.OWN:
+                return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
+        return await self._pass_on(client, call, body, holds_answer=not gives_stream, is_continue_due=is_continue_due)
+
+    async def _owner(self, call: _Call) -> Owner:
+        return await self._ownership.owner(call.request, call.operation, call.scope)
+
+    async def _hold(self, client: Connection, body: RequestBody, limit: int, *, is_continue_due: bool) -> None:
+        """Read the request's body until it is whole or longer than ``limit``."""
+        if is_continue_due:
+            client.write(CONTINUE)
+        wire, payload, size = [body.wire], [body.payload], len(body.payload)
+        while not body.scanner.is_complete and size <= limit:
+            data = await client.read(self._timeouts.read_s)
+            if not data:
+                raise ConnectionGone
+            taken, decoded = body.scanner.feed(data)
+            client.unread(data[len(taken) :])
+            wire.append(taken)
+            payload.append(decoded)
+            size += len(decoded)
+        body.wire, body.payload = b"".join(wire), b"".join(payload)
+
+    async def _answer_own(self, client: Connection, call: _Call, body: RequestBody, *, is_continue_due: bool) -> bool:
+        if call.head.length <= OWN_BODY_LIMIT_BYTES:
+            await self._hold(client, body, OWN_BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
+        if not body.is_whole or len(body.payload) > OWN_BODY_LIMIT_BYTES:
+            return await self._refuse(client, call, "RequestEntityTooLarge", "The request is too large.", 413)
+        request = replace(call.request, body=body.payload, body_size_bytes=len(body.payload))
+        response = await self._own_api(request)
+        closes = call.head.is_last or self._is_stopping
+        client.write(response_bytes(response, call.head.method, closes=closes))
+        await client.drain(self._timeouts.write_s)
+        return not closes
+
+    async def _pass_on(
+        self, client: Connection, call: _Call, body: RequestBody, *, holds_answer: bool, is_continue_due: bool
+    ) -> bool:
+        try:
+            record = await self._recorder.begin(call.request, call.operation, call.scope)
+        except RecordingUnavailable:
+            return await self._refuse(
+                client, call, "ServiceUnavailable", "The call could not be put on record; please retry.", 503
+            )
+        pool = self._service_pools.get(call.service, self._pool)
+        exchange = Exchange(
+            client,
+            call.head,
+            body,
+            record,
+            pool,
+            self._timeouts,
+            holds_answer=holds_answer,
+            is_continue_due=is_continue_due,
+        )
+        try:
+            is_reusable = await exchange.run()
+        except RecordingUnavailable:
+            code, message, status = "ServiceUnavailable", "The call's result could not be put on record.", 503
+        except ExchangeFailed as failure:
+            code, message, status = _failure_answer(failure)
+        else:
+            if not body.is_whole:
+                await self._linger(client)
+            return is_reusable and not self._is_stopping
+        if exchange.has_answered or not status:
+            client.abort()
+            return False
+        return await self._refuse(client, call, code, message, status, is_whole=body.is_whole)
+
+    async def _refuse_malformed(self, client: Connection, error: MalformedMessage) -> bool:
+        response = refusal(None, "", "BadRequest", f"The request is not proper HTTP/1.1: {error}.", error.status, "")
+        client.write(response_bytes(response, "", closes=True))
+        await self._linger(client)
+        return False
+
+    async def _refuse(
+        self, client: Connection, call: _Call, code: str, message: str, status: int, *, is_whole: bool = False
+    ) -> bool:
+        """Answer with the called service's own error; the connection stays when the request was read whole."""
+        request_id = self._identifiers.uuid()
+        response = refusal(call.operation, call.service, code, message, status, request_id)
+        closes = call.head.is_last or not is_whole
+        client.write(response_bytes(response, call.head.method, closes=closes))
+        if closes:
+            await self._linger(client)
+        else:
+            await client.drain(self._timeouts.write_s)
+        return not closes
+
+    async def _linger(self, client: Connection) -> None:
+        """Read on for a moment: closing over unread bytes would reset the connection and lose the answer."""
+        left = LINGER_BYTES
+        try:
+            async with asyncio.timeout(LINGER_SECONDS):
+                await client.drain(LINGER_SECONDS)
+                client.end()
+                while left > 0 and (data := await client.read(LINGER_SECONDS)):
+                    left -= len(data)
+        except (ConnectionGone, TimeoutError):
+            pass
+
+
+def _failure_answer(failure: ExchangeFailed) -> tuple[str, str, int]:
+    if failure.status == 400:
+        return "BadRequest", "The request's body is not proper HTTP/1.1.", 400
+    if failure.status == 503:
+        return "ServiceUnavailable", "The upstream cannot be reached; please retry.", 503
+    if failure.status == 504:
+        return "RequestTimeout", "The upstream did not answer in time.", 504
+    return "BadGateway", "The upstream ended the connection without a proper answer.", failure.status

@@ -1,0 +1,35 @@
+"""The gateway's own answers: what a client gets when its call could not be passed on."""
+
+from http import HTTPStatus
+
+from opentrail.http_message import HttpResponse
+from opentrail.protocol import Operation
+
+
+def refusal(
+    operation: Operation | None, service: str, code: str, message: str, status: int, request_id: str
+) -> HttpResponse:
+    """Return an error in the wire form of the called service (``Receiver`` fault from 500 up)."""
+    text = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
+    return HttpResponse(status, (("Content-Type", "application/xml"),), text.encode())
+
+
+def response_bytes(response: HttpResponse, method: str, *, closes: bool) -> bytes:
+    """Return ``response`` as HTTP/1.1 bytes with a Content-Length; without its body when it answers HEAD."""
+    body = response.body or b""
+    phrase = HTTPStatus(response.status).phrase if response.status in HTTPStatus._value2member_map_ else ""
+    lines = [f"HTTP/1.1 {response.status} {phrase}"]
+    has_length = False
+    for name, value in response.header_list:
+        lower = name.lower()
+        if lower in ("connection", "transfer-encoding"):
+            continue
+        has_length = has_length or lower == "content-length"
+        lines.append(f"{name}: {value}")
+    if not has_length and response.status >= 200 and response.status not in (204, 304):
+        lines.append(f"Content-Length: {len(body)}")
+    if closes:
+        lines.append("Connection: close")
+    head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
+    is_bodiless = method == "HEAD" or response.status in (204, 304)
+    return head if is_bodiless else head + body

@@ -1,0 +1,72 @@
+"""Connections to the upstream, kept alive and used again, one request at a time on each."""
+
+import asyncio
+import ssl
+from collections import deque
+from urllib.parse import urlsplit
+
+from opentrail.capture.connection import Connection
+
+MAX_IDLE_CONNECTIONS = 128
+"""Most idle connections kept to one upstream."""
+
+IDLE_SECONDS = 4.0
+"""How long an idle connection may be used again: just under the shortest keep-alive of common servers (5 s in
+Node.js and uvicorn), so that a request seldom meets a connection that its server is about to close."""
+
+
+class UpstreamUnreachable(Exception):
+    """No connection to the upstream could be made in time."""
+
+
+class UpstreamPool:
+    """Hands out connections to one upstream, the most recently used first. Without a URL none can be had."""
+
+    def __init__(self, url: str, *, connect_s: float) -> None:
+        parts = urlsplit(url)
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._connect_s = connect_s
+        self._idle: deque[tuple[float, Connection]] = deque()
+
+    async def acquire(self, *, fresh: bool = False) -> tuple[Connection, bool]:
+        """Return a connection and whether it was used before; raises UpstreamUnreachable."""
+        oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
+        while self._idle and not fresh:
+            since, connection = self._idle.pop()
+            if since >= oldest and connection.is_open and not connection.has_input:
+                return connection, True
+            connection.close()
+        return await self._connect(), False
+
+    def release(self, connection: Connection) -> None:
+        """Take back a connection on which the last answer was read whole."""
+        if not connection.is_open or connection.has_input:
+            connection.close()
+            return
+        self._idle.append((asyncio.get_running_loop().time(), connection))
+        while len(self._idle) > MAX_IDLE_CONNECTIONS:
+            self._idle.popleft()[1].close()
+
+    def expire(self) -> None:
+        """Close the connections that have been idle for too long."""
+        oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
+        while self._idle and (self._idle[0][0] < oldest or not self._idle[0][1].is_open):
+            self._idle.popleft()[1].close()
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    async def _connect(self) -> Connection:
+        if not self._host:
+            raise UpstreamUnreachable("no upstream is set")
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_s):
+                _, connection = await loop.create_connection(Connection, self._host, self._port, ssl=self._tls)
+        except (OSError, TimeoutError) as error:
+            raise UpstreamUnreachable(str(error)) from error
+        return connection
