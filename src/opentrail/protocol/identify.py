@@ -1,0 +1,192 @@
+"""Which operation a request calls, from its credential scope, headers, URI and, for query services, its form body.
+
+The order is: the scope's signing name narrows the services; then an rpc-v2 path, ``X-Amz-Target``, ``Action``; else
+the URI among all services that share the signing name. Nothing that a service would ignore (``x-id``, User-Agent) is
+believed, so that a caller cannot have one operation recorded as another.
+"""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote_plus
+
+from opentrail.http_message import HttpRequest
+from opentrail.protocol import CredentialScope, Operation
+from opentrail.protocol.index import Node, OperationIndex, Route, ServiceEntry, operation_index
+from opentrail.protocol.paths import S3_SIGNING_NAMES, object_path, object_segments, service_segments
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+QUERY_LIMIT_PAIRS = 1000
+"""Query parameters past this one are not looked at when an operation is identified."""
+PATH_LIMIT_SEGMENTS = 64
+"""No service has a route this long; a longer path is matched up to here by greedy labels only."""
+
+_RPC_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)/?")
+_ACTION = re.compile(r"(?:^|&)Action=([A-Za-z0-9_]+)(?:&|$)")
+_VERSION = re.compile(r"(?:^|&)Version=([0-9-]+)(?:&|$)")
+_ACTION_BYTES = re.compile(rb"(?:^|&)Action=([A-Za-z0-9_]+)(?:&|$|[\r\n])")
+_VERSION_BYTES = re.compile(rb"(?:^|&)Version=([0-9-]+)(?:&|$|[\r\n])")
+
+
+def identify(request: HttpRequest, scope: CredentialScope | None) -> Operation | None:
+    """Return the operation that ``request`` calls, or None when no service has such a one.
+
+    Services that share a signing name and a route (neptune and docdb with rds) are told apart by the Host header only;
+    without it the one that CloudTrail names in its events is returned. Never raises.
+    """
+    index = operation_index()
+    services = _candidates(index, scope)
+    headers = request.headers
+    if "smithy-protocol" in headers:
+        match = _RPC_PATH.fullmatch(request.path)
+        if match is not None:
+            prefix = match.group(1).rpartition(".")[2]
+            return _by_target(index, services, prefix, match.group(2), request.host)
+    target = headers.get("x-amz-target")
+    if target:
+        prefix, _, name = target.rpartition(".")
+        found = _by_target(index, services, prefix.rpartition(".")[2], name, request.host)
+        if found is not None:
+            return found
+    found = _by_action(index, services, request)
+    if found is not None:
+        return found
+    return _by_route(index, services, scope, request)
+
+
+def _candidates(index: OperationIndex, scope: CredentialScope | None) -> list[ServiceEntry] | None:
+    """The services of the scope's signing name; None when the scope narrows nothing."""
+    if scope is None or not scope.signing_name:
+        return None
+    return index.by_signing_name.get(scope.signing_name)
+
+
+def _by_target(
+    index: OperationIndex, services: list[ServiceEntry] | None, prefix: str, name: str, host: str
+) -> Operation | None:
+    found = [
+        service
+        for service in index.by_target.get(prefix, ())
+        if name in service.operations and (services is None or service in services)
+    ]
+    return Operation(_nearest(index, found, host).name, name) if found else None
+
+
+def _by_action(index: OperationIndex, services: list[ServiceEntry] | None, request: HttpRequest) -> Operation | None:
+    if services is None:
+        # Unsigned: only the host's root is a query endpoint, so that no object read passes for a query call.
+        if request.path not in ("/", ""):
+            return None
+    elif not any(service.query_version for service in services):
+        return None
+    action, version = _read_action(request)
+    if not action:
+        return None
+    found = [
+        service
+        for service in (services if services is not None else index.by_version.get(version, ()))
+        if service.query_version and action in service.operations
+    ]
+    if version:
+        found = [service for service in found if service.query_version == version] or found
+    return Operation(_nearest(index, found, request.host).name, action) if found else None
+
+
+def _read_action(request: HttpRequest) -> tuple[str, str]:
+    body = request.body
+    if body and request.headers.get("content-type").startswith(FORM_TYPE):
+        action = _ACTION_BYTES.search(body)
+        if action is not None:
+            version = _VERSION_BYTES.search(body)
+            return action.group(1).decode("ascii"), version.group(1).decode("ascii") if version else ""
+    if "Action=" not in request.raw_query:
+        return "", ""
+    action_match, version_match = _ACTION.search(request.raw_query), _VERSION.search(request.raw_query)
+    return (
+        action_match.group(1) if action_match else "",
+        version_match.group(1) if version_match else "",
+    )
+
+
+def _nearest(index: OperationIndex, services: list[ServiceEntry], host: str) -> ServiceEntry:
+    """The one service of several that the Host header names, else the one with the most common name for events."""
+    if len(services) == 1:
+        return services[0]
+    for service in services:
+        if host.startswith(index.endpoint_prefix(service.name) + "."):
+            return service
+    for service in services:
+        if service.name == service.signing_names[0]:
+            return service
+    return services[0]
+
+
+def _by_route(
+    index: OperationIndex, services: list[ServiceEntry] | None, scope: CredentialScope | None, request: HttpRequest
+) -> Operation | None:
+    if services is None:
+        if scope is not None and scope.signing_name:
+            return None
+        found = _best(index.unsigned_routes(), service_segments(request.path)[:PATH_LIMIT_SEGMENTS], request)
+        signing_name = "s3"
+    else:
+        assert scope is not None
+        found = None
+        signing_name = scope.signing_name
+    if found is None and signing_name not in S3_SIGNING_NAMES:
+        found = _best(index.routes(signing_name), service_segments(request.path)[:PATH_LIMIT_SEGMENTS], request)
+    elif found is None:
+        found = _by_bucket(index, signing_name, request)
+    return found.operation if found is not None else None
+
+
+def _by_bucket(index: OperationIndex, signing_name: str, request: HttpRequest) -> Route | None:
+    path = object_path(request)
+    # S3 Control shares S3's signing name; its routes have more segments and are met only with their account header.
+    if "x-amz-account-id" in request.headers:
+        found = _best(index.routes(signing_name), service_segments(path)[:PATH_LIMIT_SEGMENTS], request)
+        if found is not None:
+            return found
+    return _best(index.routes(signing_name), object_segments(path), request)
+
+
+def _best(tree: Node, segments: tuple[str, ...], request: HttpRequest) -> Route | None:
+    """The first route that has all it demands; failing that, the first one whose literals are there."""
+    query = _query_names(request.raw_query)
+    fallback: Route | None = None
+    for routes in tree.find(segments):
+        found: list[Route] = []
+        for route in routes.get(request.method, ()):
+            if found and route.rank != found[0].rank:
+                break
+            if not route.has_literals(query):
+                continue
+            if route.has_required(query, request.headers):
+                found.append(route)
+            elif fallback is None:
+                fallback = route
+        if found:
+            return _nearest_route(found, request)
+    return fallback
+
+
+def _nearest_route(routes: list[Route], request: HttpRequest) -> Route:
+    """Of equal routes, the one that the Host header names, then the one that agrees about a closing slash."""
+    if len(routes) == 1:
+        return routes[0]
+    has_slash = request.path.endswith("/")
+    host = request.host
+    return min(routes, key=lambda route: (not host.startswith(route.host_prefix + "."), route.has_slash != has_slash))
+
+
+def _query_names(raw_query: str) -> Mapping[str, str]:
+    if not raw_query:
+        return {}
+    names: dict[str, str] = {}
+    for pair in raw_query.split("&", QUERY_LIMIT_PAIRS)[:QUERY_LIMIT_PAIRS]:
+        name, _, value = pair.partition("=")
+        if "%" in name or "+" in name:
+            name = unquote_plus(name)
+        if "%" in value or "+" in value:
+            value = unquote_plus(value)
+        names.setdefault(name, value)
+    return names
