@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.postgres import postgres_server as postgres_server
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

@@ -1,20 +1,28 @@
 """The metadata stores over every technology, for the port suites."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+
+from opentrail.adapters.metadata_store import SqlDeliveryLog, SqlIdentityStore, SqlTrailStore, open_database
+from opentrail.ports.delivery_log import DeliveryLog
+from opentrail.ports.identity_store import IdentityStore
+from opentrail.ports.trail_store import TrailStore
+from opentrail.sealing import MASTER_KEY_BYTES, Sealer
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.trail_store import InMemoryTrailStore
 
-from opentrail.ports.delivery_log import DeliveryLog
-from opentrail.ports.identity_store import IdentityStore
-from opentrail.ports.trail_store import TrailStore
+DATABASES = ("sqlite", "postgresql")
+TECHNOLOGIES = ("memory", *DATABASES)
 
-TECHNOLOGIES = ("memory",)
+SEALER = Sealer(bytes(range(MASTER_KEY_BYTES)))
 
 
 class TurnedClock:
@@ -25,6 +33,9 @@ class TurnedClock:
 
     def now(self) -> datetime:
         return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
 
     def turn(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
@@ -44,5 +55,36 @@ class MetadataStores:
 async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[MetadataStores]:
     """Open empty stores of the technology that ``request.param`` names."""
     clock = TurnedClock()
-    delivery_log = InMemoryDeliveryLog()
-    yield MetadataStores(InMemoryIdentityStore(clock), InMemoryTrailStore(delivery_log), delivery_log, clock)
+    if request.param == "memory":
+        delivery_log = InMemoryDeliveryLog()
+        yield MetadataStores(InMemoryIdentityStore(clock), InMemoryTrailStore(delivery_log), delivery_log, clock)
+        return
+    with database_url(request, request.param) as url:
+        async with sql_stores(url, clock) as stores:
+            yield stores
+
+
+@asynccontextmanager
+async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStores]:
+    """Open the stores over the database at ``url``."""
+    database = await asyncio.to_thread(open_database, url)
+    try:
+        identities = SqlIdentityStore(database, SEALER, clock=clock, monotonic=clock.monotonic)
+        yield MetadataStores(identities, SqlTrailStore(database), SqlDeliveryLog(database), clock)
+    finally:
+        await database.close()
+
+
+@contextmanager
+def database_url(request: pytest.FixtureRequest, technology: str) -> Iterator[str]:
+    """Give the URL of a database that does not exist yet (SQLite) or is empty (PostgreSQL)."""
+    if technology == "sqlite":
+        folder: Path = request.getfixturevalue("tmp_path")
+        yield f"sqlite:///{folder / 'metadata.sqlite'}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = f"test_{uuid.uuid4().hex}"
+    try:
+        yield server.new_database(name)
+    finally:
+        server.drop_database(name)

@@ -1,1 +1,12 @@
-"""metadata_store."""
+"""Metadata in a SQL database: identities, trails and the delivery log on SQLite (embedded) or PostgreSQL.
+
+``open_database`` brings the schema up to date and gives a Database; the stores stand on it side by side. One schema
+(``tables``), numbered migrations that only go forward (``migrations``), the same behaviour on both databases.
+"""
+
+from opentrail.adapters.metadata_store.database import Database, MetadataUnusable, open_database
+from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
+from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
+from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
+
+__all__ = ["Database", "MetadataUnusable", "SqlDeliveryLog", "SqlIdentityStore", "SqlTrailStore", "open_database"]

@@ -1,0 +1,204 @@
+"""The one schema of the metadata database. In words: docs/formats/metadata.md; how it came to be: migrations."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+)
+
+from opentrail.adapters.metadata_store.columns import Moment, text
+
+NAMING_CONVENTION = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+users = Table(
+    "users",
+    metadata,
+    Column("account_id", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("user_id", text(), nullable=False),
+    Column("arn", text(), nullable=False),
+    Column("path", text(), nullable=False),
+    Column("created_at", Moment(), nullable=False),
+    PrimaryKeyConstraint("account_id", "name"),
+    UniqueConstraint("arn"),
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("account_id", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("role_id", text(), nullable=False),
+    Column("arn", text(), nullable=False),
+    Column("path", text(), nullable=False),
+    Column("created_at", Moment(), nullable=False),
+    Column("trust_policy", text(), nullable=False),
+    Column("max_session_seconds", Integer, nullable=False),
+    PrimaryKeyConstraint("account_id", "name"),
+    UniqueConstraint("arn"),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("principal_arn", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("document", text(), nullable=False),
+    PrimaryKeyConstraint("principal_arn", "name"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("access_key_id", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("owner_arn", text(), nullable=False),
+    Column("principal", text(), nullable=False),
+    Column("sealed_secrets", LargeBinary, nullable=False),
+    Column("expires_at", Moment()),
+    Column("is_active", Boolean, nullable=False),
+    Column("is_imported", Boolean, nullable=False),
+    Column("session_policy", text(), nullable=False),
+    PrimaryKeyConstraint("access_key_id"),
+    Index(None, "account_id"),
+    Index(None, "owner_arn"),
+    Index(None, "expires_at"),
+)
+
+learned_identities = Table(
+    "learned_identities",
+    metadata,
+    Column("access_key_id", text(), nullable=False),
+    Column("token_hash", text(), nullable=False),
+    Column("principal", text(), nullable=False),
+    Column("expires_at", Moment()),
+    Column("used_at", Moment(), nullable=False),
+    PrimaryKeyConstraint("access_key_id", "token_hash"),
+    Index(None, "expires_at"),
+    Index(None, "used_at"),
+)
+
+applied_settings = Table(
+    "applied_settings",
+    metadata,
+    Column("id", Integer, nullable=False, autoincrement=False),
+    Column("position", text(), nullable=False),
+    Column("regions", text(), nullable=False),
+    PrimaryKeyConstraint("id"),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+trails = Table(
+    "trails",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "account_id"),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("resource_arn", text(), nullable=False),
+    Column("tags", text(), nullable=False),
+    PrimaryKeyConstraint("resource_arn"),
+)
+
+trail_snapshots = Table(
+    "trail_snapshots",
+    metadata,
+    Column("sha256", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("sha256"),
+)
+
+readers = Table(
+    "readers",
+    metadata,
+    Column("trail_arn", text(), nullable=False),
+    Column("cursor", text(), nullable=False),
+    Column("trail_sha256", text(), ForeignKey("trail_snapshots.sha256")),
+    Column("regions", text(), nullable=False),
+    PrimaryKeyConstraint("trail_arn"),
+)
+
+log_file_plans = Table(
+    "log_file_plans",
+    metadata,
+    Column("trail_arn", text(), nullable=False),
+    Column("key", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("bucket", text(), nullable=False),
+    Column("first_position", text(), nullable=False),
+    Column("last_position", text(), nullable=False),
+    Column("stamp", Moment(), nullable=False),
+    Column("sha256", text(), nullable=False),
+    Column("event_count", Integer, nullable=False),
+    Column("oldest_event_time", text(), nullable=False),
+    Column("newest_event_time", text(), nullable=False),
+    Column("trail_sha256", text(), ForeignKey("trail_snapshots.sha256"), nullable=False),
+    Column("delivered_at", Moment()),
+    PrimaryKeyConstraint("trail_arn", "key"),
+    Index(None, "trail_arn", "region", "delivered_at"),
+)
+Index(
+    "ix_log_file_plans_open",
+    log_file_plans.c.trail_arn,
+    log_file_plans.c.first_position,
+    sqlite_where=log_file_plans.c.delivered_at.is_(None),
+    postgresql_where=log_file_plans.c.delivered_at.is_(None),
+)
+
+digest_plans = Table(
+    "digest_plans",
+    metadata,
+    Column("trail_arn", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("end_time", Moment(), nullable=False),
+    Column("start_time", Moment(), nullable=False),
+    Column("bucket", text(), nullable=False),
+    Column("key", text(), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("signature", text(), nullable=False),
+    Column("fingerprint", text(), nullable=False),
+    Column("previous_key", text(), nullable=False),
+    Column("is_final", Boolean, nullable=False),
+    Column("delivered_at", Moment()),
+    PrimaryKeyConstraint("trail_arn", "region", "end_time"),
+)
+Index(
+    "ix_digest_plans_open",
+    digest_plans.c.trail_arn,
+    digest_plans.c.end_time,
+    sqlite_where=digest_plans.c.delivered_at.is_(None),
+    postgresql_where=digest_plans.c.delivered_at.is_(None),
+)
+
+trail_status = Table(
+    "trail_status",
+    metadata,
+    Column("trail_arn", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("value", text(), nullable=False),
+    PrimaryKeyConstraint("trail_arn", "region", "name"),
+)
