@@ -7,6 +7,7 @@ that lock, meets every event exactly once.
 import heapq
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from threading import Lock
 
 from opentrail.adapters.event_history.page_token import format_token, parse_token
@@ -121,7 +122,7 @@ def _proved(rows: Iterator[tuple[Place, list[str | int], bytes]], condition: Con
 
 
 def _first_of(rows: Iterator[tuple[Place, list[str | int], bytes]], condition: Condition, limit: int) -> list[Found]:
-    return [found for found, _ in zip(_proved(rows, condition), range(limit), strict=False)]
+    return list(islice(_proved(rows, condition), limit))
 
 
 def _event(found: Found) -> bytes:
