@@ -1,0 +1,70 @@
+"""How events name operations and errors where the service model says otherwise (reference: events, section 7)."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from botocore.model import OperationModel
+
+from opentrail.event.tables import load_table
+
+
+def event_name(service: str, operation: str) -> str:
+    """Return the ``eventName`` of an operation (botocore's names): its own name unless the table has another."""
+    row: Mapping[str, str] = _table()["events"].get(service, {})
+    return row.get(operation, operation)
+
+
+def api_version(service: str) -> str | None:
+    """Return the ``apiVersion`` of the service's events, None where real events carry none."""
+    version: str | None = _table()["api_versions"].get(service)
+    return version
+
+
+def error_names(model: OperationModel) -> Mapping[str, str]:
+    """Return error code on the wire -> ``errorCode``, where they differ.
+
+    Query services answer with a short code and record the name of the error's shape (``NoSuchEntity`` becomes
+    ``NoSuchEntityException``).
+    """
+    names: dict[str, str] = dict(_table()["errors"])
+    if model.service_model.metadata.get("protocol") in ("query", "json"):
+        for shape in model.error_shapes:
+            code = shape.metadata.get("error", {}).get("code")
+            if code and code != shape.name:
+                names[code] = shape.name
+    return names
+
+
+def kept_members(service: str, operation: str) -> Mapping[str, str] | None:
+    """Return member -> name of the response elements that are recorded, None when all are."""
+    row: Mapping[str, str] | None = _table()["responses"].get(service, {}).get(operation)
+    return row
+
+
+def records_response(service: str, operation: str, *, is_read_only: bool, is_data_event: bool) -> bool:
+    """Say whether a successful call's response elements are recorded at all."""
+    table = _table()["response_elements"]
+    if operation in table["recorded"].get(service, ()):
+        return True
+    return not is_read_only and not is_data_event
+
+
+def global_region(service: str, region: str) -> str | None:
+    """Return the Region in which a global service's events are recorded, None for services with Regions.
+
+    It is us-east-1, or the leading Region of the partition that ``region`` belongs to.
+    """
+    table = _table()["global"]
+    if service not in table["services"]:
+        return None
+    for prefix, leader in table["leaders"].items():
+        if region.startswith(prefix):
+            return str(leader)
+    return "us-east-1"
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return load_table(Path(__file__).parent / "data", "names")

@@ -1,0 +1,114 @@
+"""The rendering plan of an operation: everything about its events that the service model and the tables decide.
+
+A plan is compiled at the operation's first call and kept; there are as many as operations were called, at most as many
+as botocore has. Compiling reads the service's model when nobody did before (23-103 ms: preload the busy services).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from botocore.model import OperationModel
+
+from opentrail.event.categories import is_data_event, is_read_only
+from opentrail.http_message import HttpRequest
+from opentrail.protocol import Operation, Parameters
+from opentrail.protocol.models import event_source, operation_model
+from opentrail.record import ec2, s3
+from opentrail.record.names import api_version, error_names, event_name, kept_members, records_response
+from opentrail.record.rendering import OMIT, Render, ShapeRenderer
+from opentrail.record.resources import ResourceRules, resource_rules
+
+RenderRequest = Callable[[HttpRequest, Parameters], Any]
+RenderResponse = Callable[[Parameters, str], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationPlan:
+    """How events of one operation look.
+
+    ``response`` is None when response elements are always null. ``hides_secrets`` says that the input has members that
+    are hidden, so that error messages may quote them. ``streams_request`` says that the body is no parameter.
+    """
+
+    service: str
+    operation: str
+    event_source: str
+    event_name: str
+    api_version: str | None
+    is_read_only: bool
+    is_data_event: bool
+    request: RenderRequest
+    response: RenderResponse | None
+    resources: ResourceRules | None
+    error_names: Mapping[str, str]
+    hides_secrets: bool
+    streams_request: bool
+
+    @property
+    def is_s3(self) -> bool:
+        return self.service == "s3"
+
+
+@cache
+def plan_of(operation: Operation) -> OperationPlan:
+    """Return the plan of ``operation``. Raises UnknownService or UnknownOperation."""
+    model = operation_model(operation)
+    service, name = operation.service, operation.name
+    reads, data = is_read_only(service, name), is_data_event(service, name)
+    request, hides_secrets = _request(model, service)
+    keeps_response = records_response(service, name, is_read_only=reads, is_data_event=data)
+    return OperationPlan(
+        service=service,
+        operation=name,
+        event_source=event_source(service),
+        event_name=event_name(service, name),
+        api_version=api_version(service),
+        is_read_only=reads,
+        is_data_event=data,
+        request=request,
+        response=_response(model, service) if keeps_response else None,
+        resources=resource_rules(service, name),
+        error_names=error_names(model),
+        hides_secrets=hides_secrets,
+        streams_request=bool(model.has_streaming_input or model.has_event_stream_input),
+    )
+
+
+def _request(model: OperationModel, service: str) -> tuple[RenderRequest, bool]:
+    if service == "s3":
+        return s3.request_renderer(model)
+    if service == "ec2":
+        render, hides_secrets = ec2.request_renderer(model)
+        return (lambda request, parameters: render(parameters)), hides_secrets
+    if model.input_shape is None:
+        return (lambda request, parameters: {}), False
+    compiler = ShapeRenderer(service)
+    plain = compiler.top_level(model.input_shape, model.name)
+    if service == "s3control":
+        return (lambda request, parameters: {"Host": request.host, **plain(parameters)}), compiler.hides_secrets
+    return (lambda request, parameters: plain(parameters)), compiler.hides_secrets
+
+
+def _response(model: OperationModel, service: str) -> RenderResponse | None:
+    if service == "s3":
+        return None
+    if service == "ec2":
+        return ec2.response_renderer(model)
+    if model.output_shape is None or not model.output_shape.members:
+        return None
+    render = ShapeRenderer(service).top_level(model.output_shape, model.name)
+    kept = kept_members(service, model.name)
+    return _only(render, kept) if kept is not None else (lambda output, request_id: render(output))
+
+
+def _only(render: Render, kept: Mapping[str, str]) -> RenderResponse:
+    def render_kept(output: Parameters, request_id: str) -> Any:
+        whole = render({name: value for name, value in output.items() if name in kept})
+        if whole is OMIT:
+            return None
+        names = {name[:1].lower() + name[1:]: kept_name for name, kept_name in kept.items()}
+        return {names[name]: value for name, value in whole.items()}
+
+    return render_kept

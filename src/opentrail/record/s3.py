@@ -1,0 +1,215 @@
+"""S3's own form of events: query and header names in wire spelling, the document's XML as JSON, and transfer facts.
+
+Names come from the service model alone: what a request carries beside the operation's own members (signatures,
+security tokens, customer keys, anything a client invents) never becomes a parameter.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from botocore.model import OperationModel, Shape
+
+from opentrail.event.json_values import json_safe
+from opentrail.event.redaction import HIDDEN
+from opentrail.http_message import HttpRequest, HttpResponse
+from opentrail.protocol import CredentialScope, Parameters
+from opentrail.record.rendering import OMIT, Render
+from opentrail.record.xml_rendering import XmlRenderer
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+PRESIGNED_NAMES = ("X-Amz-Algorithm", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders")
+"""What of a presigned URL is recorded; its credential, signature and token are not."""
+
+_NEVER_RECORDED = ("customer-key", "security-token", "content-sha256", "x-amz-checksum", "x-amz-sdk")
+_RESPONSE_HEADERS = ("x-amz-server-side-encryption", "x-amz-version-id", "x-amz-delete-marker", "x-amz-expiration")
+
+RequestParameters = Callable[[HttpRequest, Parameters], dict[str, Any]]
+
+
+@dataclass(slots=True)
+class _WireNames:
+    """The wire names of one operation's input members, by where they travel. Values say whether they are hidden."""
+
+    query: dict[str, bool] = field(default_factory=dict)
+    headers: dict[str, bool] = field(default_factory=dict)
+
+
+def request_renderer(model: OperationModel) -> tuple[RequestParameters, bool]:
+    """Return what makes ``requestParameters`` of the operation, and whether it hides secrets."""
+    names, compiler = _wire_names(model), XmlRenderer("s3")
+    payload = _payload_renderer(model, compiler)
+    markers = _markers(model)
+
+    def render(request: HttpRequest, parameters: Parameters) -> dict[str, Any]:
+        rendered: dict[str, Any] = dict(markers)
+        _add_text(rendered, "bucketName", parameters.get("Bucket"))
+        _add_text(rendered, "Host", request.host)
+        _add_text(rendered, "key", parameters.get("Key"))
+        if request.raw_query:
+            rendered.update(_known_query(request, names.query, markers))
+        rendered.update(_known_headers(request.headers.as_lower_dict(), names.headers))
+        if payload is not None:
+            rendered.update(payload(parameters))
+        return rendered
+
+    return render, compiler.hides_secrets or any(names.headers.values())
+
+
+def response_elements(response: HttpResponse) -> dict[str, Any] | None:
+    """Return what a data event of a writing operation records of the answer's headers, None when nothing."""
+    found = {
+        name: HIDDEN if name.endswith(("key-id", "context")) else value
+        for name, value in response.headers.as_lower_dict().items()
+        if name.startswith(_RESPONSE_HEADERS) and not any(word in name for word in _NEVER_RECORDED)
+    }
+    return found or None
+
+
+def request_facts(request: HttpRequest, scope: CredentialScope | None) -> dict[str, Any]:
+    """Return the ``additionalEventData`` members known when the call begins."""
+    facts: dict[str, Any] = {}
+    if scope is not None:
+        facts["SignatureVersion"] = "SigV2" if scope.scheme == "AWS" else "SigV4"
+    facts["bytesTransferredIn"] = request.body_size_bytes
+    if scope is not None:
+        facts["AuthenticationMethod"] = "QueryString" if scope.is_presigned else "AuthHeader"
+    return facts
+
+
+def response_facts(response: HttpResponse, requested_encryption: str | None, *, is_write: bool) -> dict[str, Any]:
+    """Return the ``additionalEventData`` members known when the call ends."""
+    facts: dict[str, Any] = {}
+    host_id = response.headers.get("x-amz-id-2")
+    if host_id:
+        facts["x-amz-id-2"] = host_id[:256]
+    facts["bytesTransferredOut"] = response.body_size_bytes
+    applied = _encryption_applied(response, requested_encryption) if is_write and response.status < 300 else None
+    if applied:
+        facts["SSEApplied"] = applied
+    return facts
+
+
+def resources(operation: str, parameters: Parameters, account_id: str, partition: str) -> list[dict[str, Any]]:
+    """Return the object and bucket that the call is about, as S3's events list them."""
+    bucket, key = parameters.get("Bucket"), parameters.get("Key")
+    if not isinstance(bucket, str) or not bucket or operation == "CreateBucket":
+        return []
+    bucket_arn = bucket if bucket.startswith("arn:") else f"arn:{partition}:s3:::{bucket}"
+    found: list[dict[str, Any]] = []
+    if isinstance(key, str):
+        found.append({"type": "AWS::S3::Object", "ARN": f"{bucket_arn}/{key}"})
+    elif operation in ("ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"):
+        prefix = parameters.get("Prefix")
+        found.append(
+            {"type": "AWS::S3::Object", "ARNPrefix": f"{bucket_arn}/{prefix if isinstance(prefix, str) else ''}"}
+        )
+    elif operation == "DeleteObjects":
+        found.append({"type": "AWS::S3::Object", "ARNPrefix": f"{bucket_arn}/"})
+    found.append({"accountId": account_id, "type": "AWS::S3::Bucket", "ARN": bucket_arn})
+    return found
+
+
+def code_of_status(status: int, *, has_key: bool) -> tuple[str, str]:
+    """Return the error code and message that an answer without a body stands for (HEAD requests have none)."""
+    if status == 404:
+        if has_key:
+            return "NoSuchKey", "The specified key does not exist."
+        return "NoSuchBucket", "The specified bucket does not exist"
+    return _STATUS_CODES.get(status, ("ServiceUnavailable" if status >= 500 else "BadRequest", ""))
+
+
+_STATUS_CODES = {
+    304: ("NotModified", ""),
+    403: ("AccessDenied", "Access Denied"),
+    405: ("MethodNotAllowed", "The specified method is not allowed against this resource."),
+    412: ("PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
+    500: ("InternalError", "We encountered an internal error. Please try again."),
+    503: ("SlowDown", "Please reduce your request rate."),
+}
+
+
+def _add_text(rendered: dict[str, Any], name: str, value: Any) -> None:
+    if isinstance(value, str) and value:
+        rendered[name] = value
+
+
+def _wire_names(model: OperationModel) -> _WireNames:
+    names = _WireNames()
+    if model.input_shape is None:
+        return names
+    for member in model.input_shape.members.values():
+        location, wire_name = member.serialization.get("location"), str(member.serialization.get("name", ""))
+        hidden = bool(member.metadata.get("sensitive"))
+        if location == "querystring":
+            names.query[wire_name] = hidden
+        elif location == "header" and wire_name.lower().startswith("x-amz-"):
+            lowered = wire_name.lower()
+            if not any(word in lowered for word in _NEVER_RECORDED):
+                names.headers[lowered] = hidden
+    return names
+
+
+def _markers(model: OperationModel) -> dict[str, str]:
+    """The sub-resource words of the request's address (``?acl``); query parameters with fixed values keep them."""
+    _, _, query = str(model.http.get("requestUri", "")).partition("?")
+    return dict(parse_qsl(query, keep_blank_values=True))
+
+
+def _known_query(request: HttpRequest, names: Mapping[str, bool], markers: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in request.query:
+        if name in names:
+            found[name] = HIDDEN if names[name] else value
+        elif name in markers or name in PRESIGNED_NAMES:
+            found[name] = value
+    return found
+
+
+def _known_headers(headers: Mapping[str, str], names: Mapping[str, bool]) -> dict[str, Any]:
+    return {name: HIDDEN if names[name] else value for name, value in headers.items() if name in names}
+
+
+def _payload_renderer(model: OperationModel, compiler: XmlRenderer) -> Callable[[Parameters], dict[str, Any]] | None:
+    name = model.input_shape.serialization.get("payload") if model.input_shape is not None else None
+    if not name:
+        return None
+    shape: Shape = model.input_shape.members[name]
+    if name == "Policy":
+        return _policy
+    if shape.type_name != "structure" or shape.metadata.get("eventstream"):
+        return None
+    render: Render = compiler.renderer(shape)
+    wire_name = str(shape.serialization.get("name") or name)
+    namespace = shape.serialization.get("xmlNamespace", {}).get("uri", NAMESPACE)
+
+    def document(parameters: Parameters) -> dict[str, Any]:
+        content = render(parameters[name]) if name in parameters else OMIT
+        if content is OMIT:
+            return {}
+        return {wire_name: {"xmlns": namespace, **content} if isinstance(content, dict) else {"xmlns": namespace}}
+
+    return document
+
+
+def _policy(parameters: Parameters) -> dict[str, Any]:
+    text = parameters.get("Policy")
+    if not isinstance(text, str | bytes):
+        return {}
+    try:
+        return {"bucketPolicy": json_safe(orjson.loads(text))}
+    except ValueError:
+        return {"bucketPolicy": json_safe(text)}
+
+
+def _encryption_applied(response: HttpResponse, requested: str | None) -> str | None:
+    headers = response.headers
+    if headers.get("x-amz-server-side-encryption-customer-algorithm"):
+        return "SSE_C"
+    kind = {"AES256": "SSE_S3", "aws:kms": "SSE_KMS", "aws:kms:dsse": "DSSE_KMS"}.get(
+        headers.get("x-amz-server-side-encryption")
+    )
+    return kind if kind is None or requested else f"Default_{kind}"
