@@ -1,1 +1,44 @@
-"""cloudtrail."""
+"""CloudTrail (2013-11-01): trails, selectors, tags, Event history and public keys."""
+
+from opentrail.aws.cloudtrail.lookup import check_lookup_events, lookup_events
+from opentrail.aws.cloudtrail.permissions import requirements
+from opentrail.aws.cloudtrail.public_keys import list_public_keys
+from opentrail.aws.cloudtrail.selectors import get_event_selectors, put_event_selectors
+from opentrail.aws.cloudtrail.tags import add_tags, list_tags, remove_tags
+from opentrail.aws.cloudtrail.trails import (
+    create_trail,
+    delete_trail,
+    describe_trails,
+    get_trail,
+    get_trail_status,
+    list_trails,
+    prepare_create_trail,
+    prepare_update_trail,
+    start_logging,
+    stop_logging,
+    update_trail,
+)
+from opentrail.aws.service import Handler, Service
+
+SERVICE = Service(
+    name="cloudtrail",
+    handlers={
+        "AddTags": Handler(add_tags, is_change=True),
+        "CreateTrail": Handler(create_trail, is_change=True, prepare=prepare_create_trail),
+        "DeleteTrail": Handler(delete_trail, is_change=True),
+        "DescribeTrails": Handler(describe_trails),
+        "GetEventSelectors": Handler(get_event_selectors),
+        "GetTrail": Handler(get_trail),
+        "GetTrailStatus": Handler(get_trail_status),
+        "ListPublicKeys": Handler(list_public_keys),
+        "ListTags": Handler(list_tags),
+        "ListTrails": Handler(list_trails),
+        "LookupEvents": Handler(lookup_events, check=check_lookup_events),
+        "PutEventSelectors": Handler(put_event_selectors, is_change=True),
+        "RemoveTags": Handler(remove_tags, is_change=True),
+        "StartLogging": Handler(start_logging, is_change=True),
+        "StopLogging": Handler(stop_logging, is_change=True),
+        "UpdateTrail": Handler(update_trail, is_change=True, prepare=prepare_update_trail),
+    },
+    requirements=requirements,
+)

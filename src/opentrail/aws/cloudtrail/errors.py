@@ -1,0 +1,318 @@
+"""The errors of CloudTrail's service model that our handlers raise: one class per shape, each text once."""
+
+from opentrail.errors import AwsError
+
+
+class TrailNotFoundException(AwsError):
+    """No such trail in this account, or not in this Region under a bare name."""
+
+    def __init__(self, trail: str, account_id: str) -> None:
+        super().__init__(f"Unknown trail: {trail} for the user: {account_id}")
+
+
+class TrailAlreadyExistsException(AwsError):
+    """The name is taken in this account and Region."""
+
+    def __init__(self, name: str, account_id: str) -> None:
+        super().__init__(f"Trail {name} already exists for customer: {account_id}")
+
+
+class MaximumNumberOfTrailsExceededException(AwsError):
+    """A Region has as many trails, shadow trails included, as it may have."""
+
+    def __init__(self, account_id: str, quota: int, region: str) -> None:
+        super().__init__(f"User: {account_id} already has {quota} trails in {region}.")
+
+
+class InvalidTrailNameException(AwsError):
+    """The name breaks one of the rules for trail names."""
+
+    @classmethod
+    def too_short(cls, minimum: int, length: int) -> "InvalidTrailNameException":
+        return cls(
+            f"Trail name too short. Minimum allowed length: {minimum} characters. "
+            f"Specified name length: {length} characters."
+        )
+
+    @classmethod
+    def too_long(cls, maximum: int, length: int) -> "InvalidTrailNameException":
+        return cls(
+            f"Trail name too long. Maximum allowed length: {maximum} characters. "
+            f"Specified name length: {length} characters."
+        )
+
+    @classmethod
+    def bad_start(cls) -> "InvalidTrailNameException":
+        return cls("Trail name must starts with a letter or number.")  # CloudTrail's own grammar
+
+    @classmethod
+    def bad_end(cls) -> "InvalidTrailNameException":
+        return cls("Trail name must ends with a letter or number.")  # CloudTrail's own grammar
+
+    @classmethod
+    def bad_characters(cls) -> "InvalidTrailNameException":
+        return cls(
+            "Trail name or ARN can only contain uppercase letters, lowercase letters, numbers, periods (.), "
+            "hyphens (-), and underscores (_)."
+        )
+
+    @classmethod
+    def adjacent_punctuation(cls) -> "InvalidTrailNameException":
+        return cls("Trail name cannot have adjacent periods (.), hyphens (-) or underscores (_).")
+
+    @classmethod
+    def ip_address(cls) -> "InvalidTrailNameException":
+        return cls("Trail name cannot be formatted as an IP address.")
+
+
+class CloudTrailARNInvalidException(AwsError):
+    """The text is not the ARN of a trail."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(f"{arn} is not a valid trail ARN.")
+
+
+class InvalidHomeRegionException(AwsError):
+    """A trail can be changed in its home Region only."""
+
+    def __init__(self, arn: str, home_region: str, region: str) -> None:
+        super().__init__(
+            f"The trail {arn} can only be changed from its home Region {home_region}; the call was made in {region}."
+        )
+
+
+class InvalidS3BucketNameException(AwsError):
+    """S3 would not allow a bucket of this name."""
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(f"{bucket} is not a valid S3 bucket name.")
+
+
+class InvalidS3PrefixException(AwsError):
+    """The key prefix cannot be used."""
+
+    @classmethod
+    def too_long(cls, maximum: int) -> "InvalidS3PrefixException":
+        return cls(f"The S3 key prefix is longer than {maximum} characters.")
+
+    @classmethod
+    def bad_slash(cls, prefix: str) -> "InvalidS3PrefixException":
+        return cls(f"The S3 key prefix {prefix} must not start or end with a slash (/).")
+
+    @classmethod
+    def bad_characters(cls) -> "InvalidS3PrefixException":
+        return cls("The S3 key prefix contains characters that cannot be used in it.")
+
+
+class S3BucketDoesNotExistException(AwsError):
+    """The bucket is not there."""
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(f"S3 bucket {bucket} does not exist!")
+
+
+class InsufficientS3BucketPolicyException(AwsError):
+    """The bucket does not let CloudTrail deliver."""
+
+    def __init__(self, bucket: str) -> None:
+        super().__init__(f"Incorrect S3 bucket policy is detected for bucket: {bucket}")
+
+
+class InvalidSnsTopicNameException(AwsError):
+    """The text is neither a topic's name nor a topic's ARN."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"{topic[:300]} is not a valid SNS topic name or ARN.")
+
+
+class InsufficientSnsTopicPolicyException(AwsError):
+    """The topic is not there, or does not let CloudTrail publish."""
+
+    def __init__(self) -> None:
+        super().__init__("SNS Topic does not exist or the topic policy is incorrect!")
+
+
+class InvalidKmsKeyIdException(AwsError):
+    """The text is neither a key id, a key ARN, an alias nor an alias ARN."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key[:400]} is not a valid KMS key id, key ARN, alias name or alias ARN.")
+
+
+class KmsKeyNotFoundException(AwsError):
+    """No such key, or not in the bucket's Region."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The KMS key {key} does not exist or is not in the Region of the S3 bucket.")
+
+
+class InvalidCloudWatchLogsLogGroupArnException(AwsError):
+    """The log group's ARN is malformed or missing."""
+
+    @classmethod
+    def malformed(cls, arn: str) -> "InvalidCloudWatchLogsLogGroupArnException":
+        return cls(f"{arn[:600]} is not a valid ARN of a CloudWatch Logs log group.")
+
+    @classmethod
+    def missing(cls) -> "InvalidCloudWatchLogsLogGroupArnException":
+        return cls("You must specify the ARN of a log group together with the ARN of a role.")
+
+
+class InvalidCloudWatchLogsRoleArnException(AwsError):
+    """The role's ARN is malformed or missing."""
+
+    @classmethod
+    def malformed(cls, arn: str) -> "InvalidCloudWatchLogsRoleArnException":
+        return cls(f"{arn[:600]} is not a valid ARN of an IAM role.")
+
+    @classmethod
+    def missing(cls) -> "InvalidCloudWatchLogsRoleArnException":
+        return cls("You must specify the ARN of a role together with the ARN of a log group.")
+
+
+class CloudWatchLogsDeliveryUnavailableException(AwsError):
+    """Events cannot be delivered to CloudWatch Logs here."""
+
+    def __init__(self, region: str) -> None:
+        super().__init__(f"CloudTrail cannot deliver to CloudWatch Logs in {region}.")
+
+
+class OrganizationsNotInUseException(AwsError):
+    """The account belongs to no organization."""
+
+    def __init__(self, account_id: str) -> None:
+        super().__init__(f"The account {account_id} is not a member of an organization.")
+
+
+class InvalidParameterCombinationException(AwsError):
+    """Parameters that exclude one another."""
+
+    @classmethod
+    def multi_region_without_global_events(cls) -> "InvalidParameterCombinationException":
+        return cls("Multi-Region trail must include global service events.")
+
+
+class OperationNotPermittedException(AwsError):
+    """The operation is not allowed on this resource."""
+
+    @classmethod
+    def too_many_trails(cls, account_id: str, quota: int, region: str) -> "OperationNotPermittedException":
+        return cls(f"User: {account_id} already has {quota} trails in {region}.")
+
+
+class InvalidEventSelectorsException(AwsError):
+    """The selectors break a rule; the message says which."""
+
+    @classmethod
+    def none_given(cls) -> "InvalidEventSelectorsException":
+        return cls("You must specify either EventSelectors or AdvancedEventSelectors.")
+
+    @classmethod
+    def both_given(cls) -> "InvalidEventSelectorsException":
+        return cls("You can specify EventSelectors or AdvancedEventSelectors, but not both.")
+
+
+class ResourceNotFoundException(AwsError):
+    """No such resource in this account and Region."""
+
+    def __init__(self, resource_id: str) -> None:
+        super().__init__(f"The resource {resource_id} was not found in this account and Region.")
+
+
+class EventDataStoreNotFoundException(AwsError):
+    """No such event data store."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(f"The event data store {arn} was not found.")
+
+
+class ChannelNotFoundException(AwsError):
+    """No such channel."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(f"The channel {arn} was not found.")
+
+
+class ResourceTypeNotSupportedException(AwsError):
+    """CloudTrail has no tags on resources of this type."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(f"The type of the resource {arn} is not supported by this operation.")
+
+
+class InvalidTagParameterException(AwsError):
+    """A tag breaks a rule; the message says which."""
+
+    @classmethod
+    def duplicate_key(cls, key: str) -> "InvalidTagParameterException":
+        return cls(f"The tag key {key} is specified more than once.")
+
+    @classmethod
+    def bad_characters(cls, text: str) -> "InvalidTagParameterException":
+        return cls(f"The tag key or value {text} contains characters that are not allowed.")
+
+    @classmethod
+    def reserved_prefix(cls, key: str) -> "InvalidTagParameterException":
+        return cls(f"The tag key {key} starts with aws:, which is reserved.")
+
+
+class TagsLimitExceededException(AwsError):
+    """A resource would get more tags than it may have."""
+
+    def __init__(self, quota: int) -> None:
+        super().__init__(f"A resource can have at most {quota} tags.")
+
+
+class InvalidTokenException(AwsError):
+    """A page token where none was given out."""
+
+    def __init__(self) -> None:
+        super().__init__("The token is not valid.")
+
+
+class InvalidNextTokenException(AwsError):
+    """The page token is garbage or belongs to another lookup."""
+
+    def __init__(self) -> None:
+        super().__init__("The NextToken is not valid, or was given out for other parameters.")
+
+
+class InvalidTimeRangeException(AwsError):
+    """The range ends before it starts."""
+
+    def __init__(self) -> None:
+        super().__init__("The start time must not be later than the end time.")
+
+
+class InvalidMaxResultsException(AwsError):
+    """A page size out of range."""
+
+    def __init__(self, maximum: int) -> None:
+        super().__init__(f"MaxResults must be between 1 and {maximum}.")
+
+
+class InvalidEventCategoryException(AwsError):
+    """LookupEvents knows no such category."""
+
+    def __init__(self, category: str) -> None:
+        super().__init__(f"{category[:100]} is not a valid event category. The valid value is: insight.")
+
+
+class InvalidLookupAttributesException(AwsError):
+    """A lookup attribute that cannot be looked up."""
+
+    @classmethod
+    def unknown_key(cls, key: str, known: str) -> "InvalidLookupAttributesException":
+        return cls(f"{key[:100]} is not a valid lookup attribute key. Valid keys are: {known}.")
+
+    @classmethod
+    def too_long(cls, maximum: int) -> "InvalidLookupAttributesException":
+        return cls(f"A lookup attribute value can have at most {maximum} characters.")
+
+    @classmethod
+    def too_many(cls, maximum: int) -> "InvalidLookupAttributesException":
+        return cls(f"At most {maximum} lookup attributes can be combined.")
+
+    @classmethod
+    def incomplete(cls) -> "InvalidLookupAttributesException":
+        return cls("A lookup attribute needs a key and a value.")

@@ -1,0 +1,96 @@
+"""Tags of trails: add, remove, list (reference: api section 2)."""
+
+from collections.abc import Sequence
+
+from opentrail.arn import Arn
+from opentrail.aws.cloudtrail.errors import (
+    ChannelNotFoundException,
+    CloudTrailARNInvalidException,
+    EventDataStoreNotFoundException,
+    InvalidTokenException,
+    ResourceNotFoundException,
+    ResourceTypeNotSupportedException,
+)
+from opentrail.aws.cloudtrail.names import check_trail_arn
+from opentrail.aws.cloudtrail.tag_rules import check_tags, merged_tags, wire_tags, without_tags
+from opentrail.aws.common_errors import ValidationFailed
+from opentrail.aws.service import ApiPorts, Call, Outcome
+
+RESOURCES_PER_LIST_TAGS = 20
+"""ListTags takes this many ARNs at most."""
+
+_EVENT_DATA_STORE = "eventdatastore"
+_CHANNEL = "channel"
+
+
+async def add_tags(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan tags set over those there are; home Region only."""
+    arn, tags = call.parameters["ResourceId"], call.parameters["TagsList"]
+    check_tags(tags)
+    if _kind(arn) == _CHANNEL:
+        raise ChannelNotFoundException(arn)
+    await _check_taggable(ports, call, arn)
+    merged = merged_tags(await ports.trails.tags(arn), tags)
+
+    async def set_tags() -> None:
+        await ports.trails.set_tags(arn, merged)
+
+    return Outcome(after=set_tags)
+
+
+async def remove_tags(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan the end of the tags with the given keys, whatever their values; unknown keys are ignored."""
+    arn, tags = call.parameters["ResourceId"], call.parameters["TagsList"]
+    check_tags(tags)
+    if _kind(arn) == _CHANNEL:
+        raise ChannelNotFoundException(arn)
+    await _check_taggable(ports, call, arn)
+    left = without_tags(await ports.trails.tags(arn), tags)
+
+    async def set_tags() -> None:
+        await ports.trails.set_tags(arn, left)
+
+    return Outcome(after=set_tags)
+
+
+async def list_tags(ports: ApiPorts, call: Call) -> Outcome:
+    """List the tags of up to 20 resources; all fit on one page, so no token is ever given out or taken."""
+    arns: Sequence[str] = call.parameters["ResourceIdList"]
+    if call.parameters.get("NextToken"):
+        raise InvalidTokenException
+    if len(arns) > RESOURCES_PER_LIST_TAGS:
+        raise ValidationFailed(
+            "1 validation error detected: Value at 'resourceIdList' failed to satisfy constraint: Member must have "
+            f"length less than or equal to {RESOURCES_PER_LIST_TAGS}"
+        )
+    listed = []
+    for arn in arns:
+        await _check_taggable(ports, call, arn)
+        listed.append({"ResourceId": arn, "TagsList": wire_tags(await ports.trails.tags(arn))})
+    return Outcome({"ResourceTagList": listed})
+
+
+def _kind(resource_id: str) -> str:
+    """Return the resource type that a CloudTrail ARN names; raises CloudTrailARNInvalid, ResourceTypeNotSupported."""
+    try:
+        arn = Arn.parse(resource_id)
+    except ValueError:
+        raise CloudTrailARNInvalidException(resource_id[:300]) from None
+    if arn.service != "cloudtrail":
+        raise ResourceTypeNotSupportedException(resource_id[:300])
+    return arn.resource.partition("/")[0]
+
+
+async def _check_taggable(ports: ApiPorts, call: Call, resource_id: str) -> None:
+    """Raise unless the ARN names a trail of this account whose home is the called Region."""
+    kind = _kind(resource_id)
+    if kind == _EVENT_DATA_STORE:
+        raise EventDataStoreNotFoundException(resource_id)
+    if kind in (_CHANNEL, "dashboard"):
+        raise ResourceNotFoundException(resource_id)
+    if kind != "trail":
+        raise ResourceTypeNotSupportedException(resource_id[:300])
+    check_trail_arn(resource_id)
+    trail = await ports.trails.trail(resource_id)
+    if trail is None or trail.account_id != call.account_id or trail.home_region != call.region:
+        raise ResourceNotFoundException(resource_id)

@@ -1,0 +1,264 @@
+"""Trails: create, update, delete, show, start and stop (reference: trails-and-delivery sections 1 and 3).
+
+Settings that ask for a delivery which this installation does not have (SNS, CloudWatch Logs, KMS, organizations) are
+refused with the error that CloudTrail documents, never accepted and ignored.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from opentrail.arn import trail_arn
+from opentrail.aws.cloudtrail.errors import (
+    CloudWatchLogsDeliveryUnavailableException,
+    InsufficientS3BucketPolicyException,
+    InsufficientSnsTopicPolicyException,
+    InvalidParameterCombinationException,
+    KmsKeyNotFoundException,
+    MaximumNumberOfTrailsExceededException,
+    OperationNotPermittedException,
+    OrganizationsNotInUseException,
+    S3BucketDoesNotExistException,
+    TrailAlreadyExistsException,
+    TrailNotFoundException,
+)
+from opentrail.aws.cloudtrail.names import (
+    check_bucket_name,
+    check_key_prefix,
+    check_kms_key,
+    check_log_group,
+    check_topic,
+    check_trail_name,
+    trail_reference,
+)
+from opentrail.aws.cloudtrail.tag_rules import check_tags, merged_tags
+from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail, trail_description, trail_settings
+from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.clock import format_time
+from opentrail.ports.journal import REGIONS_SCOPE, SettingsEntry
+from opentrail.ports.object_store import AccessRefused, BucketNotFound
+from opentrail.protocol import Parameters
+from opentrail.resource.trail import Trail
+
+TRAILS_PER_REGION = 5
+"""CloudTrail's quota; a multi-Region trail counts in every Region."""
+
+
+async def create_trail(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan a new trail, not logging yet. Calling in a Region for the first time enables the Region."""
+    trail = await _new_trail(ports, call)
+    tags = merged_tags({}, call.parameters.get("TagsList", ()))
+
+    async def set_tags() -> None:
+        await ports.trails.set_tags(trail.arn, tags)
+
+    regions = await ports.trails.enabled_regions()
+    settings = [SettingsEntry(trail.arn, trail.to_json())]
+    if call.region not in regions:
+        settings.insert(0, SettingsEntry(REGIONS_SCOPE, orjson.dumps(sorted([*regions, call.region]))))
+    return Outcome(trail_settings(trail), settings=tuple(settings), before=set_tags)
+
+
+async def prepare_create_trail(ports: ApiPorts, call: Call) -> None:
+    """Judge the whole call once and prove that the bucket takes deliveries."""
+    await _check_bucket(ports, await _new_trail(ports, call))
+
+
+async def _new_trail(ports: ApiPorts, call: Call) -> Trail:
+    parameters = call.parameters
+    name: str = parameters["Name"]
+    check_trail_name(name)
+    check_tags(parameters.get("TagsList", ()))
+    merged_tags({}, parameters.get("TagsList", ()))
+    arn = trail_arn(call.region, call.account_id, name)
+    blank = Trail(
+        arn=arn,
+        name=name,
+        account_id=call.account_id,
+        home_region=call.region,
+        s3_bucket_name="",
+        created_at=call.received_at,
+    )
+    trail = _with_parameters(blank, call)
+    existing = await ports.trails.trails(call.account_id)
+    if any(other.arn == arn for other in existing):
+        raise TrailAlreadyExistsException(name, call.account_id)
+    full_region = _full_region(trail, existing)
+    if full_region:
+        raise MaximumNumberOfTrailsExceededException(call.account_id, TRAILS_PER_REGION, full_region)
+    return trail
+
+
+def _full_region(trail: Trail, others: Sequence[Trail]) -> str:
+    """Return a Region in which ``trail`` would be one too many, or ""; its home Region comes first."""
+    homes = sorted({other.home_region for other in others}) if trail.is_multi_region else []
+    for region in [trail.home_region, *homes]:
+        if sum(other.covers_region(region) for other in others) >= TRAILS_PER_REGION:
+            return region
+    return ""
+
+
+def _with_parameters(trail: Trail, call: Call) -> Trail:
+    """Return ``trail`` with the members that CreateTrail or UpdateTrail was given, all of them judged."""
+    parameters = call.parameters
+    _refuse_missing_deliveries(parameters, call)
+    bucket = parameters.get("S3BucketName", trail.s3_bucket_name)
+    check_bucket_name(bucket)
+    prefix = parameters.get("S3KeyPrefix", trail.s3_key_prefix)
+    check_key_prefix(prefix)
+    changed = replace(
+        trail,
+        s3_bucket_name=bucket,
+        s3_key_prefix=prefix,
+        includes_global_service_events=parameters.get(
+            "IncludeGlobalServiceEvents", trail.includes_global_service_events
+        ),
+        is_multi_region=parameters.get("IsMultiRegionTrail", trail.is_multi_region),
+        is_log_file_validation_enabled=parameters.get("EnableLogFileValidation", trail.is_log_file_validation_enabled),
+        is_recursive_logging=parameters.get("RecursiveLogging", trail.is_recursive_logging),
+    )
+    if changed.is_multi_region and not changed.includes_global_service_events:
+        raise InvalidParameterCombinationException.multi_region_without_global_events()
+    return changed
+
+
+def _refuse_missing_deliveries(parameters: Parameters, call: Call) -> None:
+    topic, key = parameters.get("SnsTopicName", ""), parameters.get("KmsKeyId", "")
+    log_group, role = parameters.get("CloudWatchLogsLogGroupArn", ""), parameters.get("CloudWatchLogsRoleArn", "")
+    if topic:
+        check_topic(topic)
+        raise InsufficientSnsTopicPolicyException
+    if key:
+        check_kms_key(key)
+        raise KmsKeyNotFoundException(key)
+    if log_group or role:
+        check_log_group(log_group, role)
+        raise CloudWatchLogsDeliveryUnavailableException(call.region)
+    if parameters.get("IsOrganizationTrail", False):
+        raise OrganizationsNotInUseException(call.account_id)
+
+
+async def _check_bucket(ports: ApiPorts, trail: Trail) -> None:
+    prefix = f"{trail.s3_key_prefix}/" if trail.s3_key_prefix else ""
+    marker = f"{prefix}AWSLogs/{trail.account_id}/CloudTrail/"
+    try:
+        await ports.object_stores.bucket(trail.s3_bucket_name).check_delivery(marker, trail.arn)
+    except BucketNotFound as error:
+        raise S3BucketDoesNotExistException(trail.s3_bucket_name) from error
+    except AccessRefused as error:
+        raise InsufficientS3BucketPolicyException(trail.s3_bucket_name) from error
+
+
+async def update_trail(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan the change of the given members; the others stay. On record before it takes effect."""
+    trail = await _updated_trail(ports, call)
+    return Outcome(trail_settings(trail), settings=(SettingsEntry(trail.arn, trail.to_json()),), weakens_record=True)
+
+
+async def prepare_update_trail(ports: ApiPorts, call: Call) -> None:
+    """Judge the whole call once, and the bucket when bucket or prefix are given."""
+    trail = await _updated_trail(ports, call)
+    if "S3BucketName" in call.parameters or "S3KeyPrefix" in call.parameters:
+        await _check_bucket(ports, trail)
+
+
+async def _updated_trail(ports: ApiPorts, call: Call) -> Trail:
+    current = await find_home_trail(ports, call, call.parameters["Name"])
+    trail = _with_parameters(current, call)
+    if trail.is_multi_region and not current.is_multi_region:
+        others = [other for other in await ports.trails.trails(call.account_id) if other.arn != trail.arn]
+        full_region = _full_region(trail, others)
+        if full_region:
+            raise OperationNotPermittedException.too_many_trails(call.account_id, TRAILS_PER_REGION, full_region)
+    return trail
+
+
+async def delete_trail(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan the end of a trail; bucket and delivered files stay. On record before it takes effect."""
+    trail = await find_home_trail(ports, call, call.parameters["Name"])
+    return Outcome(settings=(SettingsEntry(trail.arn, None),), weakens_record=True)
+
+
+async def start_logging(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan the start; starting a trail that is logging changes nothing."""
+    trail = await find_home_trail(ports, call, call.parameters["Name"])
+    if trail.is_logging:
+        return Outcome()
+    started = replace(trail, is_logging=True, logging_started_at=call.received_at)
+    return Outcome(settings=(SettingsEntry(trail.arn, started.to_json()),))
+
+
+async def stop_logging(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan the stop; stopping a trail that is not logging changes nothing. On record before it takes effect."""
+    trail = await find_home_trail(ports, call, call.parameters["Name"])
+    if not trail.is_logging:
+        return Outcome()
+    stopped = replace(trail, is_logging=False, logging_stopped_at=call.received_at)
+    return Outcome(settings=(SettingsEntry(trail.arn, stopped.to_json()),), weakens_record=True)
+
+
+async def get_trail(ports: ApiPorts, call: Call) -> Outcome:
+    """Show one trail, by name in its home Region or by ARN."""
+    return Outcome({"Trail": trail_description(await find_trail(ports, call, call.parameters["Name"]))})
+
+
+async def describe_trails(ports: ApiPorts, call: Call) -> Outcome:
+    """Show the Region's trails, shadow trails unless excluded, or those asked for; unknown ones are left out."""
+    named: Sequence[str] = call.parameters.get("trailNameList", ())
+    references = [trail_reference(name, call.region, call.account_id) for name in named]
+    trails = await ports.trails.trails(call.account_id)
+    if references:
+        wanted = {reference.arn for reference in references}
+        shown = [trail for trail in trails if trail.arn in wanted]
+    elif call.parameters.get("includeShadowTrails", True):
+        shown = [trail for trail in trails if trail.covers_region(call.region)]
+    else:
+        shown = [trail for trail in trails if trail.home_region == call.region]
+    return Outcome({"trailList": [trail_description(trail) for trail in shown]})
+
+
+async def list_trails(ports: ApiPorts, call: Call) -> Outcome:
+    """List the account's trails of all Regions, each once; the quota of trails keeps it to one page."""
+    trails = await ports.trails.trails(call.account_id)
+    return Outcome(
+        {"Trails": [{"TrailARN": trail.arn, "Name": trail.name, "HomeRegion": trail.home_region} for trail in trails]}
+    )
+
+
+_STATUS_TIMES = ("LatestDeliveryTime", "LatestNotificationTime", "LatestDigestDeliveryTime")
+_STATUS_ERRORS = ("LatestDeliveryError", "LatestNotificationError", "LatestDigestDeliveryError")
+_STATUS_TEXTS = (
+    "LatestDeliveryAttemptTime",
+    "LatestNotificationAttemptTime",
+    "LatestNotificationAttemptSucceeded",
+    "LatestDeliveryAttemptSucceeded",
+)
+
+
+async def get_trail_status(ports: ApiPorts, call: Call) -> Outcome:
+    """Show logging and deliveries of a trail in the called Region; a shadow trail is named by its ARN."""
+    given: str = call.parameters["Name"]
+    trail = await find_trail(ports, call, given)
+    if not trail.covers_region(call.region):
+        raise TrailNotFoundException(given, call.account_id)
+    delivered = await ports.delivery_log.status(trail.arn, call.region)
+    status: dict[str, Any] = {"IsLogging": trail.is_logging}
+    status |= {name: delivered[name] for name in _STATUS_ERRORS if delivered.get(name)}
+    status |= {name: _moment(delivered[name]) for name in _STATUS_TIMES if delivered.get(name)}
+    status |= {name: delivered.get(name, "") for name in _STATUS_TEXTS}
+    for moment, member, text_member in (
+        (trail.logging_started_at, "StartLoggingTime", "TimeLoggingStarted"),
+        (trail.logging_stopped_at, "StopLoggingTime", "TimeLoggingStopped"),
+    ):
+        status[text_member] = format_time(moment) if moment else ""
+        if moment:
+            status[member] = moment
+    return Outcome(status)
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

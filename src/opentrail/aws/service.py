@@ -1,0 +1,111 @@
+"""What a service of ours is made of: calls come in, outcomes go out; ports are handed to every handler.
+
+A handler is one operation in snake case. It reads or plans: what an outcome changes is carried out by the server, in
+the order that keeps the record true.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from opentrail.clock import Clock, Identifiers
+from opentrail.http_message import HttpRequest
+from opentrail.identity import Credential, Principal
+from opentrail.ports.archives import Archives
+from opentrail.ports.delivery_log import DeliveryLog
+from opentrail.ports.event_history import EventHistory
+from opentrail.ports.identity_store import IdentityStore
+from opentrail.ports.journal import SettingsEntry
+from opentrail.ports.object_store import ObjectStores
+from opentrail.ports.signer import Signer
+from opentrail.ports.trail_store import TrailStore
+from opentrail.protocol import Operation, Parameters
+
+Effect = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiPorts:
+    """Everything that handlers may ask of the world."""
+
+    trails: TrailStore
+    identities: IdentityStore
+    delivery_log: DeliveryLog
+    object_stores: ObjectStores
+    archives: Archives
+    signer: Signer
+    history: EventHistory
+    clock: Clock
+    identifiers: Identifiers
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call whose signature held: who calls what, where and with which parameters.
+
+    ``region`` is the signing scope's Region, ``received_at`` the server's time when the request was complete.
+    """
+
+    operation: Operation
+    parameters: Parameters
+    credential: Credential
+    region: str
+    received_at: datetime
+    request: HttpRequest
+
+    @property
+    def caller(self) -> Principal:
+        return self.credential.principal
+
+    @property
+    def account_id(self) -> str:
+        return self.credential.principal.account_id
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call answers, and what it changes.
+
+    ``settings`` go to the journal together with the call's event: after the event when ``weakens_record`` is set, so
+    that the call is on record before it takes effect, else before it. ``before`` runs ahead of the journal and must be
+    harmless if the call fails there; ``after`` runs once the call is on record.
+    """
+
+    output: Parameters = field(default_factory=dict)
+    http_status: int = 200
+    settings: tuple[SettingsEntry, ...] = ()
+    weakens_record: bool = False
+    before: Effect | None = None
+    after: Effect | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One permission that a call needs: an IAM action on a resource's ARN ("*" for none in particular)."""
+
+    action: str
+    resource: str
+    context: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How one operation is answered.
+
+    ``check`` judges raw parameters ahead of the model's own constraints, for operations that document an error of their
+    own for them. ``prepare`` does what needs the network, before the lock that ``is_change`` asks for.
+    """
+
+    run: Callable[[ApiPorts, Call], Awaitable[Outcome]]
+    is_change: bool = False
+    prepare: Callable[[ApiPorts, Call], Awaitable[None]] | None = None
+    check: Callable[[Parameters], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One AWS service: botocore's name for it, its handlers by operation name, and what each call must be allowed."""
+
+    name: str
+    handlers: Mapping[str, Handler]
+    requirements: Callable[[Call], tuple[Requirement, ...]]

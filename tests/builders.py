@@ -1,0 +1,205 @@
+"""Values that are valid by default, so that a test names only what it is about; and a world of in-memory ports."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opentrail.arn import root_arn, trail_arn
+from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.event import Event
+from opentrail.http_message import HttpRequest
+from opentrail.identity import Credential, Principal, PrincipalType, Role, User
+from opentrail.ports.archives import Archive
+from opentrail.protocol import Operation
+from opentrail.resource.trail import Trail
+from tests.memory.archives import InMemoryArchives
+from tests.memory.delivery_log import InMemoryDeliveryLog
+from tests.memory.event_history import InMemoryEventHistory
+from tests.memory.identity_store import InMemoryIdentityStore
+from tests.memory.journal import InMemoryJournal
+from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
+from tests.memory.signer import InMemorySigner
+from tests.memory.trail_store import InMemoryTrailStore
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+NOON = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
+
+
+class HandClock:
+    """A clock that a test turns by hand."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+
+
+class CountedIdentifiers:
+    """Identifiers that count up, so that two runs of a test see the same ones."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def uuid(self) -> str:
+        self._count += 1
+        return f"00000000-0000-4000-8000-{self._count:012d}"
+
+    def token(self, length: int, alphabet: str) -> str:
+        self._count += 1
+        digits, number = "", self._count
+        while number:
+            number, digit = divmod(number, len(alphabet))
+            digits = alphabet[digit] + digits
+        return digits.rjust(length, alphabet[0])[-length:]
+
+
+def a_root(account_id: str = ACCOUNT) -> Principal:
+    return Principal(PrincipalType.ROOT, account_id, root_arn(account_id), account_id)
+
+
+def a_user_principal(name: str = "anaya", account_id: str = ACCOUNT) -> Principal:
+    return Principal(
+        PrincipalType.IAM_USER,
+        f"AIDA{name.upper():X<16}",
+        f"arn:aws:iam::{account_id}:user/{name}",
+        account_id,
+        user_name=name,
+    )
+
+
+def a_user(name: str = "anaya", account_id: str = ACCOUNT, **policies: str) -> User:
+    principal = a_user_principal(name, account_id)
+    return User(account_id, name, principal.principal_id, principal.arn, "/", NOON, policies)
+
+
+def a_role(name: str = "auditor", trust_policy: str = "", account_id: str = ACCOUNT, **policies: str) -> Role:
+    return Role(
+        account_id,
+        name,
+        f"AROA{name.upper():X<16}",
+        f"arn:aws:iam::{account_id}:role/{name}",
+        "/",
+        NOON,
+        trust_policy,
+        policies,
+    )
+
+
+def a_credential(principal: Principal | None = None, key: str = "AKIAIOSFODNN7EXAMPLE", **changes: Any) -> Credential:
+    return Credential(key, "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", principal or a_root(), **changes)
+
+
+def a_trail(name: str = "main", *, region: str = REGION, account_id: str = ACCOUNT, **changes: Any) -> Trail:
+    values: dict[str, Any] = {
+        "arn": trail_arn(region, account_id, name),
+        "name": name,
+        "account_id": account_id,
+        "home_region": region,
+        "s3_bucket_name": "logs",
+        "created_at": NOON,
+    }
+    return Trail(**(values | changes))
+
+
+def an_event(name: str = "CreateUser", **changes: Any) -> Event:
+    """A management event of an IAM user; ``changes`` replace whole members."""
+    event: Event = {
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "IAMUser",
+            "principalId": "AIDAANAYAXXXXXXXXXXX",
+            "arn": f"arn:aws:iam::{ACCOUNT}:user/anaya",
+            "accountId": ACCOUNT,
+            "accessKeyId": "AKIAIOSFODNN7EXAMPLE",
+            "userName": "anaya",
+        },
+        "eventTime": "2026-11-20T12:00:00Z",
+        "eventSource": "iam.amazonaws.com",
+        "eventName": name,
+        "awsRegion": REGION,
+        "sourceIPAddress": "192.0.2.10",
+        "userAgent": "aws-cli/1.46.2",
+        "requestParameters": {"userName": "bob"},
+        "responseElements": None,
+        "requestID": "11111111-2222-4333-8444-555555555555",
+        "eventID": "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee",
+        "readOnly": False,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": ACCOUNT,
+        "eventCategory": "Management",
+    }
+    return event | changes
+
+
+def an_archive(name: str = "logs", region: str = REGION, account_id: str = ACCOUNT) -> Archive:
+    return Archive(name, region, account_id, NOON)
+
+
+def a_request(
+    method: str = "POST", target: str = "/", body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> HttpRequest:
+    header_list = tuple(({"Host": "127.0.0.1:4701"} | dict(headers or {})).items())
+    return HttpRequest(method, target, header_list, body, "127.0.0.1", len(body))
+
+
+@dataclass
+class World:
+    """In-memory ports around one account, one bucket ``logs`` (an archive of that name too) and a hand-turned clock."""
+
+    clock: HandClock = field(default_factory=HandClock)
+    journal: InMemoryJournal = field(default_factory=InMemoryJournal)
+    delivery_log: InMemoryDeliveryLog = field(default_factory=InMemoryDeliveryLog)
+    identities: InMemoryIdentityStore = field(default_factory=InMemoryIdentityStore)
+    history: InMemoryEventHistory = field(default_factory=InMemoryEventHistory)
+    signer: InMemorySigner = field(default_factory=InMemorySigner)
+    identifiers: CountedIdentifiers = field(default_factory=CountedIdentifiers)
+    archives: InMemoryArchives = field(default_factory=lambda: InMemoryArchives(an_archive()))
+
+    def __post_init__(self) -> None:
+        self.trails = InMemoryTrailStore(self.delivery_log)
+        self.bucket: InMemoryObjectStore = self.archives.stores["logs"]
+        self.ports = ApiPorts(
+            trails=self.trails,
+            identities=self.identities,
+            delivery_log=self.delivery_log,
+            object_stores=InMemoryObjectStores(self.bucket),
+            archives=self.archives,
+            signer=self.signer,
+            history=self.history,
+            clock=self.clock,
+            identifiers=self.identifiers,
+        )
+
+    def call(
+        self,
+        operation: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        service: str = "cloudtrail",
+        region: str = REGION,
+        credential: Credential | None = None,
+    ) -> Call:
+        return Call(
+            Operation(service, operation),
+            dict(parameters or {}),
+            credential or a_credential(),
+            region,
+            self.clock.now(),
+            a_request(),
+        )
+
+    async def carry_out(self, outcome: Outcome) -> None:
+        """Do what the server does with an outcome, without a record."""
+        if outcome.before is not None:
+            await outcome.before()
+        for entry in outcome.settings:
+            await self.trails.apply(await self.journal.append([entry]), entry)
+        if outcome.after is not None:
+            await outcome.after()
