@@ -1,0 +1,18 @@
+"""What a request may be at most before it is refused, and the error that every reader of values raises."""
+
+MAX_DEPTH = 128
+"""Nesting of JSON, XML and CBOR values and of dotted query names. DynamoDB allows 32 levels of two values each."""
+MAX_FORM_PAIRS = 10_000
+"""Name-value pairs of a form body or query string."""
+MAX_XML_NODES = 200_000
+"""Elements of one XML document (a body of 1 MiB holds fewer unless it is nothing but tags)."""
+
+
+class MalformedValue(ValueError):
+    """A value on the wire is not of the shape's type, or goes beyond a bound. The text is for the API caller."""
+
+
+def check_depth(depth: int) -> None:
+    """Raise MalformedValue below MAX_DEPTH."""
+    if depth > MAX_DEPTH:
+        raise MalformedValue("The request is nested too deeply.")

@@ -1,0 +1,119 @@
+"""What an upstream's response says, for the record: its output or its error.
+
+botocore's own parsers do the reading. They trust what they read, so every way in which a response can be other than
+its model says ends here in an ObservedResult too.
+"""
+
+import http.client
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from botocore.model import OperationModel
+from botocore.parsers import create_parser
+
+from opentrail.http_message import HttpResponse
+from opentrail.protocol import ObservedResult, Operation
+from opentrail.protocol.models import operation_model
+
+log = structlog.get_logger(__name__)
+
+_PARSERS: dict[str, Any] = {}
+_REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id")
+
+
+def parse_response(operation: Operation, response: HttpResponse) -> ObservedResult:
+    """Return what ``response`` to ``operation`` says. Never raises.
+
+    From status 400 on it is an error; without a body that tells one (HEAD, or a body not held) the code is the status
+    as text (``404``) and the message its reason. A redirect or 304 is an error only when its body names a code. An
+    output that does not parse is empty. Event streams are left out; a blob body is given as held.
+    """
+    headers = response.headers.as_lower_dict()
+    request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), "")
+    try:
+        model = operation_model(operation)
+        if response.status >= 300:
+            return _read_error(model, response, headers, request_id)
+        return _read_output(model, response, headers, request_id)
+    except Exception as error:  # botocore's parsers raise whatever a malformed answer makes them stumble over
+        log.info("response_not_parsed", service=operation.service, operation=operation.name, error=repr(error))
+        return _by_status(response, headers, request_id)
+
+
+def _read_output(
+    model: OperationModel, response: HttpResponse, headers: dict[str, str], request_id: str
+) -> ObservedResult:
+    shape = model.output_shape
+    body = response.body or b""
+    payload = shape.serialization.get("payload") if shape is not None else None
+    has_raw_payload = payload is not None and shape.members[payload].type_name in ("blob", "string")
+    is_stream = shape is not None and shape.event_stream_name is not None
+    if is_stream or (not body and not _is_rest(model)):
+        return ObservedResult({}, "", "", request_id)
+    parsed = _parser(model, headers).parse(
+        {"status_code": response.status, "headers": headers, "body": b"" if has_raw_payload else body}, shape
+    )
+    metadata = parsed.pop("ResponseMetadata", {})
+    if has_raw_payload:
+        parsed.pop(payload, None)
+        if response.body is not None:
+            is_text = shape.members[payload].type_name == "string"
+            parsed[payload] = response.body.decode("utf-8", "replace") if is_text else response.body
+    return ObservedResult(_without_nulls(parsed), "", "", request_id or str(metadata.get("RequestId") or ""))
+
+
+def _read_error(
+    model: OperationModel, response: HttpResponse, headers: dict[str, str], request_id: str
+) -> ObservedResult:
+    if not response.body and "x-amzn-errortype" not in headers:
+        return _by_status(response, headers, request_id)
+    body = response.body or b"{}"
+    parsed = _parser(model, headers).parse({"status_code": response.status, "headers": headers, "body": body}, None)
+    error = parsed.get("Error")
+    if not isinstance(error, Mapping) or not error.get("Code"):
+        return _by_status(response, headers, request_id)
+    metadata = parsed.get("ResponseMetadata") or {}
+    message = error.get("Message") or ""
+    request_id = request_id or str(metadata.get("RequestId") or "")
+    if response.status < 400 and str(error["Code"]) == str(response.status):
+        return ObservedResult({}, "", "", request_id)
+    return ObservedResult({}, str(error["Code"]), str(message), request_id)
+
+
+def _by_status(response: HttpResponse, headers: dict[str, str], request_id: str) -> ObservedResult:
+    if response.status < 400:
+        return ObservedResult({}, "", "", request_id)
+    code = headers.get("x-amzn-errortype", "").split(":", 1)[0].rsplit("#", 1)[-1]
+    reason = http.client.responses.get(response.status, "")
+    return ObservedResult({}, code or str(response.status), "" if code else reason, request_id)
+
+
+def _parser(model: OperationModel, headers: dict[str, str]) -> Any:
+    """The parser of the protocol the answer is in: services of several tell it by the content type."""
+    service = model.service_model
+    name = str(service.metadata["protocol"])
+    content_type = headers.get("content-type", "")
+    if name in ("smithy-rpc-v2-cbor", "json"):
+        if content_type.startswith("application/x-amz-json"):
+            name = "json"
+        elif content_type.startswith("application/cbor"):
+            name = "smithy-rpc-v2-cbor"
+        elif "xml" in content_type:
+            name = "query"
+    parser = _PARSERS.get(name)
+    if parser is None:
+        parser = _PARSERS[name] = create_parser(name)
+    return parser
+
+
+def _is_rest(model: OperationModel) -> bool:
+    return str(model.service_model.metadata["protocol"]).startswith("rest-")
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value if item is not None]
+    return value

@@ -1,0 +1,37 @@
+"""Requests -> parameters, by the operation's model and the protocol that the request speaks."""
+
+from opentrail.http_message import HttpRequest
+from opentrail.protocol import Operation, Parameters
+from opentrail.protocol.bounds import MalformedValue
+from opentrail.protocol.models import operation_model
+from opentrail.protocol.protocols import PROTOCOLS, request_protocol
+
+
+class MalformedRequest(Exception):
+    """The request does not parse. ``code`` and ``message`` are what its service answers (HTTP status 400)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def protocol_of(operation: Operation, request: HttpRequest) -> str:
+    """Return the protocol that ``request`` speaks, for ``format_response`` and ``format_error`` to answer in."""
+    return request_protocol(operation_model(operation).service_model, request)
+
+
+def parse_request(operation: Operation, request: HttpRequest) -> Parameters:
+    """Return the parameters of a call, by member names.
+
+    Members that the model does not have, and nulls, are left out; a document (free JSON) keeps its nulls. Without a
+    body that was held only what URI, query string and headers say is returned. An event stream is left out. Signatures
+    and security tokens never become parameters. Raises MalformedRequest; and UnknownService or UnknownOperation for an
+    operation that ``identify`` did not return.
+    """
+    model = operation_model(operation)
+    codec = PROTOCOLS[request_protocol(model.service_model, request)]
+    try:
+        return codec.parse_request(model, request)
+    except MalformedValue as error:
+        raise MalformedRequest(codec.malformed_code, str(error)) from error
