@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from opentrail.adapters.event_history.segment_format import SegmentDamaged
+from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, SegmentDamaged
 from opentrail.adapters.event_history.store import SEAL_EVENTS, HistoryStore
 from opentrail.ports import Unavailable
 from opentrail.ports.event_history import HistoryEvent, LookupPage, LookupQuery
@@ -43,10 +43,11 @@ class LocalEventHistory:
         self._next_attempt = 0.0
 
     @classmethod
-    async def open(cls, folder: Path, *, seal_events: int = SEAL_EVENTS) -> "LocalEventHistory":
+    async def open(
+        cls, folder: Path, *, seal_events: int = SEAL_EVENTS, segment_rows: int = MAX_SEGMENT_ROWS
+    ) -> "LocalEventHistory":
         """Open the history in ``folder``, made if absent; a crash's litter is cleared. Raises Unavailable."""
-        store = await asyncio.get_running_loop().run_in_executor(None, HistoryStore, folder, seal_events)
-        return cls(store)
+        return cls(await asyncio.to_thread(HistoryStore, folder, seal_events, segment_rows))
 
     async def cursor(self) -> Position:
         """Return the journal position up to which events are stored durably."""

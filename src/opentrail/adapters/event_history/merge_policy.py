@@ -1,17 +1,15 @@
 """Which segments of a day to join, so that a day has few files and an event is rewritten seldom.
 
-Segments of like size join four at a time: under FULL_ROWS / 2, then under FULL_ROWS. On days before the newest two,
-where only late events arrive, more than three small ones become as few as they fit in. A day so has at most about
-7 + (its events / FULL_ROWS) files, and an event is rewritten at most twice while its day is young.
+A segment of at least half the greatest size is full and left alone. Smaller ones of like size join four at a time:
+those under an eighth of the greatest, and those above. On days before the newest two, where only late events arrive,
+more than three small ones become as few as they fit in. A day so has at most 6 + (its events / half the greatest size)
+segments once nothing is due, and an event of a young day is rewritten at most twice.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS
-
-FULL_ROWS = MAX_SEGMENT_ROWS // 2
-"""A segment of this size is left alone."""
 
 _JOINED_AT_ONCE = 4
 _YOUNG_DAYS = 2
@@ -25,35 +23,34 @@ class SegmentSize(NamedTuple):
     name: str
 
 
-def next_merge(segments: Iterable[SegmentSize]) -> list[SegmentSize]:
-    """Return the segments of one day to join now, none when all is well. Their rows fit in one segment."""
+def next_merge(segments: Iterable[SegmentSize], max_rows: int = MAX_SEGMENT_ROWS) -> list[SegmentSize]:
+    """Return the segments of one day to join now, none when all is well. They have ``max_rows`` or fewer together."""
     small: dict[int, list[SegmentSize]] = {}
-    newest_day = 0
+    newest_day = None
     for segment in segments:
-        newest_day = max(newest_day, segment.day)
-        if segment.row_count < FULL_ROWS:
+        newest_day = segment.day if newest_day is None else max(newest_day, segment.day)
+        if segment.row_count < max_rows // 2:
             small.setdefault(segment.day, []).append(segment)
     for day, candidates in sorted(small.items(), reverse=True):
-        is_young = day > newest_day - _YOUNG_DAYS
-        for tier in _tiers(candidates) if is_young else [candidates]:
+        is_young = newest_day is not None and day > newest_day - _YOUNG_DAYS
+        for tier in _tiers(candidates, max_rows // 8) if is_young else [candidates]:
             if len(tier) >= _JOINED_AT_ONCE:
-                return _fitting(tier)
+                return _fitting(tier, max_rows)
     return []
 
 
-def _tiers(segments: Sequence[SegmentSize]) -> list[list[SegmentSize]]:
-    border = FULL_ROWS // 4
+def _tiers(segments: Sequence[SegmentSize], border: int) -> list[list[SegmentSize]]:
     return [
         [segment for segment in segments if segment.row_count < border],
         [segment for segment in segments if segment.row_count >= border],
     ]
 
 
-def _fitting(segments: Sequence[SegmentSize]) -> list[SegmentSize]:
+def _fitting(segments: Sequence[SegmentSize], max_rows: int) -> list[SegmentSize]:
     chosen: list[SegmentSize] = []
     rows = 0
     for segment in sorted(segments):
-        if rows + segment.row_count > MAX_SEGMENT_ROWS:
+        if rows + segment.row_count > max_rows:
             break
         chosen.append(segment)
         rows += segment.row_count

@@ -44,9 +44,11 @@ class _Stopped(Exception):
 class HistoryStore:
     """One history folder, opened. ``store`` may run beside ``lookup`` and beside one of ``maintain`` and ``expire``."""
 
-    def __init__(self, folder: Path, seal_events: int = SEAL_EVENTS) -> None:
+    def __init__(self, folder: Path, seal_events: int = SEAL_EVENTS, segment_rows: int = MAX_SEGMENT_ROWS) -> None:
+        assert segment_rows <= MAX_SEGMENT_ROWS
         self._layout = Layout(folder)
         self._seal_events = seal_events
+        self._segment_rows = segment_rows
         self._stopping = Signal()
         self._writing = Lock()
         self._layout.segments.mkdir(parents=True, exist_ok=True)
@@ -126,9 +128,9 @@ class HistoryStore:
         return self._contents.tail_rows >= self._seal_events or self._contents.tail_bytes >= SEAL_BYTES
 
     def _next_merge(self) -> list[SegmentSize]:
-        return next_merge(
-            SegmentSize(segment.row_count, segment.day, segment.name) for segment in self._contents.segments()
-        )
+        segments = self._contents.segments()
+        sizes = (SegmentSize(segment.row_count, segment.day, segment.name) for segment in segments)
+        return next_merge(sizes, self._segment_rows)
 
     def _seal(self) -> None:
         items = self._contents.tail_items()
@@ -157,7 +159,7 @@ class HistoryStore:
         while first := next(remaining, None):
             self._last_number += 1
             path = self._layout.segment(segment_name(day, self._last_number))
-            part = islice(remaining, MAX_SEGMENT_ROWS - 1)
+            part = islice(remaining, self._segment_rows - 1)
             write_segment(path, day, self._until_stopped(chain((first,), part)), dictionary)
             written.append(Segment(path))
         return written
