@@ -64,17 +64,17 @@ class OlderRequestRenderer(ShapeRenderer):
 
     def __init__(self) -> None:
         super().__init__("ec2")
-        self._parent = ""
+        self.parent = ""
 
     def _structure(self, shape: Shape, operation: str) -> Render:
-        outer, self._parent = self._parent, operation or shape.name
+        outer, self.parent = self.parent, operation or shape.name
         try:
             render = super()._structure(shape, operation)
-            empty = list(_table()["always"].get(self._parent, ()))
+            empty = list(_table()["always"].get(self.parent, ()))
             if operation.startswith("Describe"):
                 empty += [self.member_name(n, m) for n, m in shape.members.items() if m.type_name == "list"]
         finally:
-            self._parent = outer
+            self.parent = outer
         launched = _table()["instances"] if operation == "RunInstances" else ()
 
         def with_empty_sets(value: Any) -> Any:
@@ -88,7 +88,7 @@ class OlderRequestRenderer(ShapeRenderer):
         return with_empty_sets if empty or launched else render
 
     def member_name(self, name: str, shape: Shape) -> str:
-        own_name = _table()["members"].get(self._parent, {}).get(name)
+        own_name = _table()["members"].get(self.parent, {}).get(name)
         if own_name is not None:
             return str(own_name)
         if shape.type_name == "list":
@@ -104,7 +104,7 @@ class OlderRequestRenderer(ShapeRenderer):
 
     def _set_names(self, name: str, shape: Shape) -> tuple[str, str]:
         sets = _table()["sets"]
-        known = sets.get(self._parent, {}).get(name) or sets["*"].get(name)
+        known = sets.get(self.parent, {}).get(name) or sets["*"].get(name)
         if known is not None:
             return known[0], known[1]
         wire_name = lower_first(str(shape.serialization.get("name") or name))

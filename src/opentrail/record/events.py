@@ -1,0 +1,340 @@
+"""The event builder: a call and its answer in, one complete CloudTrail event out (reference: events).
+
+Nothing sensitive leaves ``begin``, ``finish`` or ``finish_unknown``, whatever the call: an unfinished event is stored
+before the call goes upstream. No method raises on any input; what could not be understood is said in
+``additionalEventData.opentrail`` (docs/formats/event.md).
+"""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from opentrail.arn import partition_of
+from opentrail.clock import Identifiers, format_time
+from opentrail.event import Event
+from opentrail.event.fields import EVENT_VERSION, OWN_MEMBER, add_own_members, in_order
+from opentrail.event.json_values import cut_text
+from opentrail.event.limits import TEXT_LIMIT_BYTES, bound_event
+from opentrail.http_message import HttpRequest, HttpResponse
+from opentrail.identity import CallerIdentity
+from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
+from opentrail.protocol.models import UnknownOperation, UnknownService
+from opentrail.protocol.requests import MalformedRequest, parse_request
+from opentrail.record import s3
+from opentrail.record.identities import CLAIMED, user_identity
+from opentrail.record.plans import OperationPlan, plan_of
+from opentrail.record.regions import aws_region
+from opentrail.record.rendering import OMIT
+from opentrail.record.resources import Place
+from opentrail.record.results import Outcome, outcome_of
+
+UNKNOWN_NAME = "Unknown"
+"""``eventName`` of a call that is no operation of any service we know."""
+
+OUTCOME_UNKNOWN = "unknown"
+OWN_SOURCE = "cloudtrail.amazonaws.com"
+GAP_NAME = "RecordingGap"
+
+MAX_ADDRESS_BYTES = 128
+MAX_REASON_BYTES = 256
+
+_log = structlog.get_logger(__name__)
+
+
+class EventBuilder:
+    """Builds events from calls. Stateless but for the plans of operations, which all builders share.
+
+    ``regions`` gives the Regions that this installation has enabled, beside those of AWS's partitions.
+    """
+
+    def __init__(
+        self,
+        *,
+        default_account_id: str,
+        default_region: str,
+        regions: Callable[[], Collection[str]],
+        identifiers: Identifiers,
+    ) -> None:
+        self._default_account_id = default_account_id
+        self._default_region = default_region
+        self._regions = regions
+        self._identifiers = identifiers
+
+    def begin(
+        self,
+        request: HttpRequest,
+        operation: Operation | None,
+        scope: CredentialScope | None,
+        caller: CallerIdentity,
+        received_at: datetime,
+        *,
+        parameters: Parameters | None = None,
+    ) -> Event:
+        """Return the unfinished event of a call: everything but its result.
+
+        ``parameters`` spares a second parse of the request. ``eventTime`` is when the call came, until ``finish``.
+        """
+        event = self._frame(request, caller, received_at)
+        try:
+            self._describe_call(event, request, operation, scope, caller)
+        except Exception as error:
+            _not_understood(event, operation, error)
+        plan = _plan(operation)
+        if plan is not None:
+            self._describe_parameters(event, request, plan, scope, parameters)
+        elif operation is None:
+            add_own_members(event, method=cut_text(request.method, 32), path=_bounded_path(request))
+        bound_event(event)
+        return in_order(event)
+
+    def finish(
+        self,
+        event: Event,
+        operation: Operation | None,
+        response: HttpResponse,
+        completed_at: datetime,
+        *,
+        result: ObservedResult | None = None,
+    ) -> Event:
+        """Return the complete event of a call that was answered; ``event`` is what ``begin`` gave, and stays as it is.
+
+        ``result`` spares a parse of the response.
+        """
+        finished = dict(event)
+        finished["eventTime"] = format_time(completed_at)
+        try:
+            self._describe_result(finished, operation, response, result)
+        except Exception as error:
+            _not_understood(finished, operation, error)
+        finished.setdefault("requestID", self._identifiers.uuid())
+        bound_event(finished)
+        return in_order(finished)
+
+    def finish_unknown(self, event: Event, reason: str) -> Event:
+        """Return the complete event of a call of which nobody saw the answer; ``reason`` is a short word.
+
+        ``eventTime`` stays the time the call came; there is no requestID.
+        """
+        finished = dict(event)
+        add_own_members(finished, outcome=OUTCOME_UNKNOWN, reason=cut_text(reason, MAX_REASON_BYTES))
+        bound_event(finished)
+        return in_order(finished)
+
+    def gap(
+        self,
+        *,
+        account_id: str,
+        region: str,
+        started_at: datetime,
+        ended_at: datetime,
+        count: int | None,
+        reason: str,
+    ) -> Event:
+        """Return the service event that says that calls went unrecorded; ``count`` is None when nobody counted."""
+        details: dict[str, Any] = {
+            "startTime": format_time(started_at),
+            "endTime": format_time(ended_at),
+            "unrecordedCalls": count,
+            "reason": cut_text(reason, MAX_REASON_BYTES),
+        }
+        event: Event = {
+            "eventVersion": EVENT_VERSION,
+            "userIdentity": {"accountId": account_id, "invokedBy": OWN_SOURCE},
+            "eventTime": format_time(ended_at),
+            "eventSource": OWN_SOURCE,
+            "eventName": GAP_NAME,
+            "awsRegion": region,
+            "sourceIPAddress": OWN_SOURCE,
+            "userAgent": OWN_SOURCE,
+            "requestParameters": None,
+            "responseElements": None,
+            "eventID": self._identifiers.uuid(),
+            "readOnly": False,
+            "eventType": "AwsServiceEvent",
+            "managementEvent": True,
+            "recipientAccountId": account_id,
+            "serviceEventDetails": details,
+            "eventCategory": "Management",
+        }
+        bound_event(event)
+        return in_order(event)
+
+    def _frame(self, request: HttpRequest, caller: CallerIdentity, received_at: datetime) -> Event:
+        """What can be said of any call, from values that cannot fail."""
+        principal = caller.principal
+        event: Event = {
+            "eventVersion": EVENT_VERSION,
+            "userIdentity": {"type": "Unknown"},
+            "eventTime": format_time(received_at),
+            "eventSource": "unknown.amazonaws.com",
+            "eventName": UNKNOWN_NAME,
+            "awsRegion": self._default_region,
+            "sourceIPAddress": cut_text(request.peer, MAX_ADDRESS_BYTES),
+            "requestParameters": None,
+            "responseElements": None,
+            "eventID": self._identifiers.uuid(),
+            "readOnly": request.method in ("GET", "HEAD", "OPTIONS"),
+            "eventType": "AwsApiCall",
+            "managementEvent": True,
+            "recipientAccountId": principal.account_id if principal is not None else self._default_account_id,
+            "eventCategory": "Management",
+        }
+        if request.is_tls:
+            event["tlsDetails"] = {"clientProvidedHostHeader": cut_text(request.host, TEXT_LIMIT_BYTES)}
+        return event
+
+    def _describe_call(
+        self,
+        event: Event,
+        request: HttpRequest,
+        operation: Operation | None,
+        scope: CredentialScope | None,
+        caller: CallerIdentity,
+    ) -> None:
+        plan = _plan(operation)
+        service = plan.service if plan is not None else _signing_name(scope)
+        is_s3 = plan.is_s3 if plan is not None else service == "s3"
+        event["userIdentity"] = user_identity(caller, is_s3=is_s3)
+        region, unknown_region = aws_region(
+            service,
+            scope.region if scope is not None else "",
+            default_region=self._default_region,
+            enabled=self._regions(),
+        )
+        event["awsRegion"] = region
+        agent = cut_text(request.headers.get("user-agent"), TEXT_LIMIT_BYTES - 2 * is_s3)
+        if agent:
+            event["userAgent"] = f"[{agent}]" if is_s3 else agent
+        if plan is not None:
+            _name_call(event, plan)
+        else:
+            event["eventSource"] = f"{service}.amazonaws.com"
+            event["eventName"] = operation.name if operation is not None else UNKNOWN_NAME
+        is_claimed = not caller.is_verified and (caller.principal is not None or bool(caller.access_key_id))
+        add_own_members(event, identity=CLAIMED if is_claimed else None, signingRegion=unknown_region)
+
+    def _describe_parameters(
+        self,
+        event: Event,
+        request: HttpRequest,
+        plan: OperationPlan,
+        scope: CredentialScope | None,
+        parameters: Parameters | None,
+    ) -> None:
+        if plan.is_s3:
+            own = event.pop("additionalEventData", {})
+            event["additionalEventData"] = {**s3.request_facts(request, scope), **own}
+        try:
+            if parameters is None:
+                parameters = parse_request(Operation(plan.service, plan.operation), request)
+            rendered = plan.request(request, parameters)
+            event["requestParameters"] = rendered if rendered and rendered is not OMIT else None
+            self._add_resources(event, plan, parameters)
+        except MalformedRequest as error:
+            add_own_members(event, requestParameters="malformed", malformed=cut_text(error.code, 128))
+        except Exception as error:
+            event["requestParameters"] = None
+            _not_understood(event, Operation(plan.service, plan.operation), error)
+        if request.body is None and request.body_size_bytes > 0 and not plan.streams_request:
+            add_own_members(event, requestBody="omitted")
+
+    def _add_resources(self, event: Event, plan: OperationPlan, parameters: Parameters) -> None:
+        place = _place(event)
+        if plan.is_s3:
+            found = s3.resources(plan.operation, parameters, place.account_id, place.partition)
+        elif plan.resources is not None:
+            found = plan.resources.in_request(parameters, place)
+        else:
+            return
+        if found:
+            event["resources"] = found
+
+    def _describe_result(
+        self, event: Event, operation: Operation | None, response: HttpResponse, result: ObservedResult | None
+    ) -> None:
+        plan = _plan(operation)
+        requested = event.get("requestParameters")
+        sent: dict[str, Any] = requested if isinstance(requested, dict) else {}
+        outcome = outcome_of(plan, operation, response, result, has_key="key" in sent)
+        if outcome.request_id:
+            event["requestID"] = cut_text(outcome.request_id, TEXT_LIMIT_BYTES)
+        if plan is not None and plan.is_s3:
+            _add_s3_facts(event, plan, response, sent.get("x-amz-server-side-encryption"))
+        if outcome.error_code:
+            event["errorCode"] = outcome.error_code
+            if outcome.error_message:
+                event["errorMessage"] = outcome.error_message
+            if outcome.error_code == "NoSuchBucket":
+                event.pop("resources", None)
+        elif plan is not None:
+            self._describe_success(event, plan, response, outcome)
+
+    def _describe_success(self, event: Event, plan: OperationPlan, response: HttpResponse, outcome: Outcome) -> None:
+        if plan.is_s3 and plan.is_data_event and not plan.is_read_only:
+            event["responseElements"] = s3.response_elements(response)
+        if plan.response is not None:
+            if response.body is None and response.body_size_bytes > 0 and not outcome.output:
+                add_own_members(event, responseBody="omitted")
+            else:
+                request_id = event.setdefault("requestID", self._identifiers.uuid())
+                rendered = plan.response(outcome.output, request_id)
+                event["responseElements"] = rendered if rendered and rendered is not OMIT else None
+        if plan.resources is not None and plan.resources.in_response is not None:
+            found = plan.resources.in_response(outcome.output, _place(event))
+            if found:
+                kinds = {resource.get("type") for resource in found}
+                kept = [old for old in event.get("resources", ()) if old.get("type") not in kinds]
+                event["resources"] = kept + found
+
+
+def _plan(operation: Operation | None) -> OperationPlan | None:
+    if operation is None:
+        return None
+    try:
+        return plan_of(operation)
+    except (UnknownService, UnknownOperation):
+        return None
+
+
+def _name_call(event: Event, plan: OperationPlan) -> None:
+    event["eventSource"] = plan.event_source
+    event["eventName"] = plan.event_name
+    event["readOnly"] = plan.is_read_only
+    if plan.api_version is not None:
+        event["apiVersion"] = plan.api_version
+    if plan.is_data_event:
+        event["managementEvent"] = False
+        event["eventCategory"] = "Data"
+
+
+def _signing_name(scope: CredentialScope | None) -> str:
+    name = scope.signing_name.lower() if scope is not None else ""
+    is_plain = 0 < len(name) <= 64 and name.isascii() and name.replace("-", "").isalnum()
+    return name if is_plain else "unknown"
+
+
+def _bounded_path(request: HttpRequest) -> str:
+    return cut_text(request.path, TEXT_LIMIT_BYTES)
+
+
+def _place(event: Event) -> Place:
+    region = event["awsRegion"]
+    return Place(partition_of(region), region, event["recipientAccountId"])
+
+
+def _add_s3_facts(event: Event, plan: OperationPlan, response: HttpResponse, requested_encryption: Any) -> None:
+    data = dict(event.get("additionalEventData") or {})
+    own = data.pop(OWN_MEMBER, None)
+    is_write = plan.is_data_event and not plan.is_read_only
+    data.update(s3.response_facts(response, requested_encryption, is_write=is_write))
+    if own is not None:
+        data[OWN_MEMBER] = own
+    event["additionalEventData"] = data
+
+
+def _not_understood(event: Event, operation: Operation | None, error: Exception) -> None:
+    kind = type(error).__name__
+    _log.warning("event incomplete", operation=str(operation), error=kind)
+    add_own_members(event, incomplete=kind)

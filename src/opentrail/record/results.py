@@ -1,0 +1,66 @@
+"""What an answer means for the record: its request id, its error as events name it, or its output."""
+
+from dataclasses import dataclass
+
+from opentrail.event.json_values import cut_text
+from opentrail.event.limits import TEXT_LIMIT_BYTES
+from opentrail.event.redaction import hide_quoted_values
+from opentrail.http_message import HttpResponse
+from opentrail.protocol import ObservedResult, Operation, Parameters
+from opentrail.protocol.observed import parse_response
+from opentrail.record import s3
+from opentrail.record.plans import OperationPlan
+
+REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-requestid")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A call's result in the record's words. ``error_code`` is empty on success; texts are within their limits."""
+
+    output: Parameters
+    error_code: str
+    error_message: str
+    request_id: str
+
+
+def outcome_of(
+    plan: OperationPlan | None,
+    operation: Operation | None,
+    response: HttpResponse,
+    result: ObservedResult | None,
+    *,
+    has_key: bool,
+) -> Outcome:
+    """Return what ``response`` says; ``has_key`` tells an S3 object's answer from a bucket's."""
+    if result is None and operation is not None and plan is not None:
+        result = parse_response(operation, response)
+    output = result.output if result is not None else {}
+    request_id = result.request_id if result is not None and result.request_id else _request_id(response)
+    code, message = (result.error_code, result.error_message) if result is not None else ("", "")
+    is_s3 = plan is not None and plan.is_s3
+    if is_s3 and (response.status == 304 or (response.status >= 400 and _says_nothing(code))):
+        code, message = s3.code_of_status(response.status, has_key=has_key)
+    elif not code and response.status >= 400:
+        code = f"HTTP{response.status}"
+    if code and plan is not None:
+        code, message = _error_in_events(plan, response.status, code, message)
+    return Outcome(output, cut_text(code, TEXT_LIMIT_BYTES), cut_text(message, TEXT_LIMIT_BYTES), request_id)
+
+
+def _error_in_events(plan: OperationPlan, status: int, code: str, message: str) -> tuple[str, str]:
+    code = plan.error_names.get(code, code)
+    if plan.service == "ec2" and not code.startswith(("Client.", "Server.")):
+        code = f"{'Server' if status >= 500 else 'Client'}.{code}"
+    return code, hide_quoted_values(message) if plan.hides_secrets else message
+
+
+def _request_id(response: HttpResponse) -> str:
+    for name in REQUEST_ID_HEADERS:
+        if value := response.headers.get(name):
+            return value
+    return ""
+
+
+def _says_nothing(code: str) -> bool:
+    return not code or code.isdigit()
