@@ -78,6 +78,11 @@ class CallerResolver:
                 is_verified = False
         return CallerIdentity(credential.principal, scope.access_key_id, is_verified=is_verified)
 
+    def learns_from(self, operation: Operation | None, status: int) -> bool:
+        """Say whether an answer to ``operation`` could teach anything."""
+        is_about_keys = operation is not None and operation.service in {"iam", "sts"}
+        return self._learns and is_about_keys and 200 <= status < 300
+
     async def learn(
         self,
         operation: Operation | None,
@@ -88,7 +93,7 @@ class CallerResolver:
         result: ObservedResult,
     ) -> None:
         """Take in what a trusted upstream's successful answer teaches about keys. Raises Unavailable."""
-        if not self._learns or operation is None or scope is None or not 200 <= status < 300 or result.error_code:
+        if not self.learns_from(operation, status) or operation is None or scope is None or result.error_code:
             return
         if operation.service == "iam":
             self._remember_users(operation, caller, result.output)

@@ -22,6 +22,7 @@ from opentrail.capture.streaming import StreamingTable
 from opentrail.capture.upstream import UpstreamPool
 from opentrail.clock import Identifiers, RandomIdentifiers
 from opentrail.http_message import BODY_LIMIT_BYTES, HttpRequest, HttpResponse
+from opentrail.ports import Unavailable
 from opentrail.protocol import CredentialScope, Operation
 from opentrail.protocol.identify import identify
 from opentrail.protocol.scope import read_scope
@@ -181,6 +182,8 @@ class Gateway:
             return await self._dispatch(client, call, body)
         except MalformedMessage as error:
             return await self._refuse_malformed(client, error)
+        except Unavailable:
+            return await self._refuse(client, call, "ServiceUnavailable", "Please retry.", 503)
 
     async def _dispatch(self, client: Connection, call: _Call, body: RequestBody) -> bool:
         is_continue_due = call.head.expects_continue
@@ -191,7 +194,8 @@ class Gateway:
             await self._hold(client, body, BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
             is_continue_due = False
         if body.is_whole:
-            request = replace(call.request, body=body.payload, body_size_bytes=len(body.payload))
+            is_held = len(body.payload) <= BODY_LIMIT_BYTES
+            request = replace(call.request, body=body.payload if is_held else None, body_size_bytes=len(body.payload))
             call = replace(call, request=request)
             if call.operation is None and body.payload:
                 call = replace(call, operation=identify(request, call.scope))

@@ -4,14 +4,21 @@ from http import HTTPStatus
 
 from opentrail.http_message import HttpResponse
 from opentrail.protocol import Operation
+from opentrail.protocol.responses import format_error
+
+FALLBACK_SERVICE = "s3"
+"""Whose error form is used when the service is unknown: plain XML, which people can read too."""
 
 
 def refusal(
     operation: Operation | None, service: str, code: str, message: str, status: int, request_id: str
 ) -> HttpResponse:
     """Return an error in the wire form of the called service (``Receiver`` fault from 500 up)."""
-    text = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
-    return HttpResponse(status, (("Content-Type", "application/xml"),), text.encode())
+    fault = "Receiver" if status >= 500 else "Sender"
+    try:
+        return format_error(operation or service or FALLBACK_SERVICE, code, message, status, request_id, fault=fault)
+    except LookupError:
+        return format_error(FALLBACK_SERVICE, code, message, status, request_id, fault=fault)
 
 
 def response_bytes(response: HttpResponse, method: str, *, closes: bool) -> bytes:

@@ -1,0 +1,178 @@
+"""fail-closed: no call without its record, no whole answer without its result."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from opentrail.capture import RecordingUnavailable
+from opentrail.capture.callers import CallerResolver
+from opentrail.clock import Clock
+from opentrail.event import Event
+from opentrail.event.encoding import encode_event
+from opentrail.http_message import HttpRequest, HttpResponse
+from opentrail.identity import CallerIdentity
+from opentrail.pipeline.recording.composing import CallComposer, SeenCall
+from opentrail.pipeline.regions import EnabledRegions
+from opentrail.ports import Unavailable
+from opentrail.ports.journal import CallId, EventEntry, Journal, JournalEntry
+from opentrail.protocol import CredentialScope, Operation
+from opentrail.record.events import EventBuilder
+
+DURABLE_WITHIN_SECONDS = 1.0
+"""How long a caller waits for one durable step before it gets the service's own 503."""
+
+MAX_LATE_CALLS = 10_000
+"""Calls whose second step is still being tried after the caller was answered; further ones stay pending in the journal
+and become events with outcome unknown at the next start."""
+
+RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
+"""Waits between tries of a late step; the last one repeats."""
+
+_Result = TypeVar("_Result")
+
+_log = structlog.get_logger(__name__)
+
+
+class FailClosedRecorder:
+    """A CallRecorder whose every step is durable on return."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        builder: EventBuilder,
+        callers: CallerResolver,
+        regions: EnabledRegions,
+        clock: Clock,
+        *,
+        durable_within_s: float = DURABLE_WITHIN_SECONDS,
+    ) -> None:
+        self._journal = journal
+        self._composer = CallComposer(builder, callers, clock)
+        self._regions = regions
+        self._durable_within_s = durable_within_s
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def begin(
+        self, request: HttpRequest, operation: Operation | None, scope: CredentialScope | None
+    ) -> "ClosedCall":
+        """Store the call as pending; raises RecordingUnavailable when it is not durable in time.
+
+        A pending call that becomes durable too late never went upstream; it is closed with the 503 its caller got.
+        """
+        call = self._composer.seen(request, operation, scope)
+        opening = asyncio.ensure_future(self._open(call))
+        try:
+            return await _within(opening, self._durable_within_s)
+        except TimeoutError as error:
+            self._keep(self._close_refused(opening))
+            raise RecordingUnavailable("the journal did not store the call in time") from error
+        except (Unavailable, ValueError) as error:
+            raise RecordingUnavailable(str(error)) from error
+
+    async def stop(self) -> None:
+        """Give up the steps still being tried; their calls stay pending and are made good at the next start."""
+        for task in self._late:
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
+
+    async def _open(self, call: SeenCall) -> "ClosedCall":
+        event, caller = await self._composer.begin(call)
+        call_id = await self._journal.open_call(encode_event(event))
+        return ClosedCall(self, call, event, caller, call_id)
+
+    async def _close_refused(self, opening: "asyncio.Task[ClosedCall]") -> None:
+        try:
+            call = await opening
+        except (Unavailable, ValueError):
+            return
+        refused = HttpResponse(503, (), b"")
+        await self._close_late(call.id, await call.finished(refused))
+
+    async def finish(self, call_id: CallId, event: Event) -> None:
+        """Close a call; raises RecordingUnavailable when that is not durable in time, and goes on trying."""
+        closing = asyncio.ensure_future(self._close(call_id, event))
+        try:
+            await _within(closing, self._durable_within_s)
+        except TimeoutError as error:
+            self._keep(self._settle_late(closing, call_id, event))
+            raise RecordingUnavailable("the journal did not store the result in time") from error
+        except Unavailable as error:
+            self._keep(self._close_late(call_id, event))
+            raise RecordingUnavailable(str(error)) from error
+        except ValueError as error:
+            raise RecordingUnavailable(str(error)) from error
+
+    async def _close(self, call_id: CallId, event: Event) -> None:
+        entries: Sequence[JournalEntry] = [
+            *self._regions.entries_for(event["awsRegion"]),
+            EventEntry(encode_event(event)),
+        ]
+        position = await self._journal.close_call(call_id, entries)
+        await self._regions.stored(position, entries)
+
+    async def _settle_late(self, closing: "asyncio.Task[None]", call_id: CallId, event: Event) -> None:
+        try:
+            await closing
+        except Unavailable:
+            await self._close_late(call_id, event)
+
+    async def _close_late(self, call_id: CallId, event: Event) -> None:
+        tries = 0
+        while True:
+            try:
+                return await self._close(call_id, event)
+            except Unavailable:
+                await asyncio.sleep(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+                tries += 1
+            except KeyError:
+                return None
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        if len(self._late) >= MAX_LATE_CALLS:
+            work.close()
+            _log.error("too many calls wait for the journal; one stays pending until the next start")
+            return
+        task = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    @property
+    def composer(self) -> CallComposer:
+        return self._composer
+
+
+class ClosedCall:
+    """A call that is pending in the journal (an OpenRecord)."""
+
+    def __init__(
+        self, recorder: FailClosedRecorder, call: SeenCall, event: Event, caller: CallerIdentity, call_id: CallId
+    ) -> None:
+        self.id = call_id
+        self._recorder = recorder
+        self._call = call
+        self._event = event
+        self._caller = caller
+
+    async def finished(self, response: HttpResponse) -> Event:
+        """Return the event with the result that ``response`` is."""
+        composer = self._recorder.composer
+        return await composer.finish(self._call, self._event, self._caller, response, composer.now())
+
+    async def finish(self, response: HttpResponse) -> None:
+        await self._recorder.finish(self.id, await self.finished(response))
+
+    async def abandon(self, reason: str) -> None:
+        try:
+            await self._recorder.finish(self.id, self._recorder.composer.unknown(self._event, reason))
+        except RecordingUnavailable as error:
+            _log.warning("a call without an answer is not on record yet", reason=reason, error=str(error))
+
+
+async def _within(task: "asyncio.Future[_Result]", seconds: float) -> _Result:
+    """Wait for a task without cancelling it; raises TimeoutError when it is not done in time."""
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        raise TimeoutError
+    return task.result()

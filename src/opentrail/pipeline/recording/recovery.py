@@ -1,0 +1,47 @@
+"""What a start makes good after a process that did not end well."""
+
+from opentrail.clock import Clock
+from opentrail.event.encoding import decode_event, encode_event
+from opentrail.pipeline.regions import EnabledRegions
+from opentrail.ports.journal import EventEntry, Journal, JournalEntry
+from opentrail.record.events import EventBuilder
+
+CRASH_REASON = "gateway-stopped"
+"""Why the result of a pending call is unknown: the process that waited for it is gone."""
+
+
+async def recover_abandoned_calls(journal: Journal, builder: EventBuilder, regions: EnabledRegions) -> int:
+    """Turn the pending calls of an earlier process into events with outcome unknown; return how many.
+
+    Each call is closed in the transaction that stores its event, so that a crash on the way neither loses nor doubles
+    one. Raises Unavailable.
+    """
+    calls = await journal.abandoned_calls()
+    for call in calls:
+        event = builder.finish_unknown(decode_event(call.event), CRASH_REASON)
+        entries: list[JournalEntry] = [*regions.entries_for(event["awsRegion"]), EventEntry(encode_event(event))]
+        position = await journal.close_call(call.id, entries)
+        await regions.stored(position, entries)
+    return len(calls)
+
+
+async def record_unclean_stop(
+    journal: Journal, builder: EventBuilder, regions: EnabledRegions, clock: Clock, *, account_id: str, region: str
+) -> bool:
+    """Say in a gap event that calls may be missing since the last commit, when the earlier process did not drain;
+    for ``fail-open``. Return whether there was such a gap; raises Unavailable."""
+    if journal.was_clean_shutdown():
+        return False
+    now = clock.now()
+    event = builder.gap(
+        account_id=account_id,
+        region=region,
+        started_at=journal.last_commit_at() or now,
+        ended_at=now,
+        count=None,
+        reason="unclean-stop",
+    )
+    entries: list[JournalEntry] = [*regions.entries_for(event["awsRegion"]), EventEntry(encode_event(event))]
+    position = await journal.append(entries)
+    await regions.stored(position, entries)
+    return True
