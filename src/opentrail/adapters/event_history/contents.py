@@ -34,7 +34,7 @@ class Contents:
     def __init__(self, tail: Tail, segments: Iterable[Segment]) -> None:
         self._lock = Lock()
         self._tail = tail
-        self._segments = {segment.name: segment for segment in segments}
+        self._days = _by_day(segments)
 
     @property
     def tail_rows(self) -> int:
@@ -55,14 +55,16 @@ class Contents:
 
     def segments(self) -> list[Segment]:
         """Return the segments in force."""
-        return list(self._segments.values())
+        return [segment for day in self._days.values() for segment in day]
 
     def holds(self, row: Row) -> bool:
         """Tell whether this event is there already: same account, Region, day and id."""
         with self._lock:
             if row.identity in self._tail:
                 return True
-            segments = [segment for segment in self._segments.values() if segment.day == row.place.day]
+            segments = self._days.get(row.place.day)
+        if segments is None:
+            return False
         key_hash = hash_value(row.account_id, row.region, "i", row.place.event_id)
         condition = Condition((key_hash,), row.account_id, row.region, frozenset({("i", row.place.event_id)}))
         return any(
@@ -79,12 +81,10 @@ class Contents:
 
     def replace(self, added: Iterable[Segment], removed: Iterable[str], sequences: Iterable[int]) -> None:
         """Bring segments in force, others out of it, and take ``sequences`` out of the tail, in one step."""
-        sequences = set(sequences)
+        sequences, removed = set(sequences), set(removed)
         with self._lock:
-            segments = dict(self._segments)
-            for name in removed:
-                del segments[name]
-            self._segments = segments | {segment.name: segment for segment in added}
+            kept = (segment for segment in self.segments() if segment.name not in removed)
+            self._days = _by_day((*kept, *added))
             if sequences:
                 self._tail = self._tail.without(sequences)
 
@@ -101,20 +101,25 @@ class Contents:
     def _search(self, condition: Condition, first: Place, last: int, limit: int) -> Iterator[Found]:
         with self._lock:
             in_tail = _first_of(self._tail.search(condition.hashes, first, last), condition, limit)
-            segments = self._segments
+            days = self._days
         tail_of: dict[int, list[Found]] = {}
         for place, record in in_tail:
             tail_of.setdefault(place.day, []).append((place, record))
-        segments_of: dict[int, list[Segment]] = {}
-        for segment in segments.values():
-            if -segment.header.oldest >= first.negative_time and -segment.header.newest <= last:
-                segments_of.setdefault(segment.day, []).append(segment)
-        for day in sorted(tail_of.keys() | segments_of.keys(), reverse=True):
+        for day in sorted(tail_of.keys() | days.keys(), reverse=True):
             streams = [
                 _proved(segment.search(condition.hashes, first, last), condition)
-                for segment in segments_of.get(day, ())
+                for segment in days.get(day, ())
+                if -segment.header.oldest >= first.negative_time and -segment.header.newest <= last
             ]
             yield from heapq.merge(tail_of.get(day, ()), *streams)
+
+
+def _by_day(segments: Iterable[Segment]) -> dict[int, tuple[Segment, ...]]:
+    """Return the segments of each day; never changed, only replaced, so that a search can go on in it unlocked."""
+    days: dict[int, tuple[Segment, ...]] = {}
+    for segment in segments:
+        days[segment.day] = (*days.get(segment.day, ()), segment)
+    return days
 
 
 def _proved(rows: Iterator[tuple[Place, list[str | int], bytes]], condition: Condition) -> Iterator[Found]:
