@@ -1,13 +1,15 @@
 """What every journal promises, run over each adapter of the port."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.memory.journal import InMemoryJournal
 
+from opentrail.adapters.journal.local import LocalJournal
+from opentrail.adapters.journal.writer import SegmentLimits
 from opentrail.ports.journal import (
     MAX_BATCH_BYTES,
     MAX_ENTRY_BYTES,
@@ -22,6 +24,7 @@ from opentrail.ports.journal import (
     PositionLost,
     SettingsEntry,
 )
+from tests.memory.journal import InMemoryJournal
 
 
 class Subject(Protocol):
@@ -53,7 +56,43 @@ async def start_memory(folder: Path) -> Subject:
     return MemorySubject(folder)
 
 
-ADAPTERS: dict[str, Callable[[Path], Awaitable[Subject]]] = {"memory": start_memory}
+class LocalSubject:
+    """A crash is simulated by copying the folder while the journal is open, and opening the copy."""
+
+    def __init__(self, folder: Path, local: LocalJournal, limits: SegmentLimits) -> None:
+        self._folder = folder
+        self._local = local
+        self._limits = limits
+        self.journal: Journal = local
+
+    async def restart(self, *, cleanly: bool) -> None:
+        if cleanly:
+            await self._local.close()
+        image = self._folder.with_name(self._folder.name + "+")
+        shutil.copytree(self._folder, image)
+        await self._local.close()
+        self._folder = image
+        self._local = await LocalJournal.open(image, limits=self._limits)
+        self.journal = self._local
+
+    async def stop(self) -> None:
+        await self._local.close()
+
+
+async def start_local(folder: Path, limits: SegmentLimits | None = None) -> Subject:
+    limits = limits or SegmentLimits()
+    return LocalSubject(folder / "journal", await LocalJournal.open(folder / "journal", limits=limits), limits)
+
+
+async def start_local_in_tiny_segments(folder: Path) -> Subject:
+    return await start_local(folder, SegmentLimits(size_bytes=1))
+
+
+ADAPTERS: dict[str, Callable[[Path], Awaitable[Subject]]] = {
+    "memory": start_memory,
+    "local": start_local,
+    "local, a segment a commit": start_local_in_tiny_segments,
+}
 
 
 @pytest.fixture(params=list(ADAPTERS))

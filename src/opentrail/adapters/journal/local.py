@@ -1,0 +1,243 @@
+"""The journal on this machine's disk: SQLite segment files, one owner process, group commit."""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from opentrail.adapters.journal import segments
+from opentrail.adapters.journal.codec import encode_entries, format_number, parse_number
+from opentrail.adapters.journal.pages import PageReader
+from opentrail.adapters.journal.recovery import Recovered, leave_mark, recover
+from opentrail.adapters.journal.segments import ENTRIES, OPENED, SETTLED
+from opentrail.adapters.journal.writer import Outcomes, SegmentLimits, Stop, Trim, Work, Write, Writer
+from opentrail.clock import Clock, SystemClock
+from opentrail.errors import HomeInUse
+from opentrail.ports import Unavailable
+from opentrail.ports.journal import CallId, EventEntry, JournalEntry, PendingCall, Position, Positioned
+
+MAX_WAITING_BATCHES = 8192
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""What may wait for its commit, the batches being committed included; more is refused with Unavailable."""
+
+LOCK_NAME = "lock"
+
+
+class LocalJournal:
+    """A Journal in a folder that one process owns. Open it with ``LocalJournal.open``, inside the loop that uses it.
+
+    One thread writes and one reads; the event loop only hands them work. What waits is bounded, and everything that
+    waits at the same time is committed in one transaction.
+    """
+
+    def __init__(self, folder: Path, lock: int, recovered: Recovered, clock: Clock, limits: SegmentLimits) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._was_clean = recovered.was_clean
+        self._earlier_commit_at = recovered.state.committed_at
+        self._abandoned = {parse_number(call.id): call for call in recovered.abandoned}
+        self._open_calls = set(recovered.state.pending)
+        self._head = recovered.state.head
+        self._waiting_batches = 0
+        self._waiting_bytes = 0
+        self._is_closed = False
+        self._changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        outcomes = Outcomes(self._in_loop(self._committed), self._in_loop(self._failed), self._in_loop(self._trimmed))
+        self._writer = Writer(folder, recovered.state, outcomes, clock, limits)
+        self._pages = PageReader(lambda: self._writer.segments)
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="journal-reader")
+        self._writer.start()
+
+    @classmethod
+    async def open(
+        cls, folder: Path, clock: Clock | None = None, limits: SegmentLimits | None = None
+    ) -> "LocalJournal":
+        """Open the journal in ``folder`` (created when missing) and own it until ``close`` or the process ends.
+
+        Raises HomeInUse when another process owns it, JournalCorrupt, and Unavailable when the disk does not answer.
+        """
+        clock = clock or SystemClock()
+        lock, recovered = await asyncio.to_thread(_lock_and_recover, folder, int(clock.now().timestamp() * 1_000_000))
+        return cls(folder, lock, recovered, clock, limits or SegmentLimits())
+
+    async def append(self, entries: Sequence[JournalEntry]) -> Position:
+        if not entries:
+            self._require_open()
+            return self.head()
+        number = await self._submit(ENTRIES, 0, len(entries), encode_entries(entries))
+        return format_number(number)
+
+    async def open_call(self, event: bytes) -> CallId:
+        encode_entries((EventEntry(event),))
+        opening = self._submit(OPENED, 0, 0, event)
+        try:
+            number = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(self._drop_call)
+            raise
+        return CallId(format_number(number))
+
+    async def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Position:
+        body = encode_entries(entries)
+        number = _call_number(call)
+        if number not in self._open_calls:
+            raise KeyError(call)
+        settling = self._submit(SETTLED, number, len(entries), body)
+        self._open_calls.remove(number)
+        stored = await settling
+        return format_number(stored) if entries else self.head()
+
+    async def abandoned_calls(self) -> Sequence[PendingCall]:
+        return [call for number, call in self._abandoned.items() if number in self._open_calls]
+
+    def head(self) -> Position:
+        return format_number(self._head)
+
+    async def read(self, after: Position, *, until: Position | None = None) -> AsyncIterator[Sequence[Positioned]]:
+        at = parse_number(after)
+        end = None if until is None else parse_number(until)
+        while end is None or at < end:
+            changed = self._changed
+            self._require_open()
+            limit = self._head if end is None else min(end, self._head)
+            if at >= limit:
+                await changed.wait()
+                continue
+            page, at = await self._loop.run_in_executor(self._reading, self._pages.read, at, limit)
+            if page:
+                yield page
+
+    async def trim(self, through: Position) -> None:
+        self._require_open()
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._writer.work.put(Trim(parse_number(through), done))
+        await done
+
+    def size_bytes(self) -> int:
+        return sum(segments.segment_size_bytes(segment.path) for segment in self._writer.segments)
+
+    def was_clean_shutdown(self) -> bool:
+        return self._was_clean
+
+    def last_commit_at(self) -> datetime | None:
+        if not self._earlier_commit_at:
+            return None
+        return datetime.fromtimestamp(self._earlier_commit_at / 1_000_000, UTC)
+
+    async def close(self) -> None:
+        """Commit what waits, mark the journal as drained and give it up; later calls and readers get Unavailable."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._wake()
+        await asyncio.to_thread(self._drain)
+
+    def _drain(self) -> None:
+        self._writer.work.put(Stop())
+        self._writer.join()
+        self._reading.submit(self._pages.close)
+        self._reading.shutdown(wait=True)
+        try:
+            leave_mark(self._folder, self._writer.last)
+        except OSError as error:
+            raise Unavailable(f"the journal is stored but not marked as drained: {error}") from error
+        finally:
+            os.close(self._lock)
+
+    def _submit(self, kind: int, call: int, entries: int, body: bytes) -> "asyncio.Future[int]":
+        self._require_open()
+        if self._waiting_batches >= MAX_WAITING_BATCHES or self._waiting_bytes + len(body) > MAX_WAITING_BYTES:
+            raise Unavailable("too many batches wait for the journal")
+        self._waiting_batches += 1
+        self._waiting_bytes += len(body)
+        done: asyncio.Future[int] = self._loop.create_future()
+        work: Work = Write(kind, call, entries, body, done)
+        self._writer.work.put(work)
+        return done
+
+    def _in_loop(self, report: Callable[..., None]) -> Callable[..., None]:
+        """Return ``report`` as the writer's thread may call it."""
+
+        def from_thread(*outcome: Any) -> None:
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(report, *outcome)
+
+        return from_thread
+
+    def _committed(self, writes: list[Write], head: int) -> None:
+        self._release(writes)
+        self._head = head
+        for write in writes:
+            if write.kind == OPENED:
+                self._open_calls.add(write.number)
+            elif write.kind == SETTLED:
+                self._abandoned.pop(write.call, None)
+            if not write.done.done():
+                write.done.set_result(write.number)
+        self._wake()
+
+    def _failed(self, writes: list[Write], error: Exception) -> None:
+        self._release(writes)
+        for write in writes:
+            if write.kind == SETTLED:
+                self._open_calls.add(write.call)
+            if not write.done.done():
+                write.done.set_exception(error)
+
+    def _trimmed(self, trim: Trim) -> None:
+        if not trim.done.done():
+            trim.done.set_result(None)
+
+    def _release(self, writes: list[Write]) -> None:
+        self._waiting_batches -= len(writes)
+        self._waiting_bytes -= sum(len(write.body) for write in writes)
+
+    def _drop_call(self, opening: "asyncio.Future[int]") -> None:
+        """Settle a call whose opener was cancelled: nobody knows its id, so nobody else will."""
+        if opening.cancelled() or opening.exception() or self._is_closed:
+            return
+        number = opening.result()
+        try:
+            dropping = self._submit(SETTLED, number, 0, b"")
+        except Unavailable:
+            return
+        self._open_calls.discard(number)
+        dropping.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise Unavailable("the journal is closed")
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+def _call_number(call: CallId) -> int:
+    try:
+        return parse_number(call)
+    except ValueError as error:
+        raise KeyError(call) from error
+
+
+def _lock_and_recover(folder: Path, now: int) -> tuple[int, Recovered]:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock, recover(folder, now)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise HomeInUse(f"another process owns the journal in {folder}; stop it or use another home") from error
+    except (sqlite3.OperationalError, OSError) as error:
+        os.close(lock)
+        raise Unavailable(f"the journal in {folder} cannot be opened: {error}") from error
+    except BaseException:
+        os.close(lock)
+        raise
