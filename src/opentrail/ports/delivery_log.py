@@ -30,9 +30,9 @@ class ReaderState:
 class LogFilePlan:
     """One log file before it is put: everything needed to build it again.
 
-    It holds the events of ``region`` that the settings ``trail`` select among the journal entries from
-    ``first_position`` to ``last_position``, both included. ``sha256`` is the hex hash of the uncompressed file.
-    ``stamp`` is the time in its name. ``delivered_at`` is None while the plan is open.
+    It holds the events of ``region`` that the settings ``trail`` select among the journal entries after
+    ``first_position``, where the reader stood, up to and including ``last_position``. ``sha256`` is the hex hash of the uncompressed file.
+    ``stamp`` is the time in its name. ``delivered_at`` is None while the plan is open, and 1970 once it was given up.
     """
 
     trail_arn: str
@@ -115,7 +115,8 @@ class DeliveryLog(Protocol):
         ...
 
     async def set_status(self, trail_arn: str, region: str, values: Mapping[str, str]) -> None:
-        """Merge GetTrailStatus members (wire names; times as ISO 8601 text) into the trail's status in a Region."""
+        """Merge GetTrailStatus members (wire names; times as ISO 8601 text) into the trail's status in a Region.
+        Members with a small first letter are the delivery's own notes, not for callers."""
         ...
 
     async def status(self, trail_arn: str, region: str) -> Mapping[str, str]:

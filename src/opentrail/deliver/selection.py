@@ -1,0 +1,84 @@
+"""Which events are a trail's to deliver, decided by its settings and the event alone.
+
+A file is built again after a crash by asking this once more, so the answer may depend on nothing else.
+"""
+
+from dataclasses import dataclass
+
+from opentrail.arn import partition_of
+from opentrail.event import Event
+from opentrail.event.encoding import decode_event
+from opentrail.pattern.matcher import compile_predicate
+from opentrail.pattern.selectors import compile_advanced_event_selectors, compile_event_selectors
+from opentrail.ports.journal import LIVE, EventEntry, JournalEntry
+from opentrail.resource.trail import Trail
+
+GLOBAL_EVENT_SOURCES = frozenset(
+    {
+        "account.amazonaws.com",
+        "cloudfront.amazonaws.com",
+        "globalaccelerator.amazonaws.com",
+        "iam.amazonaws.com",
+        "networkmanager.amazonaws.com",
+        "organizations.amazonaws.com",
+        "route53.amazonaws.com",
+        "route53domains.amazonaws.com",
+        "shield.amazonaws.com",
+        "sts.amazonaws.com",
+        "support.amazonaws.com",
+        "waf.amazonaws.com",
+    }
+)
+"""Services whose events CloudTrail has in the partition's first Region, as global service events."""
+
+_FIRST_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An event that a trail delivers: its Region's file, the event, and its JSON as the journal holds it."""
+
+    region: str
+    event: Event
+    data: bytes
+
+
+class TrailSelection:
+    """One trail's choice among the entries of a journal."""
+
+    def __init__(self, trail: Trail) -> None:
+        self._trail = trail
+        selected = (
+            compile_advanced_event_selectors(trail.advanced_event_selectors)
+            if trail.advanced_event_selectors
+            else compile_event_selectors(trail.event_selectors)
+        )
+        self._is_selected = compile_predicate(selected)
+
+    def choose(self, entry: JournalEntry) -> "Choice | None":
+        """Return the event of a journal entry with the Region whose file it goes into, or None."""
+        if not isinstance(entry, EventEntry) or entry.audience != LIVE:
+            return None
+        event = decode_event(entry.event)
+        region = self.region_of(event)
+        return None if region is None else Choice(region, event, entry.event)
+
+    def region_of(self, event: Event) -> str | None:
+        """Return the Region whose file ``event`` goes into, None when the trail does not deliver it.
+
+        Global service events count as the first Region's, so a single-Region trail has them only if that is its home.
+        """
+        trail = self._trail
+        region = event.get("awsRegion")
+        if not trail.is_logging or not isinstance(region, str) or event.get("recipientAccountId") != trail.account_id:
+            return None
+        if not trail.covers_region(region):
+            return None
+        if not trail.includes_global_service_events and is_global_service_event(event, region):
+            return None
+        return region if self._is_selected(event) else None
+
+
+def is_global_service_event(event: Event, region: str) -> bool:
+    """Say whether an event of ``region`` came from a service without Regions."""
+    return region == _FIRST_REGIONS[partition_of(region)] and event.get("eventSource") in GLOBAL_EVENT_SOURCES

@@ -1,0 +1,197 @@
+"""A trail's digest chains, one a Region: starts them, plans digests when they are due, puts and confirms them."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from opentrail.clock import format_time, parse_time
+from opentrail.deliver.digest_files import chain_link, close_digest_file, digest_metadata
+from opentrail.deliver.log_files import CONTENT_ENCODING, CONTENT_TYPE, gzip_bytes
+from opentrail.digest.chain import digest_due, final_end, floor_second
+from opentrail.digest.document import ChainLink, sha256_hex
+from opentrail.pipeline.delivery_context import Backoff, DeliveryContext
+from opentrail.pipeline.file_delivery import (
+    DESTINATION_FAILURES,
+    FileDelivery,
+    ForeignObject,
+    encryption_context,
+    error_code,
+    holds_content,
+)
+from opentrail.ports.delivery_log import DigestPlan
+from opentrail.ports.object_store import AlreadyExists
+from opentrail.resource.trail import Trail
+
+CHAIN_START = "digestChainStart"
+"""Our own member of a trail's status in a Region: since when its files are digested, until the first digest says so."""
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_INSTANT = timedelta(microseconds=1)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """Where a chain stands: everything delivered through ``boundary`` is digested or never will be, and the next digest
+    starts there. ``previous`` is None before the first digest. A closed chain had its final digest, or never began."""
+
+    boundary: datetime | None
+    is_open: bool
+    previous: ChainLink | None = None
+
+
+class DigestDelivery:
+    """The chains of one trail.
+
+    A digest lists the files whose delivery was confirmed in its span. Once one is planned, no file is confirmed at or
+    before its end (``not_before``), so every file is in exactly one digest. A chain has at most one digest that is
+    planned and not delivered, so one digest covers an outage of its bucket.
+    """
+
+    def __init__(self, context: DeliveryContext, trail_arn: str, files: FileDelivery) -> None:
+        self._context = context
+        self._trail_arn = trail_arn
+        self._files = files
+        self._chains: dict[str, _Chain] = {}
+        self._open: list[DigestPlan] = []
+        self._stuck: dict[str, Backoff] = {}
+
+    async def load(self, regions: Collection[str]) -> None:
+        """Take up the chains and the open digests that an earlier process left."""
+        self._open = list(await self._context.delivery_log.open_digests(self._trail_arn))
+        for region in {*regions, *(plan.region for plan in self._open)}:
+            await self._chain(region)
+
+    async def _chain(self, region: str) -> _Chain:
+        if region not in self._chains:
+            log = self._context.delivery_log
+            last = await log.last_digest(self._trail_arn, region)
+            noted = (await log.status(self._trail_arn, region)).get(CHAIN_START)
+            self._chains[region] = _resume(last, parse_time(noted) if noted else None)
+        return self._chains[region]
+
+    def not_before(self) -> dict[str, datetime]:
+        """Return, for each Region with digests, the first moment that no digest planned so far answers for."""
+        return {
+            region: chain.boundary + _INSTANT for region, chain in self._chains.items() if chain.boundary is not None
+        }
+
+    @property
+    def has_open(self) -> bool:
+        """Whether a digest is planned and not delivered."""
+        return bool(self._open)
+
+    @property
+    def has_open_chain(self) -> bool:
+        """Whether a chain still waits for its final digest."""
+        return any(chain.is_open for chain in self._chains.values())
+
+    async def start(self, regions: Iterable[str], since: datetime) -> None:
+        """Begin a chain in each Region that has none open: files delivered from now on are digested."""
+        for region in regions:
+            chain = await self._chain(region)
+            if not chain.is_open:
+                boundary = max(floor_second(since), chain.boundary or _BEGINNING)
+                values = {CHAIN_START: format_time(boundary)}
+                await self._context.delivery_log.set_status(self._trail_arn, region, values)
+                self._chains[region] = _Chain(boundary, is_open=True)
+
+    async def plan_due(self, trail: Trail, now: datetime) -> None:
+        """Plan the digests that are due in the open chains of the Regions that ``trail`` covers."""
+        for region, chain in sorted(self._chains.items()):
+            if chain.is_open and chain.boundary and trail.covers_region(region) and not self._is_waiting(region):
+                end = digest_due(chain.boundary, self._context.digest_interval, now)
+                if end is not None:
+                    await self._plan(trail, region, end, is_final=False)
+
+    async def close_chains(self, trail: Trail | None, now: datetime, *, keep: Trail | None) -> None:
+        """Plan the final digest of every open chain that ``keep`` does not go on with, once its files are delivered.
+
+        ``trail`` says where to; when it is None (a deleted trail after a restart) the last file's settings do, and a
+        chain that has delivered nothing since its last digest ends with that.
+        """
+        for region, chain in sorted(self._chains.items()):
+            if not chain.is_open or chain.boundary is None or (keep is not None and keep.covers_region(region)):
+                continue
+            if self._is_waiting(region) or self._files.has_open(region):
+                continue
+            end = final_end(chain.boundary, now)
+            settings = trail or await self._settings_of_last_file(region, chain.boundary, end)
+            if settings is None:
+                self._chains[region] = _Chain(chain.boundary, is_open=False, previous=chain.previous)
+            else:
+                await self._plan(settings, region, end, is_final=True)
+
+    def _is_waiting(self, region: str) -> bool:
+        return any(plan.region == region for plan in self._open)
+
+    async def _settings_of_last_file(self, region: str, after: datetime, through: datetime) -> Trail | None:
+        files = await self._context.delivery_log.delivered(self._trail_arn, region, after, through)
+        return Trail.from_json(files[-1].trail) if files else None
+
+    async def _plan(self, trail: Trail, region: str, end: datetime, *, is_final: bool) -> None:
+        chain = self._chains[region]
+        assert chain.boundary is not None
+        assert end > chain.boundary
+        files = await self._context.delivery_log.delivered(self._trail_arn, region, chain.boundary, end)
+        key = await self._context.signer.current_key(region, end)
+        span = (chain.boundary, end)
+        unsigned = close_digest_file(trail, region, span, files, chain.previous, key.fingerprint, is_final=is_final)
+        plan = unsigned.signed(await self._context.signer.sign(region, key.fingerprint, unsigned.text))
+        await self._context.delivery_log.plan_digest(plan)
+        self._chains[region] = _Chain(end, is_open=not is_final, previous=chain_link(plan))
+        self._open.append(plan)
+
+    async def deliver(self, trail: Trail | None, now: datetime) -> None:
+        """Put and confirm the planned digests that may be tried now, each chain in order.
+
+        ``trail`` says how to encrypt. Raises what the delivery log raises; a failing bucket ends in its back-off and
+        the trail's status.
+        """
+        for plan in list(self._open):
+            is_stuck = plan.key in self._stuck and self._stuck[plan.key].must_wait(now)
+            if not is_stuck and not self._files.backoff(plan.bucket).must_wait(now):
+                await self._deliver_one(plan, trail, now)
+
+    async def _deliver_one(self, plan: DigestPlan, trail: Trail | None, now: datetime) -> None:
+        log = self._context.delivery_log
+        backoff = self._files.backoff(plan.bucket)
+        try:
+            await self._put(plan, trail)
+        except (*DESTINATION_FAILURES, ForeignObject) as error:
+            _log.warning("digest not delivered", trail=plan.trail_arn, key=plan.key, error=str(error))
+            is_own = isinstance(error, ForeignObject)
+            (self._stuck.setdefault(plan.key, Backoff()) if is_own else backoff).fail(now)
+            await log.set_status(plan.trail_arn, plan.region, {"LatestDigestDeliveryError": error_code(error)})
+            return
+        backoff.succeed()
+        self._stuck.pop(plan.key, None)
+        await log.confirm_digest(plan.trail_arn, plan.region, plan.end_time, now)
+        self._open.remove(plan)
+        members = {"LatestDigestDeliveryTime": format_time(now), "LatestDigestDeliveryError": ""}
+        await log.set_status(plan.trail_arn, plan.region, members)
+
+    async def _put(self, plan: DigestPlan, trail: Trail | None) -> None:
+        store = self._context.object_stores.bucket(plan.bucket)
+        try:
+            await store.put_if_absent(
+                plan.key,
+                gzip_bytes(plan.body),
+                content_type=CONTENT_TYPE,
+                content_encoding=CONTENT_ENCODING,
+                metadata=digest_metadata(plan),
+                encryption_context=encryption_context(trail) if trail else None,
+                kms_key_id=trail.kms_key_id if trail else "",
+            )
+        except AlreadyExists:
+            if not await holds_content(store, plan.key, sha256_hex(plan.body)):
+                raise ForeignObject(f"{plan.bucket}/{plan.key} holds another digest") from None
+
+
+def _resume(last: DigestPlan | None, noted: datetime | None) -> _Chain:
+    if last is not None and (not last.is_final or noted is None or noted < last.end_time):
+        return _Chain(last.end_time, not last.is_final, chain_link(last))
+    return _Chain(noted, is_open=noted is not None)

@@ -1,0 +1,218 @@
+"""Puts a trail's planned log files and confirms them; builds a file again from the journal where it is not at hand."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import takewhile
+
+import orjson
+import structlog
+
+from opentrail.clock import format_time
+from opentrail.deliver.log_files import CONTENT_ENCODING, CONTENT_TYPE, LogFile, close_log_file
+from opentrail.deliver.selection import TrailSelection
+from opentrail.digest.document import sha256_hex
+from opentrail.digest.inflation import NotGzip, inflate
+from opentrail.pipeline.delivery_context import (
+    CUT_LOOSE,
+    GIVE_UP_AFTER,
+    GIVEN_UP_AT,
+    PUTS_IN_FLIGHT,
+    Backoff,
+    DeliveryContext,
+)
+from opentrail.ports import PortError, Unavailable
+from opentrail.ports.delivery_log import LogFilePlan
+from opentrail.ports.journal import EventEntry, PositionLost
+from opentrail.ports.object_store import AccessRefused, AlreadyExists, BucketNotFound, ObjectNotFound, ObjectStore
+from opentrail.resource.trail import Trail
+
+_log = structlog.get_logger(__name__)
+
+
+class ForeignObject(PortError):
+    """Another object has the key of a planned one; it is left alone."""
+
+
+class PlanBroken(PortError):
+    """A plan cannot be built again to the bytes it was planned with."""
+
+
+DESTINATION_FAILURES = (Unavailable, AccessRefused, BucketNotFound)
+"""What a bucket's back-off is for."""
+
+
+def error_code(error: PortError) -> str:
+    """Return what GetTrailStatus calls a failure: S3's error code, "" for time-outs, which it does not show."""
+    if isinstance(error, PlanBroken):
+        return "InternalError"
+    if isinstance(error, BucketNotFound):
+        return "NoSuchBucket"
+    if isinstance(error, AccessRefused):
+        return error.code
+    if isinstance(error, ForeignObject):
+        return "PreconditionFailed"
+    return ""
+
+
+def encryption_context(trail: Trail) -> Mapping[str, str]:
+    """Return the context that binds a data key to the trail."""
+    return {"aws:cloudtrail:arn": trail.arn}
+
+
+class FileDelivery:
+    """The open plans of one trail, oldest first, and the destinations they go to.
+
+    A bucket that fails is tried again with back-off, by its oldest file alone; other buckets of the trail (it had
+    another one before) go on. A file that cannot be delivered for a reason of its own holds up no other. No file is
+    put before its plan is stored, and none is confirmed before it was put.
+    """
+
+    def __init__(self, context: DeliveryContext, trail_arn: str) -> None:
+        self._context = context
+        self._trail_arn = trail_arn
+        self._files: dict[str, LogFile] = {}
+        self._buckets: dict[str, Backoff] = {}
+        self._stuck: dict[str, Backoff] = {}
+        self.plans: list[LogFilePlan] = []
+
+    async def load(self) -> None:
+        """Take up the plans that an earlier process left open."""
+        self.plans = list(await self._context.delivery_log.open_plans(self._trail_arn))
+
+    def add(self, plans: Sequence[LogFilePlan], files: Mapping[str, LogFile]) -> None:
+        """Take on plans that were just stored; ``files`` spares building them, and is dropped after the first try."""
+        self.plans += plans
+        self._files |= files
+
+    def backoff(self, bucket: str) -> Backoff:
+        """Return the state of a destination, which log files and digests share."""
+        return self._buckets.setdefault(bucket, Backoff())
+
+    @property
+    def is_failing(self) -> bool:
+        """True while a plan is held up, by its bucket or by itself."""
+        return any(self.backoff(plan.bucket).is_failing or plan.key in self._stuck for plan in self.plans)
+
+    def has_open(self, region: str) -> bool:
+        """Say whether files of a Region are still to be delivered."""
+        return any(plan.region == region for plan in self.plans)
+
+    async def deliver(self, now: datetime, not_before: Mapping[str, datetime]) -> None:
+        """Put and confirm what may be tried now. ``not_before`` is the earliest delivery time of each Region.
+
+        Raises what journal and delivery log raise; a failing bucket ends in its back-off and the trail's status.
+        """
+        await self._give_up(now)
+        for bucket in {plan.bucket: None for plan in self.plans}:
+            while group := self._next_group(bucket, now):
+                times = [max(now, not_before.get(plan.region, now)) for plan in group]
+                tries = [self._deliver_one(plan, at) for plan, at in zip(group, times, strict=True)]
+                for result in await asyncio.gather(*tries, return_exceptions=True):
+                    if result is not None:
+                        raise result
+        self._files.clear()
+
+    def _next_group(self, bucket: str, now: datetime) -> Sequence[LogFilePlan]:
+        """Return the files to put next, at once: several where all are at hand, one where it must be built."""
+        backoff = self.backoff(bucket)
+        if backoff.must_wait(now):
+            return ()
+        waiting = [plan for plan in self.plans if plan.bucket == bucket and not self._is_stuck(plan, now)]
+        count = 1 if backoff.is_failing else PUTS_IN_FLIGHT
+        at_hand = list(takewhile(lambda plan: plan.key in self._files, waiting[:count]))
+        return at_hand or waiting[:1]
+
+    def _is_stuck(self, plan: LogFilePlan, now: datetime) -> bool:
+        return plan.key in self._stuck and self._stuck[plan.key].must_wait(now)
+
+    async def _deliver_one(self, plan: LogFilePlan, at: datetime) -> None:
+        backoff = self.backoff(plan.bucket)
+        try:
+            file = self._files.get(plan.key) or await self._rebuild(plan)
+            await self._put(plan, file)
+        except PositionLost:
+            await self._abandon(plan, at, CUT_LOOSE)
+        except (ForeignObject, PlanBroken) as error:
+            self._stuck.setdefault(plan.key, Backoff()).fail(at)
+            await self._note_failure(plan, at, error)
+        except DESTINATION_FAILURES as error:
+            if not backoff.must_wait(at):  # several files of one try fail once
+                backoff.fail(at)
+            await self._note_failure(plan, at, error)
+        else:
+            backoff.succeed()
+            await self._confirm(plan, at)
+
+    async def _confirm(self, plan: LogFilePlan, at: datetime) -> None:
+        await self._context.delivery_log.confirm(plan.trail_arn, plan.key, at)
+        self._forget(plan)
+        done = format_time(at)
+        members = {
+            "LatestDeliveryTime": done,
+            "LatestDeliveryAttemptTime": done,
+            "LatestDeliveryAttemptSucceeded": done,
+            "LatestDeliveryError": "",
+        }
+        await self._context.delivery_log.set_status(plan.trail_arn, plan.region, members)
+
+    async def _note_failure(self, plan: LogFilePlan, at: datetime, error: PortError) -> None:
+        _log.warning("log file not delivered", trail=plan.trail_arn, key=plan.key, error=str(error))
+        members = {"LatestDeliveryAttemptTime": format_time(at), "LatestDeliveryError": error_code(error)}
+        await self._context.delivery_log.set_status(plan.trail_arn, plan.region, members)
+
+    def _forget(self, plan: LogFilePlan) -> None:
+        self.plans.remove(plan)
+        self._stuck.pop(plan.key, None)
+
+    async def _put(self, plan: LogFilePlan, file: LogFile) -> None:
+        trail = Trail.from_json(plan.trail)
+        store = self._context.object_stores.bucket(plan.bucket)
+        try:
+            await store.put_if_absent(
+                plan.key,
+                file.body,
+                content_type=CONTENT_TYPE,
+                content_encoding=CONTENT_ENCODING,
+                encryption_context=encryption_context(trail),
+                kms_key_id=trail.kms_key_id,
+            )
+        except AlreadyExists:
+            if not await holds_content(store, plan.key, plan.sha256):
+                raise ForeignObject(f"{plan.bucket}/{plan.key} holds another file") from None
+
+    async def _rebuild(self, plan: LogFilePlan) -> LogFile:
+        selection = TrailSelection(Trail.from_json(plan.trail))
+        events = []
+        async for page in self._context.journal.read(plan.first_position, until=plan.last_position):
+            for _, entry in page:
+                choice = selection.choose(entry)
+                if choice is not None and choice.region == plan.region:
+                    events.append(choice.data)
+            await asyncio.sleep(0)
+        file = await asyncio.to_thread(close_log_file, events)
+        if file.sha256 != plan.sha256:
+            raise PlanBroken(f"{plan.key} was planned as {plan.sha256} and is now {file.sha256}")
+        return file
+
+    async def _give_up(self, now: datetime) -> None:
+        for plan in list(self.plans):
+            if now - plan.stamp > GIVE_UP_AFTER:
+                await self._abandon(plan, now, "not deliverable for 30 days")
+
+    async def _abandon(self, plan: LogFilePlan, now: datetime, reason: str) -> None:
+        _log.error("log file given up", trail=plan.trail_arn, key=plan.key, reason=reason)
+        if self._context.report_gap is not None:
+            event = self._context.report_gap(plan.account_id, plan.region, plan.stamp, now, plan.event_count, reason)
+            await self._context.journal.append([EventEntry(orjson.dumps(event))])
+        await self._context.delivery_log.confirm(plan.trail_arn, plan.key, GIVEN_UP_AT)
+        self._forget(plan)
+
+
+async def holds_content(store: ObjectStore, key: str, sha256: str) -> bool:
+    """Say whether the gzip object at ``key`` inflates to bytes of that hash."""
+    try:
+        inflated = inflate((await store.get(key)).body)
+    except (NotGzip, ObjectNotFound):
+        return False
+    return inflated.is_whole and not inflated.has_trailing_data and sha256_hex(inflated.raw) == sha256
