@@ -31,8 +31,9 @@ class LogFilePlan:
     """One log file before it is put: everything needed to build it again.
 
     It holds the events of ``region`` that the settings ``trail`` select among the journal entries after
-    ``first_position``, where the reader stood, up to and including ``last_position``. ``sha256`` is the hex hash of the uncompressed file.
-    ``stamp`` is the time in its name. ``delivered_at`` is None while the plan is open, and 1970 once it was given up.
+    ``first_position``, where the reader stood, up to and including ``last_position``. ``sha256`` is the hex hash of
+    the uncompressed file. ``stamp`` is the time in its name. ``delivered_at`` is None while the plan is open, and 1970
+    once it was given up.
     """
 
     trail_arn: str

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.memory.archives import InMemoryArchives
 
 from opentrail.adapters.object_store.archives import LocalArchives
 from opentrail.ports.archives import Archive, Archives
 from opentrail.ports.object_store import AlreadyExists
+from tests.memory.archives import InMemoryArchives
 
 AUDIT = Archive("audit-logs", "eu-central-1", "123456789012", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
 
