@@ -40,7 +40,7 @@ def response_renderer(model: OperationModel) -> RenderResponse:
     """Return the renderer of the operation's output, given the request id."""
     if is_newer(model):
         return _newer_response(model)
-    render = _OlderResponseRenderer("ec2").top_level(model.output_shape, model.name) if model.output_shape else None
+    render = OlderResponseRenderer().top_level(model.output_shape, model.name) if model.output_shape else None
 
     def older(output: Any, request_id: str) -> Any:
         rendered = render(output) if render else {}
@@ -59,8 +59,10 @@ def is_newer(model: OperationModel) -> bool:
     return dry_run is None or dry_run.serialization.get("name") != "dryRun"
 
 
-class OlderRequestRenderer(ShapeRenderer):
-    """Compiles one older operation's input."""
+class OlderRenderer(ShapeRenderer):
+    """What older inputs and outputs share: it knows the operation or structure whose members are being named."""
+
+    section = ""
 
     def __init__(self) -> None:
         super().__init__("ec2")
@@ -69,12 +71,36 @@ class OlderRequestRenderer(ShapeRenderer):
     def _structure(self, shape: Shape, operation: str) -> Render:
         outer, self.parent = self.parent, operation or shape.name
         try:
-            render = super()._structure(shape, operation)
-            empty = list(_table()["always"].get(self.parent, ()))
-            if operation.startswith("Describe"):
-                empty += [self.member_name(n, m) for n, m in shape.members.items() if m.type_name == "list"]
+            return self._named_structure(shape, operation)
         finally:
             self.parent = outer
+
+    def _named_structure(self, shape: Shape, operation: str) -> Render:
+        return super()._structure(shape, operation)
+
+    def member_name(self, name: str, shape: Shape) -> str:
+        own_name = _table()[self.section]["members"].get(self.parent, {}).get(name)
+        return str(own_name or lower_first(str(shape.serialization.get("name") or name)))
+
+    def member(self, name: str, shape: Shape, operation: str = "") -> Render:
+        render = super().member(name, shape, operation)
+        if name in _table()[self.section]["texts"].get(self.parent, ()):
+            return lambda value: str(render(value))
+        return render
+
+
+class OlderRequestRenderer(OlderRenderer):
+    """Compiles one older operation's input."""
+
+    section = "requests"
+
+    def _named_structure(self, shape: Shape, operation: str) -> Render:
+        render = super()._named_structure(shape, operation)
+        empty = list(_table()["always"].get(self.parent, ()))
+        if operation.startswith("Describe"):
+            sent_only = _table()["sent_only"].get(operation, ())
+            names = (self.member_name(n, m) for n, m in shape.members.items() if m.type_name == "list")
+            empty += [name for name in names if name not in sent_only]
         launched = _table()["instances"] if operation == "RunInstances" else ()
 
         def with_empty_sets(value: Any) -> Any:
@@ -88,12 +114,7 @@ class OlderRequestRenderer(ShapeRenderer):
         return with_empty_sets if empty or launched else render
 
     def member_name(self, name: str, shape: Shape) -> str:
-        own_name = _table()["members"].get(self.parent, {}).get(name)
-        if own_name is not None:
-            return str(own_name)
-        if shape.type_name == "list":
-            return self._set_names(name, shape)[0]
-        return lower_first(str(shape.serialization.get("name") or name))
+        return self._set_names(name, shape)[0] if shape.type_name == "list" else super().member_name(name, shape)
 
     def member(self, name: str, shape: Shape, operation: str = "") -> Render:
         render = super().member(name, shape, operation)
@@ -103,7 +124,7 @@ class OlderRequestRenderer(ShapeRenderer):
         return lambda value: _items(render(value), item_name)
 
     def _set_names(self, name: str, shape: Shape) -> tuple[str, str]:
-        sets = _table()["sets"]
+        sets = _table()["requests"]["sets"]
         known = sets.get(self.parent, {}).get(name) or sets["*"].get(name)
         if known is not None:
             return known[0], known[1]
@@ -112,16 +133,20 @@ class OlderRequestRenderer(ShapeRenderer):
         return (wire_name if wire_name.endswith("Set") else f"{item_name}Set"), item_name
 
 
-class _OlderResponseRenderer(ShapeRenderer):
+class OlderResponseRenderer(OlderRenderer):
     """Compiles outputs of older operations: wire names, lists under ``items``, times as epoch milliseconds."""
 
+    section = "responses"
+
     def member_name(self, name: str, shape: Shape) -> str:
-        return "_return" if name == "Return" else lower_first(str(shape.serialization.get("name") or name))
+        return "_return" if name == "Return" else super().member_name(name, shape)
 
     def member(self, name: str, shape: Shape, operation: str = "") -> Render:
         render = super().member(name, shape, operation)
         if shape.type_name != "list":
             return render
+        if name in _table()["responses"]["bare_lists"]:
+            return lambda value: {"item": render(value)}
         return lambda value: _items(render(value), "item")
 
     def _time(self, value: Any) -> Any:

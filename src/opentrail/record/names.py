@@ -43,6 +43,11 @@ def kept_members(service: str, operation: str) -> Mapping[str, str] | None:
     return row
 
 
+def unwraps_response(service: str) -> bool:
+    """Say whether an output that is one structure is recorded without the member that wraps it."""
+    return service in _table()["unwrapped"]
+
+
 def records_response(service: str, operation: str, *, is_read_only: bool, is_data_event: bool) -> bool:
     """Say whether a successful call's response elements are recorded at all."""
     table = _table()["response_elements"]

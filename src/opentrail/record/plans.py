@@ -16,7 +16,14 @@ from opentrail.http_message import HttpRequest
 from opentrail.protocol import Operation, Parameters
 from opentrail.protocol.models import event_source, operation_model
 from opentrail.record import ec2, s3
-from opentrail.record.names import api_version, error_names, event_name, kept_members, records_response
+from opentrail.record.names import (
+    api_version,
+    error_names,
+    event_name,
+    kept_members,
+    records_response,
+    unwraps_response,
+)
 from opentrail.record.rendering import OMIT, Render, ShapeRenderer
 from opentrail.record.resources import ResourceRules, resource_rules
 
@@ -100,7 +107,16 @@ def _response(model: OperationModel, service: str) -> RenderResponse | None:
         return None
     render = ShapeRenderer(service).top_level(model.output_shape, model.name)
     kept = kept_members(service, model.name)
-    return _only(render, kept) if kept is not None else (lambda output, request_id: render(output))
+    if kept is not None:
+        return _only(render, kept)
+    members = list(model.output_shape.members.values())
+    if unwraps_response(service) and len(members) == 1 and members[0].type_name == "structure":
+        return lambda output, request_id: _unwrap(render(output))
+    return lambda output, request_id: render(output)
+
+
+def _unwrap(rendered: Any) -> Any:
+    return next(iter(rendered.values()), None) if isinstance(rendered, dict) else rendered
 
 
 def _only(render: Render, kept: Mapping[str, str]) -> RenderResponse:

@@ -91,7 +91,11 @@ class ShapeRenderer:
         fields: _Fields = {}
         for name, member in shape.members.items():
             fields[name] = (self.member_name(name, member), self.member(name, member, operation))
-        fields = {name: field for name, field in fields.items() if field[1] is not _omit}
+        fields = {
+            name: field
+            for name, field in fields.items()
+            if field[1] is not _omit and shape.members[name].serialization.get("location") != "statusCode"
+        }
 
         def render_structure(value: Any) -> Any:
             if not isinstance(value, dict):
