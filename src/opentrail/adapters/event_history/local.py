@@ -46,7 +46,10 @@ class LocalEventHistory:
     async def open(
         cls, folder: Path, *, seal_events: int = SEAL_EVENTS, segment_rows: int = MAX_SEGMENT_ROWS
     ) -> "LocalEventHistory":
-        """Open the history in ``folder``, made if absent; a crash's litter is cleared. Raises Unavailable."""
+        """Open the history in ``folder``, made if absent; a crash's litter is cleared.
+
+        Raises Unavailable, and HistoryDamaged for what trying again does not mend.
+        """
         return cls(await asyncio.to_thread(HistoryStore, folder, seal_events, segment_rows))
 
     async def cursor(self) -> Position:

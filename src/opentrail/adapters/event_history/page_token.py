@@ -9,8 +9,6 @@ import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 
-import orjson
-
 from opentrail.adapters.event_history.rows import Place
 from opentrail.ports.event_history import InvalidPageToken, LookupQuery
 
@@ -37,5 +35,6 @@ def parse_token(query: LookupQuery) -> Place:
 
 
 def _binding(query: LookupQuery, place: bytes) -> bytes:
-    bound = [query.account_id, query.region, sorted(query.attributes), query.start_time, query.end_time]
-    return blake2b(orjson.dumps(bound) + place, person=b"opentrail.page", digest_size=_BINDING_BYTES).digest()
+    times = [None if time is None else time.timestamp() for time in (query.start_time, query.end_time)]
+    bound = repr((query.account_id, query.region, sorted(query.attributes), times)).encode(errors="surrogatepass")
+    return blake2b(bound + b"\0" + place, person=b"opentrail.page", digest_size=_BINDING_BYTES).digest()

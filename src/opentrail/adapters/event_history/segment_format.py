@@ -1,4 +1,4 @@
-"""The header of a segment file and the places of its sections; bytes are specified in the formats documentation.
+"""The header of a segment file and the places of its sections, as ``docs/formats/event-history.md`` has them.
 
 Sections follow the header in the order of ``Header.sizes``, each padded to 8 bytes. All numbers are little-endian.
 """
@@ -7,6 +7,8 @@ import struct
 import sys
 import zlib
 from dataclasses import dataclass
+
+from opentrail.errors import OperatorError
 
 MAGIC = b"OTHIST\x00\x01"
 BLOCK_ROWS = 8
@@ -27,6 +29,10 @@ HEADER_BYTES = 88
 
 class SegmentDamaged(Exception):
     """A segment file is not what was written; the message names the file and what is wrong with it."""
+
+
+class HistoryDamaged(OperatorError):
+    """The history folder cannot be opened: a segment in force is missing or damaged, or a newer release wrote it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,10 @@ from opentrail.adapters.event_history.layout import DAY_SECONDS, Layout, segment
 from opentrail.adapters.event_history.merge_policy import SegmentSize, next_merge
 from opentrail.adapters.event_history.rows import Row, make_row, restore_row
 from opentrail.adapters.event_history.segment import Segment
-from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, SegmentDamaged
+from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, HistoryDamaged, SegmentDamaged
 from opentrail.adapters.event_history.segment_writer import sync_folder, train_dictionary, write_segment
 from opentrail.adapters.event_history.tail import Tail
 from opentrail.adapters.event_history.tail_log import TailLog
-from opentrail.ports import Unavailable
 from opentrail.ports.event_history import HistoryEvent, LookupPage, LookupQuery
 from opentrail.ports.journal import Position
 
@@ -42,7 +41,10 @@ class _Stopped(Exception):
 
 
 class HistoryStore:
-    """One history folder, opened. ``store`` may run beside ``lookup`` and beside one of ``maintain`` and ``expire``."""
+    """One history folder, opened; opening raises HistoryDamaged and Unavailable.
+
+    ``store`` may run beside ``lookup`` and beside one of ``maintain`` and ``expire``.
+    """
 
     def __init__(self, folder: Path, seal_events: int = SEAL_EVENTS, segment_rows: int = MAX_SEGMENT_ROWS) -> None:
         assert segment_rows <= MAX_SEGMENT_ROWS
@@ -192,7 +194,10 @@ class HistoryStore:
             try:
                 yield Segment(self._layout.segment(name))
             except (OSError, SegmentDamaged) as error:
-                raise Unavailable(f"Event history: segment {name} cannot be read: {error}") from error
+                raise HistoryDamaged(
+                    f"Event history cannot read its segment {name} ({error}); restore {self._layout.folder} from a"
+                    " backup, or move it away to begin a new history from what the journal still holds"
+                ) from error
 
 
 def _size(segment: Segment) -> int:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opentrail.adapters.event_history.rows import Row, restore_row
+from opentrail.adapters.event_history.segment_format import HistoryDamaged
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import START, Position
 
@@ -81,7 +82,7 @@ class TailLog:
         if not version:
             self._connection.execute("INSERT INTO state (name, value) VALUES ('format', ?)", (str(FORMAT_VERSION),))
         elif int(version) > FORMAT_VERSION:
-            raise Unavailable(f"Event history has format {version}, this release reads up to {FORMAT_VERSION}")
+            raise HistoryDamaged(f"Event history has format {version}; this release reads up to {FORMAT_VERSION}")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -32,3 +32,9 @@ def test_any_changed_character_makes_a_token_invalid() -> None:
         changed = token[:index] + ("A" if character != "A" else "B") + token[index + 1 :]
         with pytest.raises(InvalidPageToken):
             parse_token(replace(QUERY, page_token=changed))
+
+
+def test_half_a_character_in_a_value_is_a_value_like_any_other() -> None:
+    query = replace(QUERY, attributes=((LookupKey.USERNAME, "\ud800"),))
+
+    assert parse_token(replace(query, page_token=format_token(query, Place(-1, "e")))) == Place(-1, "e")

@@ -1,6 +1,7 @@
 """One history folder: sealing, joining, expiring, opening again - and lookups that agree with a plain filter."""
 
 import random
+import sqlite3
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -11,8 +12,8 @@ import pytest
 
 from opentrail.adapters.event_history import rows as rows_module
 from opentrail.adapters.event_history import store as store_module
+from opentrail.adapters.event_history.segment_format import HistoryDamaged
 from opentrail.adapters.event_history.store import HistoryStore
-from opentrail.ports import Unavailable
 from opentrail.ports.event_history import HistoryEvent, LookupKey, LookupPage, LookupQuery
 from opentrail.ports.journal import Position
 
@@ -220,7 +221,7 @@ def test_a_segment_that_is_missing_stops_the_opening_and_is_named(tmp_path: Path
     gone = sorted((tmp_path / "segments").iterdir())[0]
     gone.unlink()
 
-    with pytest.raises(Unavailable, match=gone.name):
+    with pytest.raises(HistoryDamaged, match=gone.name):
         HistoryStore(tmp_path)
 
 
@@ -270,3 +271,12 @@ def test_closing_ends_a_join_under_way_and_keeps_everything(tmp_path: Path) -> N
     reopened = HistoryStore(tmp_path)
     assert all_pages(reopened, EVERYTHING) == before
     reopened.close()
+
+
+def test_a_history_of_a_newer_format_is_not_touched(tmp_path: Path) -> None:
+    HistoryStore(tmp_path).close()
+    with sqlite3.connect(tmp_path / "tail.sqlite") as connection:
+        connection.execute("UPDATE state SET value = '2' WHERE name = 'format'")
+
+    with pytest.raises(HistoryDamaged, match="format 2"):
+        HistoryStore(tmp_path)
