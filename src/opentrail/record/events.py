@@ -24,6 +24,7 @@ from opentrail.protocol.models import UnknownOperation, UnknownService
 from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.record import s3
 from opentrail.record.identities import CLAIMED, user_identity
+from opentrail.record.names import global_region
 from opentrail.record.plans import OperationPlan, plan_of
 from opentrail.record.regions import aws_region
 from opentrail.record.rendering import OMIT
@@ -139,12 +140,34 @@ class EventBuilder:
             "unrecordedCalls": count,
             "reason": cut_text(reason, MAX_REASON_BYTES),
         }
+        return self._service_event(OWN_SOURCE, GAP_NAME, details, account_id, region, ended_at)
+
+    def administration(self, *, event_source: str, event_name: str, details: dict[str, Any], at: datetime) -> Event:
+        """Return the service event of a change that the operator made outside any API; ``details`` hold no secret."""
+        return self._service_event(
+            event_source,
+            event_name,
+            details,
+            self._default_account_id,
+            global_region(event_source.removesuffix(".amazonaws.com"), self._default_region) or self._default_region,
+            at,
+        )
+
+    def _service_event(
+        self,
+        event_source: str,
+        event_name: str,
+        details: dict[str, Any],
+        account_id: str,
+        region: str,
+        at: datetime,
+    ) -> Event:
         event: Event = {
             "eventVersion": EVENT_VERSION,
             "userIdentity": {"accountId": account_id, "invokedBy": OWN_SOURCE},
-            "eventTime": format_time(ended_at),
-            "eventSource": OWN_SOURCE,
-            "eventName": GAP_NAME,
+            "eventTime": format_time(at),
+            "eventSource": event_source,
+            "eventName": event_name,
             "awsRegion": region,
             "sourceIPAddress": OWN_SOURCE,
             "userAgent": OWN_SOURCE,

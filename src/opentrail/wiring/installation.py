@@ -1,0 +1,184 @@
+"""An installation's stores, opened: what a command and the server both stand on."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from prometheus_client import CollectorRegistry
+
+from opentrail.adapters.event_history.local import LocalEventHistory
+from opentrail.adapters.journal.local import LocalJournal
+from opentrail.adapters.metadata_store.database import Database, open_database
+from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
+from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
+from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
+from opentrail.adapters.object_store.archives import LocalArchives
+from opentrail.adapters.object_store.buckets import Buckets
+from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
+from opentrail.adapters.signer.local import LocalSigner
+from opentrail.admin.administration import Administration, Answer, new_root_credential
+from opentrail.admin.inquiries import Inquiries
+from opentrail.clock import RandomIdentifiers, SystemClock
+from opentrail.event import Event
+from opentrail.home import Home, write_private
+from opentrail.identity import Credential
+from opentrail.pipeline.history import HistoryFeeder
+from opentrail.pipeline.metered_journal import MeteredJournal
+from opentrail.pipeline.regions import EnabledRegions
+from opentrail.pipeline.settings_view import SettingsView
+from opentrail.ports.journal import EventEntry
+from opentrail.record.events import EventBuilder
+from opentrail.settings import Settings
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything that one home's settings open. All of it belongs to this process while it holds the home."""
+
+    home: Home
+    settings: Settings
+    clock: SystemClock
+    identifiers: RandomIdentifiers
+    registry: CollectorRegistry
+    installation_id: str
+    journal: MeteredJournal
+    history: LocalEventHistory
+    identities: SqlIdentityStore
+    trails: SqlTrailStore
+    delivery_log: SqlDeliveryLog
+    archives: LocalArchives
+    signer: LocalSigner
+    regions: EnabledRegions
+    builder: EventBuilder
+    feeder: HistoryFeeder
+    settings_view: SettingsView
+    owner: Credential
+
+    def report_gap(
+        self, account_id: str, region: str, started_at: datetime, ended_at: datetime, count: int | None, reason: str
+    ) -> Event:
+        """Return the event that says that events went undelivered."""
+        return self.builder.gap(
+            account_id=account_id,
+            region=region,
+            started_at=started_at,
+            ended_at=ended_at,
+            count=count,
+            reason=reason,
+        )
+
+    def buckets(self, upstream_url: str) -> Buckets:
+        """Return the buckets that trails deliver to: local archives, else the upstream's."""
+        settings = self.settings
+        url = settings.upstream_services.get("s3", upstream_url)
+        if not url:
+            return Buckets(self.archives)
+        endpoint = S3Endpoint(
+            url=url,
+            region=settings.region,
+            access_key_id=settings.upstream__access_key_id or self.owner.access_key_id,
+            secret_access_key=settings.upstream__secret_access_key or self.owner.secret_access_key,
+        )
+        return Buckets(self.archives, S3Buckets(endpoint).bucket)
+
+    def commands(self) -> dict[str, Callable[..., Awaitable[Answer]]]:
+        """Return the operator's commands by name."""
+        administration = Administration(
+            account_id=self.settings.account_id,
+            region=self.settings.region,
+            identities=self.identities,
+            archives=self.archives,
+            signer=self.signer,
+            record=self._record_change,
+            clock=self.clock,
+            identifiers=self.identifiers,
+        )
+        inquiries = Inquiries(
+            account_id=self.settings.account_id,
+            region=self.settings.region,
+            journal=self.journal,
+            history=self.history,
+            trails=self.trails,
+            delivery_log=self.delivery_log,
+            signer=self.signer,
+            clock=self.clock,
+        )
+        return {**administration.commands(), **inquiries.commands()}
+
+    async def _record_change(self, event_source: str, event_name: str, details: dict[str, Any]) -> None:
+        event = self.builder.administration(
+            event_source=event_source, event_name=event_name, details=details, at=self.clock.now()
+        )
+        await self.journal.append([EventEntry(orjson.dumps(event))])
+
+
+@asynccontextmanager
+async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Installation]:
+    """Open everything in ``home``, whose lock the caller holds; what the journal decided is in force on entry.
+
+    Raises OperatorError: JournalCorrupt, an unusable metadata database.
+    """
+    clock, identifiers, registry = SystemClock(), RandomIdentifiers(), CollectorRegistry()
+    sealer = home.sealer()
+    database: Database = await open_database(settings.metadata_url or f"sqlite:///{home.metadata_file}")
+    opened = await LocalJournal.open(home.journal)
+    history = await LocalEventHistory.open(home.history)
+    try:
+        journal = MeteredJournal(opened, registry)
+        identities = SqlIdentityStore(database, sealer)
+        trails = SqlTrailStore(database)
+        settings_view = SettingsView(journal, trails)
+        await settings_view.catch_up()
+        configured = {settings.region, *settings.regions}
+        regions = EnabledRegions(
+            await trails.enabled_regions(), on_settings=lambda position, entry: settings_view.catch_up()
+        )
+        builder = EventBuilder(
+            default_account_id=settings.account_id,
+            default_region=settings.region,
+            regions=lambda: configured,
+            identifiers=identifiers,
+        )
+        yield Installation(
+            home=home,
+            settings=settings,
+            clock=clock,
+            identifiers=identifiers,
+            registry=registry,
+            installation_id=home.installation_id(identifiers),
+            journal=journal,
+            history=history,
+            identities=identities,
+            trails=trails,
+            delivery_log=SqlDeliveryLog(database),
+            archives=LocalArchives(home.archives),
+            signer=LocalSigner(home.signing_keys, sealer),
+            regions=regions,
+            builder=builder,
+            feeder=HistoryFeeder(journal, history, clock),
+            settings_view=settings_view,
+            owner=await _owner_key(home, settings, identities, identifiers),
+        )
+    finally:
+        await opened.close()
+        await history.close()
+        await database.close()
+
+
+async def _owner_key(
+    home: Home, settings: Settings, identities: SqlIdentityStore, identifiers: RandomIdentifiers
+) -> Credential:
+    """Return the owner's key, made once: stored sealed, and written once to a file that only the owner can read."""
+    if home.owner_key_file.exists():
+        kept = orjson.loads(home.owner_key_file.read_bytes())
+        known = await identities.credential(kept["access_key_id"])
+        if known is not None:
+            return known
+    credential = new_root_credential(settings.account_id, identifiers)
+    await identities.add_credential(credential)
+    kept = {"access_key_id": credential.access_key_id, "secret_access_key": credential.secret_access_key}
+    write_private(home.owner_key_file, orjson.dumps(kept))
+    return credential

@@ -1,0 +1,334 @@
+"""``opentrail serve``: listeners and workers joined, started in order, drained in the reverse order."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+import structlog
+import uvicorn
+import uvloop
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from opentrail import __version__
+from opentrail.adapters.stand_in.moto import MotoStandIn
+from opentrail.admin.control import ControlServer
+from opentrail.aws.server import ApiServer, asgi_app
+from opentrail.aws.service import ApiPorts
+from opentrail.capture.callers import CallerResolver
+from opentrail.capture.gateway import Gateway
+from opentrail.capture.ownership import Ownership
+from opentrail.errors import OperatorError
+from opentrail.home import Home, write_private
+from opentrail.pipeline.recording import (
+    FailClosedRecorder,
+    FailOpenRecorder,
+    record_unclean_stop,
+    recover_abandoned_calls,
+)
+from opentrail.pipeline.trail_delivery import TrailDelivery
+from opentrail.pipeline.trimming import JournalTrimmer
+from opentrail.settings import RecordingMode, Settings
+from opentrail.wiring.installation import Installation, open_installation
+
+DRAIN_SECONDS = 25
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a ready server says about itself: the ready file, and what clients need."""
+
+    gateway_url: str
+    api_url: str
+    region: str
+    account_id: str
+    owner_access_key_id: str
+    upstream: str
+    pid: int
+    version: str = __version__
+
+    def to_json(self) -> bytes:
+        return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2)
+
+
+def serve(home: Home, settings: Settings, ready_file: Path | None, on_ready: Callable[[Serving], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain. Raises OperatorError when it cannot start."""
+    configure_logging(settings.log_level)
+    home.prepare()
+    with home.lock():
+        try:
+            uvloop.run(_serve(home, settings, ready_file, on_ready))
+        finally:
+            home.serving_file.unlink(missing_ok=True)
+
+
+def configure_logging(level: str) -> None:
+    """Log lines of ``level`` and above to standard error: for people on a terminal, as JSON elsewhere."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+async def _serve(home: Home, settings: Settings, ready_file: Path | None, on_ready: Callable[[Serving], None]) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with (
+        open_installation(home, settings) as installation,
+        _upstream(settings) as upstream_url,
+        _running(installation, upstream_url) as serving,
+    ):
+        write_private(home.serving_file, serving.to_json())
+        if ready_file is not None:
+            write_private(ready_file, serving.to_json())
+        on_ready(serving)
+        await stopped.wait()
+        structlog.get_logger().info("draining")
+
+
+@asynccontextmanager
+async def _upstream(settings: Settings) -> AsyncIterator[str]:
+    if settings.upstream__url != "moto":
+        yield settings.upstream__url
+        return
+    stand_in = MotoStandIn()
+    try:
+        yield await asyncio.to_thread(stand_in.start)
+    finally:
+        await asyncio.to_thread(stand_in.stop)
+
+
+@asynccontextmanager
+async def _running(installation: Installation, upstream_url: str) -> AsyncIterator[Serving]:
+    """Start everything that runs; on leaving, stop taking calls first, then let the readers finish."""
+    settings = installation.settings
+    await _make_good(installation)
+    stores = installation.buckets(upstream_url)
+    api = ApiServer(
+        ApiPorts(
+            trails=installation.trails,
+            identities=installation.identities,
+            delivery_log=installation.delivery_log,
+            object_stores=stores,
+            archives=installation.archives,
+            signer=installation.signer,
+            history=installation.history,
+            clock=installation.clock,
+            identifiers=installation.identifiers,
+        ),
+        installation.journal,
+        installation.builder,
+        regions=installation.regions,
+        settings_view=installation.settings_view,
+    )
+    delivery = TrailDelivery(
+        journal=installation.journal,
+        delivery_log=installation.delivery_log,
+        object_stores=stores,
+        signer=installation.signer,
+        clock=installation.clock,
+        installation_id=installation.installation_id,
+        log_file_interval=settings.log_file_interval,
+        digest_interval=settings.digest_interval,
+        report_gap=installation.report_gap,
+        trails=installation.trails,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(_readers(installation, delivery))
+        control = ControlServer(installation.home.control_socket, installation.commands())
+        await control.start()
+        stack.push_async_callback(control.stop)
+        api_url = await stack.enter_async_context(_api(api, installation))
+        gateway_url = await stack.enter_async_context(_gateway(installation, api, upstream_url))
+        yield Serving(
+            gateway_url=gateway_url,
+            api_url=api_url,
+            region=settings.region,
+            account_id=settings.account_id,
+            owner_access_key_id=installation.owner.access_key_id,
+            upstream=f"moto at {upstream_url}" if settings.upstream__url == "moto" else upstream_url or "none",
+            pid=os.getpid(),
+        )
+
+
+async def _make_good(installation: Installation) -> None:
+    """Put on record what an earlier process left open, and enable the configured Regions."""
+    settings, regions = installation.settings, installation.regions
+    entries = regions.entries_for(settings.region, *settings.regions)
+    if entries:
+        await regions.stored(await installation.journal.append(entries), entries)
+    recovered = await recover_abandoned_calls(installation.journal, installation.builder, regions)
+    if recovered:
+        structlog.get_logger().warning("calls that a crash interrupted are on record as unknown", calls=recovered)
+    if settings.recording is RecordingMode.FAIL_OPEN:
+        await record_unclean_stop(
+            installation.journal,
+            installation.builder,
+            regions,
+            installation.clock,
+            account_id=settings.account_id,
+            region=settings.region,
+        )
+
+
+@asynccontextmanager
+async def _readers(installation: Installation, delivery: TrailDelivery) -> AsyncIterator[None]:
+    """Run what reads the journal; one that fails for good ends the process, since the record would fall behind."""
+    trimmer = JournalTrimmer(
+        installation.journal,
+        lambda: [installation.feeder.position, installation.settings_view.position, delivery.holds()],
+        max_bytes=installation.settings.journal_max_bytes,
+    )
+    stop = asyncio.Event()
+    delivering = asyncio.create_task(delivery.run(stop), name="delivery")
+    others = [
+        asyncio.create_task(installation.feeder.run(), name="history"),
+        asyncio.create_task(installation.settings_view.run(), name="settings"),
+        asyncio.create_task(trimmer.run(), name="trimming"),
+    ]
+    for task in (delivering, *others):
+        task.add_done_callback(_end_process_on_failure)
+    try:
+        yield
+    finally:
+        stop.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(delivering, DRAIN_SECONDS)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await installation.feeder.catch_up()
+
+
+def _end_process_on_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        structlog.get_logger().critical("a worker failed; stopping", worker=task.get_name(), exc_info=task.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@asynccontextmanager
+async def _gateway(installation: Installation, api: ApiServer, upstream_url: str) -> AsyncIterator[str]:
+    settings = installation.settings
+    callers = CallerResolver(installation.identities, installation.clock, learns=settings.upstream__trusted)
+    recorder: FailClosedRecorder | FailOpenRecorder
+    if settings.recording is RecordingMode.FAIL_CLOSED:
+        recorder = FailClosedRecorder(
+            installation.journal, installation.builder, callers, installation.regions, installation.clock
+        )
+    else:
+        recorder = FailOpenRecorder(
+            installation.journal,
+            installation.builder,
+            callers,
+            installation.regions,
+            installation.clock,
+            default_account_id=settings.account_id,
+            default_region=settings.region,
+            commit_interval_s=settings.commit_interval.total_seconds(),
+        )
+    gateway = Gateway(
+        upstream_url,
+        recorder,
+        api.handle,
+        Ownership(installation.archives, installation.identities, settings.upstream_services),
+        service_upstreams=settings.upstream_services,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    try:
+        host, port = await gateway.start(*settings.gateway)
+    except OSError as error:
+        raise _address_taken("gateway", settings.gateway, error) from error
+    try:
+        yield f"http://{_literal(host)}:{port}"
+    finally:
+        await gateway.stop()
+        await recorder.stop()
+
+
+@asynccontextmanager
+async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]:
+    address = installation.settings.api
+    try:
+        listener = socket.create_server(address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    except OSError as error:
+        raise _address_taken("api", address, error) from error
+    host, port = listener.getsockname()[:2]
+    application = asgi_app(
+        api.handle,
+        [Route("/healthz", _health(installation)), Route("/metrics", _metrics(installation))],
+        trusted_proxies=installation.settings.trusted_proxies,
+    )
+    config = uvicorn.Config(
+        application, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS
+    )
+    server = _Listener(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]), name="api")
+    folding = asyncio.create_task(api.run(), name="refusals")
+    try:
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers no event
+            await asyncio.sleep(0.01)
+        yield f"http://{_literal(host)}:{port}"
+    finally:
+        server.should_exit = True
+        await task
+        folding.cancel()
+        await asyncio.gather(folding, return_exceptions=True)
+        await api.close()
+
+
+class _Listener(uvicorn.Server):
+    """A uvicorn server that leaves the process's signals to ``serve``."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _health(installation: Installation) -> Callable[[Request], Awaitable[Response]]:
+    async def health(_: Request) -> Response:
+        is_behind = await installation.history.cursor() < installation.journal.head()
+        return JSONResponse({"status": "ok", "history": "behind" if is_behind else "current"})
+
+    return health
+
+
+def _metrics(installation: Installation) -> Callable[[Request], Awaitable[Response]]:
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(installation.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return metrics
+
+
+def _literal(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _address_taken(name: str, address: tuple[str, int], error: OSError) -> OperatorError:
+    where = f"{address[0]}:{address[1]}"
+    return OperatorError(
+        f"the {name} cannot listen on {where}: {error.strerror or error}; choose another with --{name}"
+    )
