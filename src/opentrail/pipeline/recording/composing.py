@@ -49,6 +49,11 @@ class CallComposer:
         caller = await self._callers.resolve(call.request, call.scope)
         return self._builder.begin(call.request, call.operation, call.scope, caller, call.received_at), caller
 
+    def begin_unasked(self, call: SeenCall) -> tuple[Event, CallerIdentity]:
+        """Return the unfinished event when the caller cannot be looked up: the key it names, as a claim."""
+        caller = CallerIdentity(None, call.scope.access_key_id if call.scope is not None else "", is_verified=False)
+        return self._builder.begin(call.request, call.operation, call.scope, caller, call.received_at), caller
+
     async def finish(
         self, call: SeenCall, event: Event, caller: CallerIdentity, response: HttpResponse, completed_at: datetime
     ) -> Event:

@@ -68,14 +68,20 @@ class FailClosedRecorder:
         except TimeoutError as error:
             self._keep(self._close_refused(opening))
             raise RecordingUnavailable("the journal did not store the call in time") from error
+        except asyncio.CancelledError:
+            self._keep(self._close_refused(opening))
+            raise
         except (Unavailable, ValueError) as error:
             raise RecordingUnavailable(str(error)) from error
 
     async def stop(self) -> None:
-        """Give up the steps still being tried; their calls stay pending and are made good at the next start."""
-        for task in self._late:
-            task.cancel()
-        await asyncio.gather(*self._late, return_exceptions=True)
+        """Wait a moment for the steps still being tried; calls left then stay pending, and the next start makes them
+        good."""
+        if self._late:
+            _, pending = await asyncio.wait(set(self._late), timeout=self._durable_within_s)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
 
     async def _open(self, call: SeenCall) -> "ClosedCall":
         event, caller = await self._composer.begin(call)

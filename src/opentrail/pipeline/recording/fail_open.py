@@ -165,7 +165,10 @@ class FailOpenRecorder:
     async def _event(self, ended: _EndedCall) -> Event | None:
         """Build one event; a call that no event can be made of is counted as lost."""
         try:
-            event, caller = await self._composer.begin(ended.call)
+            try:
+                event, caller = await self._composer.begin(ended.call)
+            except Unavailable:
+                event, caller = self._composer.begin_unasked(ended.call)
             if ended.response is None:
                 return self._composer.unknown(event, ended.reason)
             return await self._composer.finish(ended.call, event, caller, ended.response, ended.ended_at)
