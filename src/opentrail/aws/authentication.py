@@ -21,12 +21,13 @@ from opentrail.identity import Credential
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.protocol import CredentialScope, Operation, sigv4
 from opentrail.protocol.models import signing_name
+from opentrail.record.regions import known_regions
 
 
 class Authenticator:
     """Checks signatures against the keys we know.
 
-    ``regions`` are the Regions that a scope may name. Presigned requests are taken by S3 and for STS
+    A scope may name AWS's Regions and those that ``regions`` lists. Presigned requests are taken by S3 and for STS
     GetCallerIdentity only. A caller who has not proved the secret learns nothing of a key but that it exists.
     """
 
@@ -62,7 +63,7 @@ class Authenticator:
         expected = signing_name(service)
         if scope.signing_name != expected:
             raise ScopeWrong(f"Credential should be scoped to correct service: '{expected}'.")
-        if scope.region not in self._regions():
+        if scope.region not in known_regions() and scope.region not in self._regions():
             raise ScopeWrong(f"Credential should be scoped to a valid region. '{scope.region[:64]}' is none.")
 
 

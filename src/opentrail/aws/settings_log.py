@@ -1,4 +1,4 @@
-"""Puts a call's event and its new settings into the journal, and brings the view of trails up to date.
+"""Puts a call's event and its new settings into the journal, and has the view of trails follow.
 
 The journal decides: what it holds is in force, whether or not the view could follow at once.
 """
@@ -7,43 +7,50 @@ from collections.abc import Sequence
 
 import structlog
 
+from opentrail.event import Event
+from opentrail.event.encoding import encode_event
+from opentrail.pipeline.regions import EnabledRegions
+from opentrail.pipeline.settings_view import SettingsView
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import Journal, JournalEntry, Position, SettingsEntry
-from opentrail.ports.trail_store import TrailStore
+from opentrail.ports.journal import EventEntry, Journal, JournalEntry, SettingsEntry
 
 _log = structlog.get_logger()
 
 
 class SettingsLog:
-    """One per API server. ``append`` with settings, and ``catch_up``, are called under the server's lock only."""
+    """How the API writes to the journal. The view is brought up to date by its own reader only, in journal order."""
 
-    def __init__(self, journal: Journal, trails: TrailStore) -> None:
+    def __init__(self, journal: Journal, regions: EnabledRegions, view: SettingsView) -> None:
         self._journal = journal
-        self._trails = trails
-        self._behind: tuple[Position, Position] | None = None
+        self._regions = regions
+        self._view = view
 
-    async def append(self, entries: Sequence[JournalEntry]) -> None:
-        """Store ``entries`` durably in order; on return the view shows their settings, or is known to be behind.
+    async def append(
+        self, event: Event, settings: Sequence[SettingsEntry] = (), *, is_event_first: bool = False
+    ) -> None:
+        """Store an event and the settings it brings durably, in one transaction.
 
-        Raises Unavailable: nothing was stored.
+        On return the view shows the settings, unless the metadata store does not answer: then they are in force and
+        show later. A Region's first event is preceded by the entry that enables the Region. Raises Unavailable:
+        nothing was stored.
         """
-        before = self._journal.head()
-        last = await self._journal.append(entries)
-        if not any(isinstance(entry, SettingsEntry) for entry in entries):
-            return
-        self._behind = (self._behind[0] if self._behind else before, last)
-        try:
-            await self.catch_up()
-        except Unavailable:
-            _log.warning("settings are in force, but the metadata store does not show them yet", position=last)
+        recorded = EventEntry(encode_event(event))
+        entries: list[JournalEntry] = [recorded, *settings] if is_event_first else [*settings, recorded]
+        entries = [*self._regions.entries_for(event["awsRegion"]), *entries]
+        position = await self._journal.append(entries)
+        await self._regions.stored(position, entries)
+        if len(entries) > 1:
+            await self._follow()
 
     async def catch_up(self) -> None:
-        """Apply the settings entries that the view missed; raises Unavailable while it cannot follow."""
-        if self._behind is None:
-            return
-        after, last = self._behind
-        async for page in self._journal.read(after, until=last):
-            for position, entry in page:
-                if isinstance(entry, SettingsEntry):
-                    await self._trails.apply(position, entry)
-        self._behind = None
+        """Bring the view up to the journal's head, so that a change is planned on what is in force.
+
+        Raises Unavailable.
+        """
+        await self._view.catch_up()
+
+    async def _follow(self) -> None:
+        try:
+            await self._view.catch_up()
+        except Unavailable:
+            _log.warning("settings are in force, but the metadata store does not show them yet")

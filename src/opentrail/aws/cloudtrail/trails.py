@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from opentrail.arn import trail_arn
 from opentrail.aws.cloudtrail.errors import (
     CloudWatchLogsDeliveryUnavailableException,
@@ -38,7 +36,7 @@ from opentrail.aws.cloudtrail.tag_rules import check_tags, merged_tags
 from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail, trail_description, trail_settings
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.clock import format_time
-from opentrail.ports.journal import REGIONS_SCOPE, SettingsEntry
+from opentrail.ports.journal import SettingsEntry
 from opentrail.ports.object_store import AccessRefused, BucketNotFound
 from opentrail.protocol import Parameters
 from opentrail.resource.trail import Trail
@@ -48,18 +46,14 @@ TRAILS_PER_REGION = 5
 
 
 async def create_trail(ports: ApiPorts, call: Call) -> Outcome:
-    """Plan a new trail, not logging yet. Calling in a Region for the first time enables the Region."""
+    """Plan a new trail, not logging yet."""
     trail = await _new_trail(ports, call)
     tags = merged_tags({}, call.parameters.get("TagsList", ()))
 
     async def set_tags() -> None:
         await ports.trails.set_tags(trail.arn, tags)
 
-    regions = await ports.trails.enabled_regions()
-    settings = [SettingsEntry(trail.arn, trail.to_json())]
-    if call.region not in regions:
-        settings.insert(0, SettingsEntry(REGIONS_SCOPE, orjson.dumps(sorted([*regions, call.region]))))
-    return Outcome(trail_settings(trail), settings=tuple(settings), before=set_tags)
+    return Outcome(trail_settings(trail), settings=(SettingsEntry(trail.arn, trail.to_json()),), before=set_tags)
 
 
 async def prepare_create_trail(ports: ApiPorts, call: Call) -> None:

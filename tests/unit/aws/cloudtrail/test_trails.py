@@ -64,15 +64,6 @@ async def test_new_trail_does_not_log() -> None:
     assert not (await stored(world)).is_logging
 
 
-async def test_creating_a_trail_enables_its_region() -> None:
-    world = World()
-
-    await create(world, region=EU)
-    await create(world, "other")
-
-    assert await world.trails.enabled_regions() == ("eu-west-1", "us-east-1")
-
-
 async def test_creating_a_trail_writes_the_marker_below_the_prefix() -> None:
     world = World()
 

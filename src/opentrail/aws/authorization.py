@@ -1,0 +1,58 @@
+"""Whether a caller may do what a call asks for: identity and session policies, explicit deny first."""
+
+from opentrail.aws.common_errors import AccessDenied
+from opentrail.aws.service import Call, Requirement
+from opentrail.identity import Credential
+from opentrail.policy.context import request_context, request_principal
+from opentrail.policy.document import PolicyDocument, parse_policy
+from opentrail.policy.evaluation import AccessRequest, Authorization, authorize
+from opentrail.ports.identity_store import IdentityStore
+
+
+async def authorise(identities: IdentityStore, call: Call, requirements: tuple[Requirement, ...]) -> None:
+    """Raise AccessDenied unless the caller's policies allow every requirement; Root is limited by no policy of its own.
+
+    A stored policy that cannot be read lets nobody pass: MalformedPolicy goes through, and the call fails.
+    """
+    if not requirements:
+        return
+    identity = await identity_policies(identities, call.credential)
+    session = session_policy(call.credential)
+    for requirement in requirements:
+        request = access_request(call, requirement)
+        verdict = authorize(identity, request, session=session)
+        if not verdict.is_allowed:
+            raise denial(call, requirement, verdict)
+
+
+async def identity_policies(identities: IdentityStore, credential: Credential) -> list[PolicyDocument]:
+    """Return the policies of the caller, read."""
+    return [parse_policy(text) for text in await identities.policies(credential.principal)]
+
+
+def session_policy(credential: Credential) -> PolicyDocument | None:
+    """Return the policy that narrows the caller's session, None when nothing does."""
+    return parse_policy(credential.session_policy) if credential.session_policy else None
+
+
+def access_request(call: Call, requirement: Requirement) -> AccessRequest:
+    """Return ``requirement`` as the question that policies are asked."""
+    context = request_context(
+        call.caller,
+        now=call.received_at,
+        region=call.region,
+        source_ip=call.request.peer,
+        user_agent=call.request.headers.get("user-agent"),
+        is_tls=call.request.is_tls,
+        extra=requirement.context,
+    )
+    return AccessRequest(requirement.action, requirement.resource, context, request_principal(call.caller))
+
+
+def denial(call: Call, requirement: Requirement, verdict: Authorization) -> AccessDenied:
+    """Return the error that says who may not do what, where, and which kind of policy says so."""
+    action, resource = requirement.action, requirement.resource
+    on_resource = "" if resource == "*" else f" on resource: {resource}"
+    return AccessDenied(
+        f"User: {call.caller.arn} is not authorized to perform: {action}{on_resource} {verdict.reason(action)}"
+    )

@@ -1,0 +1,262 @@
+"""The API server: request -> caller, service, operation -> handler -> response, with the call on record in between.
+
+Every call is an event before it is answered. A call that weakens the record is on record before it takes effect; any
+other change takes effect with its event. Only here do errors become bytes.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from opentrail.aws.asgi import asgi_app
+from opentrail.aws.authentication import Authenticator
+from opentrail.aws.authorization import authorise
+from opentrail.aws.common_errors import (
+    CommonError,
+    Family,
+    InternalFailure,
+    MalformedCall,
+    RequestTooLarge,
+    ServiceUnavailable,
+    Unauthenticated,
+    ValidationFailed,
+    WireError,
+    wire_error,
+)
+from opentrail.aws.refusals import RefusalFolds, RefusalKey
+from opentrail.aws.service import ApiPorts, Call, Handler, Outcome
+from opentrail.aws.services import SERVICES, family_of, find_handler, not_answered, service_of
+from opentrail.aws.settings_log import SettingsLog
+from opentrail.errors import AwsError
+from opentrail.event import Event
+from opentrail.http_message import BODY_LIMIT_BYTES, HttpRequest, HttpResponse
+from opentrail.identity import CallerIdentity, Credential
+from opentrail.pipeline.regions import EnabledRegions
+from opentrail.pipeline.settings_view import SettingsView
+from opentrail.ports import Unavailable
+from opentrail.ports.journal import Journal
+from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
+from opentrail.protocol.identify import identify
+from opentrail.protocol.models import service_model
+from opentrail.protocol.protocols import request_protocol
+from opentrail.protocol.requests import MalformedRequest, parse_request, protocol_of
+from opentrail.protocol.responses import format_error, format_response
+from opentrail.protocol.scope import read_scope
+from opentrail.protocol.validation import ValidationError, validate
+from opentrail.record.events import EventBuilder
+
+__all__ = ["ApiServer", "asgi_app"]
+
+FOLD_CHECK_SECONDS = 5.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request on its way through the server, and what is known of it so far."""
+
+    request: HttpRequest
+    request_id: str
+    received_at: datetime
+    scope: CredentialScope | None
+    operation: Operation | None
+    service: str
+    family: Family
+    caller: CallerIdentity
+    parameters: Parameters | None = None
+
+
+class ApiServer:
+    """Answers the calls of all services that are ours.
+
+    Changes are made one at a time, under a lock that is never held during network I/O. ``run`` must be running for
+    folded refusals to reach the journal; ``close`` stores what is left of them.
+    """
+
+    def __init__(
+        self,
+        ports: ApiPorts,
+        journal: Journal,
+        events: EventBuilder,
+        *,
+        regions: EnabledRegions,
+        settings_view: SettingsView,
+    ) -> None:
+        self._ports = ports
+        self._events = events
+        self._authenticator = Authenticator(ports.identities, regions.names)
+        self._record = SettingsLog(journal, regions, settings_view)
+        self._changing = asyncio.Lock()
+        self._folds = RefusalFolds()
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer one request. Never raises; whatever goes wrong is answered in the form of the service."""
+        exchange = self._open(request)
+        try:
+            response = await self._answer(exchange)
+        except Unavailable:
+            _log.warning("the call could not be answered: a store is unavailable", request_id=exchange.request_id)
+            response = _error_response(exchange, wire_error(ServiceUnavailable(), exchange.family))
+        except Exception:
+            _log.exception("internal failure", request_id=exchange.request_id)
+            response = _error_response(exchange, wire_error(InternalFailure(), exchange.family))
+        return response if request.method != "HEAD" else replace(response, body=b"")
+
+    async def run(self) -> None:
+        """Store folded refusals as their minutes end, until cancelled."""
+        while True:
+            await asyncio.sleep(FOLD_CHECK_SECONDS)
+            try:
+                await self._store_refusals(self._folds.take_due(self._ports.clock.now()))
+            except Unavailable:
+                _log.warning("folded refusals could not be stored")
+
+    async def close(self) -> None:
+        """Store the refusals that are still being folded."""
+        await self._store_refusals(self._folds.take_due(self._ports.clock.now(), also_unfinished=True))
+
+    def _open(self, request: HttpRequest) -> _Exchange:
+        scope = read_scope(request)
+        operation = identify(request, scope)
+        service = service_of(request, scope, operation)
+        return _Exchange(
+            request=request,
+            request_id=self._ports.identifiers.uuid(),
+            received_at=self._ports.clock.now(),
+            scope=scope,
+            operation=operation,
+            service=service,
+            family=family_of(service),
+            caller=CallerIdentity(None, scope.access_key_id if scope else "", is_verified=False),
+        )
+
+    async def _answer(self, exchange: _Exchange) -> HttpResponse:
+        try:
+            credential = await self._identify_caller(exchange)
+        except Unauthenticated as error:
+            return await self._refuse(exchange, error)
+        exchange.caller = CallerIdentity(credential.principal, credential.access_key_id, is_verified=True)
+        try:
+            return await self._serve(exchange, credential)
+        except AwsError as error:
+            return await self._record_error(exchange, error)
+        except Unavailable:
+            return await self._record_error(exchange, ServiceUnavailable())
+        except Exception:
+            _log.exception("internal failure", request_id=exchange.request_id, operation=exchange.operation)
+            return await self._record_error(exchange, InternalFailure())
+
+    async def _identify_caller(self, exchange: _Exchange) -> Credential:
+        request = exchange.request
+        if request.body is None and exchange.service != "s3":
+            raise RequestTooLarge(str(BODY_LIMIT_BYTES))
+        return await self._authenticator.authenticate(
+            request, exchange.scope, exchange.service, exchange.operation, exchange.received_at
+        )
+
+    async def _serve(self, exchange: _Exchange, credential: Credential) -> HttpResponse:
+        operation = exchange.operation
+        handler = find_handler(operation) if operation else None
+        if operation is None or handler is None:
+            raise not_answered(operation, exchange.request)
+        call = self._read_call(exchange, operation, handler, credential)
+        await authorise(self._ports.identities, call, SERVICES[operation.service].requirements(call))
+        if handler.prepare is not None:
+            await handler.prepare(self._ports, call)
+        if not handler.is_change:
+            return await self._conclude(exchange, call, await handler.run(self._ports, call))
+        async with self._changing:
+            await self._record.catch_up()
+            return await self._conclude(exchange, call, await handler.run(self._ports, call))
+
+    def _read_call(self, exchange: _Exchange, operation: Operation, handler: Handler, credential: Credential) -> Call:
+        try:
+            exchange.parameters = parse_request(operation, exchange.request)
+            if handler.check is not None:
+                handler.check(exchange.parameters)
+            validate(operation, exchange.parameters)
+        except MalformedRequest as error:
+            raise MalformedCall(error.code, str(error)) from error
+        except ValidationError as error:
+            raise ValidationFailed(str(error)) from error
+        assert exchange.scope is not None
+        return Call(
+            operation=operation,
+            parameters=exchange.parameters,
+            credential=credential,
+            region=exchange.scope.region,
+            received_at=exchange.received_at,
+            request=exchange.request,
+        )
+
+    async def _conclude(self, exchange: _Exchange, call: Call, outcome: Outcome) -> HttpResponse:
+        """Put a call that succeeds on record, let it take effect, and answer it."""
+        if outcome.before is not None:
+            await outcome.before()
+        response = format_response(
+            call.operation, outcome.output, exchange.request_id, protocol=protocol_of(call.operation, exchange.request)
+        )
+        response = replace(response, status=outcome.http_status)
+        event = self._event(exchange, response, ObservedResult(outcome.output, "", "", exchange.request_id))
+        await self._record.append(event, outcome.settings, is_event_first=outcome.weakens_record)
+        if outcome.after is not None:
+            await outcome.after()
+        return response
+
+    async def _record_error(self, exchange: _Exchange, error: AwsError) -> HttpResponse:
+        wire = wire_error(error, exchange.family)
+        response = _error_response(exchange, wire)
+        event = self._event(exchange, response, _observed(wire, exchange))
+        await self._record.append(event)
+        return response
+
+    async def _refuse(self, exchange: _Exchange, error: CommonError) -> HttpResponse:
+        wire = wire_error(error, exchange.family)
+        response = _error_response(exchange, wire)
+        key = RefusalKey(exchange.request.peer, exchange.caller.access_key_id[:128], wire.code)
+        event = self._folds.add(
+            key, exchange.received_at, lambda: self._event(exchange, response, _observed(wire, exchange))
+        )
+        if event is not None:
+            await self._store_refusals([event])
+        return response
+
+    async def _store_refusals(self, events: list[Event]) -> None:
+        for event in events:
+            await self._record.append(event)
+
+    def _event(self, exchange: _Exchange, response: HttpResponse, result: ObservedResult) -> Event:
+        begun = self._events.begin(
+            exchange.request,
+            exchange.operation,
+            exchange.scope,
+            exchange.caller,
+            exchange.received_at,
+            parameters=exchange.parameters,
+        )
+        return self._events.finish(begun, exchange.operation, response, self._ports.clock.now(), result=result)
+
+
+def _observed(wire: WireError, exchange: _Exchange) -> ObservedResult:
+    return ObservedResult({}, wire.code, wire.message, exchange.request_id)
+
+
+def _error_response(exchange: _Exchange, wire: WireError) -> HttpResponse:
+    return format_error(
+        exchange.operation or exchange.service,
+        wire.code,
+        wire.message,
+        wire.http_status,
+        exchange.request_id,
+        fault="Receiver" if wire.is_server_fault else "Sender",
+        protocol=_protocol(exchange),
+    )
+
+
+def _protocol(exchange: _Exchange) -> str:
+    if exchange.operation is not None:
+        return protocol_of(exchange.operation, exchange.request)
+    return request_protocol(service_model(exchange.service), exchange.request)
