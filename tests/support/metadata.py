@@ -1,6 +1,5 @@
 """The metadata stores over every technology, for the port suites."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -67,7 +66,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
 @asynccontextmanager
 async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStores]:
     """Open the stores over the database at ``url``."""
-    database = await asyncio.to_thread(open_database, url)
+    database = await open_database(url)
     try:
         identities = SqlIdentityStore(database, SEALER, clock=clock, monotonic=clock.monotonic)
         yield MetadataStores(identities, SqlTrailStore(database), SqlDeliveryLog(database), clock)

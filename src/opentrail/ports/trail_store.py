@@ -15,8 +15,8 @@ class TrailStore(Protocol):
         ...
 
     async def apply(self, position: Position, entry: SettingsEntry) -> None:
-        """Make the settings of ``entry`` visible. In the same transaction, a trail seen for the first time gets its
-        delivery reader (cursor = ``position``) and an empty status, unless an earlier trail of its ARN left a reader
+        """Make the settings of ``entry`` visible. In the same transaction, a trail seen for the first time gets an
+        empty status and its delivery reader (cursor = ``position``), unless an earlier trail of its ARN left a reader
         that has not caught up; a deleted trail keeps its reader until then, and loses its tags."""
         ...
 

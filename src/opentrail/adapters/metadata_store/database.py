@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class MetadataUnusable(OperatorError):
-    """The metadata database cannot be used as it stands: a bad address, or a newer release's schema."""
+    """The metadata database cannot be used as it stands: a bad address, no answer, or a newer release's schema."""
 
 
 class Database:
@@ -97,10 +97,13 @@ class Database:
         return await asyncio.shield(future)
 
 
-def open_database(url: str) -> Database:
+async def open_database(url: str) -> Database:
     """Open the database at a SQLAlchemy URL (``sqlite:////path/file`` or ``postgresql://...``), made and upgraded when
-    need be; safe while other processes open it. Blocks. Raises MetadataUnusable, and Unavailable when it does not
-    answer."""
+    need be; safe while other processes open it. Raises MetadataUnusable, also when it does not answer."""
+    return await asyncio.to_thread(_open, url)
+
+
+def _open(url: str) -> Database:
     address = _address(url)
     try:
         upgrading = _engine(address, UPGRADE_WAIT_SECONDS)
@@ -114,7 +117,9 @@ def open_database(url: str) -> Database:
             f"{address.render_as_string()} was written by a newer release ({error}); run that release, or a newer one"
         ) from error
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
-        raise Unavailable(f"cannot open the metadata database {address.render_as_string()}: {_cause(error)}") from error
+        raise MetadataUnusable(
+            f"cannot open the metadata database {address.render_as_string()}: {_cause(error)}"
+        ) from error
 
 
 def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -218,7 +223,7 @@ def _enter_wal_mode(engine: Engine) -> None:
     deadline = time.monotonic() + UPGRADE_WAIT_SECONDS
     while not _is_in_wal_mode(engine):
         if time.monotonic() > deadline:
-            raise Unavailable("the metadata database is held by another process")
+            raise TimeoutError("another process holds it")
         time.sleep(0.02)
 
 
