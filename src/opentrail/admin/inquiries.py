@@ -143,7 +143,7 @@ def _row(event_json: bytes) -> Answer:
         "event_time": event["eventTime"],
         "username": username(event),
         "access_key_id": event.get("userIdentity", {}).get("accessKeyId") or "",
-        "resources": [_short(name) for _, name in resources(event)],
+        "resources": list(dict.fromkeys(_short(name) for _, name in resources(event))),
     }
 
 

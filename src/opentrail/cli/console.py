@@ -1,6 +1,7 @@
 """What all commands share: the home they work on, and how they print."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,10 @@ HomeOption = Annotated[
     typer.Option("--home", metavar="DIR", help="The home folder (default: OPENTRAIL_HOME, else ~/.opentrail)."),
 ]
 
-output = Console(soft_wrap=True, highlight=False)
+PIPED_WIDTH = 250
+"""Columns of a table that goes into a file or another program, where no terminal says how wide it is."""
+
+output = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 

@@ -40,6 +40,9 @@ CSV_COLUMNS = (
 _AGO = re.compile(r"(\d+)([smhd])")
 _AGO_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
+_COLUMNS = (("Time (UTC)", 19), ("Event", 36), ("User", 12), ("From", 12), ("Result", 8))
+_WIDEST_COLUMN = 40
+
 Row = dict[str, Any]
 
 
@@ -191,22 +194,32 @@ class Printer:
             if not self._is_following:
                 output.print("No event matches.", style="dim")
             return
+        cells = [_cells(row) for row in rows]
         table = Table(box=None, pad_edge=False, header_style="bold", show_header=not self._has_header)
-        for column, width in (("Time (UTC)", 19), ("Event", 26), ("Source", 14), ("User", 16), ("From", 15)):
-            table.add_column(column, min_width=width if self._is_following else None, no_wrap=column == "Time (UTC)")
-        table.add_column("Result")
-        table.add_column("Resources", overflow="fold")
-        for row in rows:
-            event = orjson.loads(row["event"])
-            error = event.get("errorCode", "")
-            table.add_row(
-                plain(event["eventTime"].replace("T", " ").rstrip("Z")),
-                plain(event["eventName"]),
-                plain(event["eventSource"].removesuffix(".amazonaws.com")),
-                plain(row["username"] or event.get("userIdentity", {}).get("type", "")),
-                plain(event.get("sourceIPAddress", "")),
-                Text(plain(error).plain, style="red") if error else Text("ok"),
-                plain(", ".join(row["resources"])),
-            )
+        for number, (column, following_width) in enumerate(_COLUMNS):
+            # Followed events come a few at a time: fixed widths keep their columns in line.
+            width = following_width if self._is_following else max(len(column), *(len(line[number]) for line in cells))
+            table.add_column(column, no_wrap=True, min_width=min(width, _WIDEST_COLUMN))
+        table.add_column("Resources", no_wrap=True, overflow="ellipsis")
+        for line in cells:
+            table.add_row(*line)
         output.print(table)
         self._has_header = self._is_following
+
+
+def _cells(row: Row) -> list[Text]:
+    event = orjson.loads(row["event"])
+    identity = event.get("userIdentity", {})
+    error = event.get("errorCode", "")
+    return [
+        plain(event["eventTime"].replace("T", " ").rstrip("Z")),
+        plain(f"{_service(event['eventSource'])}:{event['eventName']}"),
+        plain(row["username"] or _service(identity.get("invokedBy", "")) or identity.get("type", "")),
+        plain(_service(event.get("sourceIPAddress", ""))),
+        Text(plain(error).plain, style="red") if error else Text("ok"),
+        plain(", ".join(row["resources"])),
+    ]
+
+
+def _service(name: str) -> str:
+    return name.removesuffix(".amazonaws.com")
