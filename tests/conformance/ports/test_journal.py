@@ -9,6 +9,8 @@ from typing import Protocol
 import pytest
 
 from opentrail.adapters.journal.local import LocalJournal
+from opentrail.adapters.journal.owner import JournalSocket
+from opentrail.adapters.journal.remote import RemoteJournal
 from opentrail.adapters.journal.writer import SegmentLimits
 from opentrail.ports.journal import (
     MAX_BATCH_BYTES,
@@ -79,6 +81,48 @@ class LocalSubject:
         await self._local.close()
 
 
+class ThroughSocket:
+    """A journal that is written by way of the socket, as another process writes it, and read by its owner."""
+
+    def __init__(self, local: LocalJournal, remote: RemoteJournal) -> None:
+        self.append = remote.append
+        self.open_call = remote.open_call
+        self.close_call = remote.close_call
+        self.abandoned_calls = local.abandoned_calls
+        self.head = local.head
+        self.read = local.read
+        self.trim = local.trim
+        self.size_bytes = local.size_bytes
+        self.was_clean_shutdown = local.was_clean_shutdown
+        self.last_commit_at = local.last_commit_at
+
+
+class RemoteSubject(LocalSubject):
+    async def listen(self) -> None:
+        self._socket = JournalSocket(self._local, self._folder.parent / "socket")
+        await self._socket.start()
+        self._remote = RemoteJournal(self._folder.parent / "socket")
+        self.journal = ThroughSocket(self._local, self._remote)
+
+    async def restart(self, *, cleanly: bool) -> None:
+        await self._remote.close()
+        await self._socket.stop()
+        await super().restart(cleanly=cleanly)
+        await self.listen()
+
+    async def stop(self) -> None:
+        await self._remote.close()
+        await self._socket.stop()
+        await super().stop()
+
+
+async def start_remote(folder: Path) -> Subject:
+    limits = SegmentLimits()
+    subject = RemoteSubject(folder / "journal", await LocalJournal.open(folder / "journal", limits=limits), limits)
+    await subject.listen()
+    return subject
+
+
 async def start_local(folder: Path, limits: SegmentLimits | None = None) -> Subject:
     limits = limits or SegmentLimits()
     return LocalSubject(folder / "journal", await LocalJournal.open(folder / "journal", limits=limits), limits)
@@ -92,6 +136,7 @@ ADAPTERS: dict[str, Callable[[Path], Awaitable[Subject]]] = {
     "memory": start_memory,
     "local": start_local,
     "local, a segment a commit": start_local_in_tiny_segments,
+    "remote": start_remote,
 }
 
 

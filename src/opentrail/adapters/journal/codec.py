@@ -93,13 +93,12 @@ def _parts_of(entry: JournalEntry) -> tuple[int, bytes, bytes]:
 
 
 def _entry(kind: int, scope: bytes, payload: bytes) -> JournalEntry:
-    match kind:
-        case 0:
-            return EventEntry(payload)
-        case 1:
-            return EventEntry(payload, scope.decode())
-        case 2:
-            return SettingsEntry(scope.decode(), payload)
-        case 3:
-            return SettingsEntry(scope.decode(), None)
+    if kind == _LIVE_EVENT:
+        return EventEntry(payload)
+    if kind == _EVENT_FOR_AUDIENCE:
+        return EventEntry(payload, scope.decode())
+    if kind == _SETTINGS:
+        return SettingsEntry(scope.decode(), payload)
+    if kind == _SETTINGS_GONE:
+        return SettingsEntry(scope.decode(), None)
     raise MalformedBody(f"unknown kind of entry {kind}")

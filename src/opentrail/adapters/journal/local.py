@@ -94,7 +94,7 @@ class LocalJournal:
         return format_number(stored) if entries else self.head()
 
     async def abandoned_calls(self) -> Sequence[PendingCall]:
-        return [call for number, call in self._abandoned.items() if number in self._open_calls]
+        return [call for number, call in sorted(self._abandoned.items()) if number in self._open_calls]
 
     def head(self) -> Position:
         return format_number(self._head)
@@ -129,6 +129,13 @@ class LocalJournal:
         if not self._earlier_commit_at:
             return None
         return datetime.fromtimestamp(self._earlier_commit_at / 1_000_000, UTC)
+
+    def abandon(self, calls: Sequence[PendingCall]) -> None:
+        """Count open calls of a process that went away among the abandoned ones; others are passed over."""
+        for call in calls:
+            number = parse_number(call.id)
+            if number in self._open_calls:
+                self._abandoned[number] = call
 
     async def close(self) -> None:
         """Commit what waits, mark the journal as drained and give it up; later calls and readers get Unavailable."""
