@@ -4,8 +4,10 @@ MAX_DEPTH = 128
 """Nesting of JSON, XML and CBOR values and of dotted query names. DynamoDB allows 32 levels of two values each."""
 MAX_FORM_PAIRS = 10_000
 """Name-value pairs of a form body or query string."""
-MAX_XML_NODES = 200_000
-"""Elements of one XML document (a body of 1 MiB holds fewer unless it is nothing but tags)."""
+MAX_XML_NODES = 100_000
+"""Elements of one XML document. CompleteMultipartUpload of 10,000 parts with checksums has half as many."""
+MAX_INFLATED_BYTES = 16 * 1024 * 1024
+"""What a body sent with ``Content-Encoding: gzip`` may inflate to; AWS's largest compressible call takes 1 MB."""
 
 
 class MalformedValue(ValueError):

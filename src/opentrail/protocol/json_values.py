@@ -66,11 +66,7 @@ def json_fields(shape: Shape) -> dict[str, tuple[str, Shape]]:
     """Return the structure's members by their name on the wire: (member name, member shape). Cached for ever."""
     fields = _fields.get(shape)
     if fields is None:
-        fields = {
-            member.serialization.get("name", name): (name, member)
-            for name, member in shape.members.items()
-            if "location" not in member.serialization
-        }
+        fields = {member.serialization.get("name", name): (name, member) for name, member in shape.members.items()}
         _fields[shape] = fields
     return fields
 

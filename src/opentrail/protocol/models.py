@@ -46,7 +46,9 @@ class _InterningResolver(ShapeResolver):  # type: ignore[misc]
         return shape
 
 
-class _InterningServiceModel(ServiceModel):  # type: ignore[misc]
+class InterningServiceModel(ServiceModel):  # type: ignore[misc]
+    """A service model whose equal shapes are one object."""
+
     def __init__(self, description: dict[str, Any], service_name: str) -> None:
         super().__init__(description, service_name)
         self._shape_resolver = _InterningResolver(description.get("shapes", {}))
@@ -150,7 +152,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 @cache
 def _service_model(service: str) -> ServiceModel:
-    return _InterningServiceModel(read_description(service), service)
+    return InterningServiceModel(read_description(service), service)
 
 
 @cache

@@ -8,16 +8,21 @@ import http.client
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import structlog
+from botocore.awsrequest import HeadersDict
 from botocore.model import OperationModel
-from botocore.parsers import create_parser
+from botocore.parsers import ResponseParserFactory
 
 from opentrail.http_message import HttpResponse
 from opentrail.protocol import ObservedResult, Operation
 from opentrail.protocol.models import operation_model
+from opentrail.protocol.timestamps import parse_timestamp
 
 log = structlog.get_logger(__name__)
 
+_FACTORY = ResponseParserFactory()
+_FACTORY.set_parser_defaults(timestamp_parser=parse_timestamp)
 _PARSERS: dict[str, Any] = {}
 _REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amzn-request-id")
 
@@ -29,15 +34,22 @@ def parse_response(operation: Operation, response: HttpResponse) -> ObservedResu
     as text (``404``) and the message its reason. A redirect or 304 is an error only when its body names a code. An
     output that does not parse is empty. Event streams are left out; a blob body is given as held.
     """
+    try:
+        return read_response(operation_model(operation), response)
+    except LookupError:
+        return _by_status(response, response.headers.as_lower_dict(), "")
+
+
+def read_response(model: OperationModel, response: HttpResponse) -> ObservedResult:
+    """Return ``parse_response`` for an operation's model."""
     headers = response.headers.as_lower_dict()
     request_id = next((headers[name] for name in _REQUEST_ID_HEADERS if headers.get(name)), "")
     try:
-        model = operation_model(operation)
         if response.status >= 300:
             return _read_error(model, response, headers, request_id)
         return _read_output(model, response, headers, request_id)
     except Exception as error:  # botocore's parsers raise whatever a malformed answer makes them stumble over
-        log.info("response_not_parsed", service=operation.service, operation=operation.name, error=repr(error))
+        log.info("response_not_parsed", operation=model.name, error=repr(error)[:200])
         return _by_status(response, headers, request_id)
 
 
@@ -52,12 +64,13 @@ def _read_output(
     if is_stream or (not body and not _is_rest(model)):
         return ObservedResult({}, "", "", request_id)
     parsed = _parser(model, headers).parse(
-        {"status_code": response.status, "headers": headers, "body": b"" if has_raw_payload else body}, shape
+        {"status_code": response.status, "headers": HeadersDict(headers), "body": b"" if has_raw_payload else body},
+        shape,
     )
     metadata = parsed.pop("ResponseMetadata", {})
     if has_raw_payload:
         parsed.pop(payload, None)
-        if response.body is not None:
+        if response.body:
             is_text = shape.members[payload].type_name == "string"
             parsed[payload] = response.body.decode("utf-8", "replace") if is_text else response.body
     return ObservedResult(_without_nulls(parsed), "", "", request_id or str(metadata.get("RequestId") or ""))
@@ -66,25 +79,42 @@ def _read_output(
 def _read_error(
     model: OperationModel, response: HttpResponse, headers: dict[str, str], request_id: str
 ) -> ObservedResult:
-    if not response.body and "x-amzn-errortype" not in headers:
+    if not response.body:
         return _by_status(response, headers, request_id)
-    body = response.body or b"{}"
-    parsed = _parser(model, headers).parse({"status_code": response.status, "headers": headers, "body": body}, None)
+    parsed = _parser(model, headers).parse(
+        {"status_code": response.status, "headers": HeadersDict(headers), "body": response.body}, None
+    )
     error = parsed.get("Error")
-    if not isinstance(error, Mapping) or not error.get("Code"):
+    if not isinstance(error, Mapping):
         return _by_status(response, headers, request_id)
     metadata = parsed.get("ResponseMetadata") or {}
-    message = error.get("Message") or ""
     request_id = request_id or str(metadata.get("RequestId") or "")
-    if response.status < 400 and str(error["Code"]) == str(response.status):
-        return ObservedResult({}, "", "", request_id)
-    return ObservedResult({}, str(error["Code"]), str(message), request_id)
+    code, message = str(error.get("Code") or ""), str(error.get("Message") or "")
+    if code in ("", str(response.status)):
+        code = _stated_code(response, headers) or code
+    if not code or (response.status < 400 and code == str(response.status)):
+        return _by_status(response, headers, request_id)
+    return ObservedResult({}, code, message, request_id)
+
+
+def _stated_code(response: HttpResponse, headers: dict[str, str]) -> str:
+    """The code where botocore's JSON parser does not look: the header, or ``code`` in the body."""
+    code: object = headers.get("x-amzn-errortype", "")
+    if not code and headers.get("content-type", "").startswith("application/x-amz-json") and response.body:
+        body = orjson.loads(response.body)
+        code = (body.get("code") or body.get("Code")) if isinstance(body, dict) else ""
+    return _bare_code(code) if isinstance(code, str) else ""
+
+
+def _bare_code(code: str) -> str:
+    """An error code without the namespace before it and the URI behind it."""
+    return code.split(":", 1)[0].rsplit("#", 1)[-1]
 
 
 def _by_status(response: HttpResponse, headers: dict[str, str], request_id: str) -> ObservedResult:
     if response.status < 400:
         return ObservedResult({}, "", "", request_id)
-    code = headers.get("x-amzn-errortype", "").split(":", 1)[0].rsplit("#", 1)[-1]
+    code = _bare_code(headers.get("x-amzn-errortype", ""))
     reason = http.client.responses.get(response.status, "")
     return ObservedResult({}, code or str(response.status), "" if code else reason, request_id)
 
@@ -103,7 +133,7 @@ def _parser(model: OperationModel, headers: dict[str, str]) -> Any:
             name = "query"
     parser = _PARSERS.get(name)
     if parser is None:
-        parser = _PARSERS[name] = create_parser(name)
+        parser = _PARSERS[name] = _FACTORY.create_parser(name)
     return parser
 
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote_plus
 from botocore.model import Shape
 
 from opentrail.protocol.bounds import MAX_DEPTH, MAX_FORM_PAIRS, MalformedValue, check_depth
+from opentrail.protocol.fields import aliased_fields
 from opentrail.protocol.scalars import read_text
 
 _INDEX = re.compile(r"[0-9]{1,9}")
@@ -60,17 +61,23 @@ class QueryNaming:
 
     is_ec2: bool
 
-    def member_name(self, shape: Shape, name: str) -> str:
-        """Return a structure member's name on the wire."""
+    def member_names(self, shape: Shape, name: str) -> list[str]:
+        """Return the names a structure member may have on the wire, the model's own first.
+
+        Clients disagree on two: EC2 members without a name of their own (capitalised or not), and flattened lists that
+        have a name of their own beside their members' (either is used).
+        """
         serialization = shape.serialization
+        located = serialization.get("name")
         if self.is_ec2:
             if "queryName" in serialization:
-                return str(serialization["queryName"])
-            located = serialization.get("name")
-            return located[:1].upper() + located[1:] if located else name
-        if shape.type_name == "list" and serialization.get("flattened"):
-            return str(shape.member.serialization.get("name") or serialization.get("name", name))
-        return str(serialization.get("name", name))
+                return [serialization["queryName"]]
+            own = located or name
+            return [own[:1].upper() + own[1:], name]
+        names = [located or name]
+        if shape.type_name == "list" and serialization.get("flattened") and shape.member.serialization.get("name"):
+            names.insert(0, shape.member.serialization["name"])
+        return names
 
 
 class QueryReader:
@@ -98,7 +105,7 @@ class QueryReader:
     def _read_structure(self, shape: Shape, node: FormNode, depth: int) -> dict[str, Any]:
         fields = self._fields.get(shape)
         if fields is None:
-            fields = {self._naming.member_name(item, name): (name, item) for name, item in shape.members.items()}
+            fields = aliased_fields(shape, self._naming.member_names)
             self._fields[shape] = fields
         result = {}
         for wire_name, child in node.children.items():

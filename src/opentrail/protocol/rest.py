@@ -17,8 +17,7 @@ from opentrail.protocol.xml_values import (
     escape,
     parse_xml,
     read_xml,
-    write_element,
-    write_members,
+    write_root,
 )
 
 
@@ -37,8 +36,10 @@ class _RestCodec:
             return result
         payload = shape.serialization.get("payload")
         if payload is None:
-            if any("location" not in member.serialization for member in shape.members.values()):
-                result.update(self.read_body(shape, body))
+            if any(_in_request_body(shape, name) for name in shape.members):
+                members = self.read_body(shape, body)
+                # What belongs in the URI or a header is not taken from a body that repeats it.
+                result.update((name, item) for name, item in members.items() if _in_request_body(shape, name))
             return result
         member = shape.members[payload]
         if member.serialization.get("eventstream"):
@@ -68,9 +69,10 @@ class _RestCodec:
     def _output_body(self, operation: OperationModel, shape: Shape, output: Parameters) -> tuple[bytes, str]:
         payload = shape.serialization.get("payload")
         if payload is None:
-            if all("location" in member.serialization for member in shape.members.values()):
+            if not any(_in_response_body(shape, name) for name in shape.members):
                 return b"", ""
-            return self.write_body(operation, shape, output, ""), self.content_type
+            members = {name: item for name, item in output.items() if _in_response_body(shape, name)}
+            return self.write_body(operation, shape, members, ""), self.content_type
         member, value = shape.members[payload], output.get(payload)
         if value is None or member.serialization.get("eventstream"):
             return b"", ""
@@ -97,8 +99,6 @@ class RestJsonCodec(_RestCodec):
         return read_json(shape, parse_json(body)) if body.strip() else {}
 
     def write_body(self, operation: OperationModel, shape: Shape, value: Any, payload: str) -> bytes:
-        if not payload:
-            value = {name: item for name, item in value.items() if _is_in_body(shape, name)}
         return orjson.dumps(write_json(shape, value))
 
     def format_error(
@@ -124,12 +124,8 @@ class RestXmlCodec(_RestCodec):
             # The one answer whose root element is the value itself, empty for us-east-1.
             region = escape(str(value.get("LocationConstraint") or ""))
             return f'{XML_DECLARATION}<LocationConstraint xmlns="{S3_NAMESPACE}">{region}</LocationConstraint>'.encode()
-        root = _root_name(operation, shape, payload)
-        if payload and shape.serialization.get("xmlNamespace"):
-            return (XML_DECLARATION + write_element(root, shape, value)).encode()
         uri = S3_NAMESPACE if is_s3 else operation.service_model.metadata.get("xmlNamespace", "")
-        namespace = f' xmlns="{escape(uri)}"' if uri else ""
-        return f"{XML_DECLARATION}<{root}{namespace}>{write_members(shape, value)}</{root}>".encode()
+        return (XML_DECLARATION + write_root(_root_name(operation, shape, payload), shape, value, uri)).encode()
 
     def format_error(
         self, service: ServiceModel, operation: OperationModel | None, error: ErrorAnswer, request_id: str
@@ -192,9 +188,13 @@ def _root_name(operation: OperationModel, shape: Shape, payload: str) -> str:
     return str(shape.serialization.get("name") or payload or shape.name)
 
 
-def _is_in_body(shape: Shape, name: str) -> bool:
+def _in_request_body(shape: Shape, name: str) -> bool:
+    return shape.members[name].serialization.get("location") not in ("uri", "querystring", "header", "headers")
+
+
+def _in_response_body(shape: Shape, name: str) -> bool:
     member = shape.members.get(name)
-    return member is not None and "location" not in member.serialization
+    return member is not None and member.serialization.get("location") not in ("header", "headers", "statusCode")
 
 
 def _decode(body: bytes) -> str:

@@ -11,6 +11,7 @@ from xml.parsers import expat
 from botocore.model import Shape
 
 from opentrail.protocol.bounds import MAX_DEPTH, MAX_XML_NODES, MalformedValue, check_depth
+from opentrail.protocol.fields import aliased_fields
 from opentrail.protocol.scalars import read_text, write_text
 
 XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -125,12 +126,19 @@ def _xml_fields(shape: Shape) -> dict[str, tuple[str, Shape]]:
     fields = _fields.get(shape)
     if fields is None:
         fields = {
-            _element_name(member, name).rpartition(":")[2]: (name, member)
-            for name, member in shape.members.items()
-            if "location" not in member.serialization and not member.serialization.get("xmlAttribute")
+            wire_name: (name, member)
+            for wire_name, (name, member) in aliased_fields(shape, _element_names).items()
+            if not member.serialization.get("xmlAttribute")
         }
         _fields[shape] = fields
     return fields
+
+
+def _element_names(shape: Shape, name: str) -> list[str]:
+    """The element's name, then what clients may write for it: its own where botocore writes a list's members' name, and
+    the member's where a name of the structure (meant for it as a root) hides it."""
+    names = [_element_name(shape, name), str(shape.serialization.get("name", name)), name]
+    return [item.rpartition(":")[2] for item in names]
 
 
 def _element_name(shape: Shape, name: str) -> str:
@@ -173,11 +181,10 @@ def escape(text: str) -> str:
     return _ESCAPED.sub(lambda match: _ESCAPES.get(match.group(), "\ufffd"), text)
 
 
-def write_element(name: str, shape: Shape, value: Any) -> str:
-    """Return ``value`` as one element ``name`` (a flattened list or map: as many as it has items)."""
-    parts: list[str] = []
-    _write(parts, name, shape, value)
-    return "".join(parts)
+def write_root(name: str, shape: Shape, value: dict[str, Any], namespace_uri: str) -> str:
+    """Return a structure as the root element ``name``, in its own namespace or else in ``namespace_uri``."""
+    namespace = _namespace(shape) or (f' xmlns="{escape(namespace_uri)}"' if namespace_uri else "")
+    return f"<{name}{namespace}{_attributes(shape, value)}>{write_members(shape, value)}</{name}>"
 
 
 def write_members(shape: Shape, value: dict[str, Any]) -> str:
@@ -230,8 +237,7 @@ def _write_children(parts: list[str], shape: Shape, value: dict[str, Any]) -> No
         member = members.get(name)
         if member is None or item is None:
             continue
-        serialization = member.serialization
-        if "location" not in serialization and not serialization.get("xmlAttribute"):
+        if not member.serialization.get("xmlAttribute"):
             _write(parts, _element_name(member, name), member, item)
 
 
