@@ -109,7 +109,8 @@ class EventBuilder:
             self._describe_result(finished, operation, response, result)
         except Exception as error:
             _not_understood(finished, operation, error)
-        finished.setdefault("requestID", self._identifiers.uuid())
+        if "requestID" not in finished:
+            finished["requestID"] = self._identifiers.uuid()
         bound_event(finished)
         return in_order(finished)
 
@@ -301,8 +302,9 @@ class EventBuilder:
             if response.body is None and response.body_size_bytes > 0 and not outcome.output:
                 add_own_members(event, responseBody="omitted")
             else:
-                request_id = event.setdefault("requestID", self._identifiers.uuid())
-                rendered = plan.response(outcome.output, request_id)
+                if "requestID" not in event:
+                    event["requestID"] = self._identifiers.uuid()
+                rendered = plan.response(outcome.output, event["requestID"])
                 event["responseElements"] = rendered if rendered and rendered is not OMIT else None
         if plan.resources is not None and plan.resources.in_response is not None:
             found = plan.resources.in_response(outcome.output, _place(event))
