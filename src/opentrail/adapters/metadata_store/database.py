@@ -7,6 +7,7 @@ cut once ``Database.write`` returns. All writes of a process go through one thre
 import asyncio
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,9 @@ CONFLICT_ATTEMPTS = 5
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 _UPGRADE_LOCK = 0x4F70656E54726C  # any number, the same in every release
 _WRITES = "opentrail_writes"
+
+# Alembic keeps the migration under way in module globals; two at once would run on each other's connections.
+_one_upgrade_per_process = threading.Lock()
 
 T = TypeVar("T")
 
@@ -106,11 +110,12 @@ async def open_database(url: str) -> Database:
 def _open(url: str) -> Database:
     address = _address(url)
     try:
-        upgrading = _engine(address, UPGRADE_WAIT_SECONDS)
-        try:
-            _upgrade(upgrading)
-        finally:
-            upgrading.dispose()
+        with _one_upgrade_per_process:
+            upgrading = _engine(address, UPGRADE_WAIT_SECONDS)
+            try:
+                _upgrade(upgrading)
+            finally:
+                upgrading.dispose()
         return Database(_engine(address, LOCK_WAIT_SECONDS))
     except CommandError as error:
         raise MetadataUnusable(

@@ -85,7 +85,7 @@ def _create_trails() -> None:
         sa.Column("position", _text(), nullable=False),
         sa.Column("regions", _text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_applied_settings"),
-        sa.CheckConstraint("id = 1", name="ck_applied_settings_one_row"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_applied_settings_one_row")),
     )
     op.create_table(
         "trails",

@@ -1,0 +1,99 @@
+"""The migrations make the schema of ``tables``, on both databases."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect
+from sqlalchemy.engine.interfaces import ReflectedIndex
+
+from opentrail.adapters.metadata_store import migrations, open_database
+from opentrail.adapters.metadata_store.tables import metadata
+from tests.support.metadata import DATABASES, database_url
+
+SCRIPTS = ScriptDirectory(str(Path(migrations.__file__).parent))
+
+
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with database_url(request, request.param) as url:
+        yield url
+
+
+def shape(connection: Connection) -> dict[str, object]:
+    """Everything that the database can tell about its tables."""
+    inspector = inspect(connection)
+    names = sorted(set(inspector.get_table_names()) - {"alembic_version"})
+    return {
+        name: {
+            "columns": {
+                column["name"]: (str(column["type"]), getattr(column["type"], "collation", None), column["nullable"])
+                for column in inspector.get_columns(name)
+            },
+            "primary key": inspector.get_pk_constraint(name),
+            "foreign keys": sorted(map(str, inspector.get_foreign_keys(name))),
+            "unique": sorted(map(str, inspector.get_unique_constraints(name))),
+            "checks": sorted(map(str, inspector.get_check_constraints(name))),
+            "indexes": sorted(_index(index) for index in inspector.get_indexes(name)),
+        }
+        for name in names
+    }
+
+
+def _index(index: ReflectedIndex) -> str:
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return f"{index['name']} {index['column_names']} {index['unique']} {options}"
+
+
+async def test_an_empty_database_is_brought_to_the_schema_of_this_release(url: str) -> None:
+    database = await open_database(url)
+
+    differences = await database.read(
+        lambda connection: compare_metadata(
+            MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True}),
+            metadata,
+        )
+    )
+    revision = await database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
+
+    assert differences == []
+    assert revision == SCRIPTS.get_current_head()
+    await database.close()
+
+
+async def test_migrating_and_creating_make_the_same_tables(url: str) -> None:
+    database = await open_database(url)
+    migrated = await database.read(shape)
+
+    def create_afresh(connection: Connection) -> dict[str, object]:
+        metadata.drop_all(connection)
+        metadata.create_all(connection)
+        return shape(connection)
+
+    created = await database.write(create_afresh)
+
+    assert len(migrated) == len(metadata.tables)
+    assert migrated == created
+    await database.close()
+
+
+async def test_opening_again_changes_nothing(url: str) -> None:
+    first = await open_database(url)
+    before = await first.read(shape)
+    await first.close()
+
+    second = await open_database(url)
+
+    assert await second.read(shape) == before
+    await second.close()
+
+
+def test_versions_are_one_numbered_line_that_only_goes_forward() -> None:
+    revisions = list(reversed(list(SCRIPTS.walk_revisions())))
+
+    assert [revision.revision for revision in revisions] == [f"{number:04d}" for number in range(1, len(revisions) + 1)]
+    assert [Path(revision.path).name[:4] for revision in revisions] == [revision.revision for revision in revisions]
+    assert not any(hasattr(revision.module, "downgrade") for revision in revisions)
