@@ -46,6 +46,7 @@ def recover(folder: Path, now: int) -> Recovered:
 def leave_mark(folder: Path, last: int) -> None:
     """Record that everything up to ``last`` was drained and nothing else was waiting."""
     mark = folder / CLOSED_MARK
+    mark.touch(mode=0o600)
     mark.write_text(str(last))
     segments.sync_folder(folder)
 

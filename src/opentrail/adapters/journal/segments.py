@@ -106,7 +106,8 @@ def list_segments(folder: Path) -> Sequence[tuple[int, Path]]:
 def create_segment(path: Path, beginning: Beginning) -> sqlite3.Connection:
     """Create a segment that survives a power cut, whatever a failed attempt left there; return the connection."""
     delete_segment(path)
-    connection = _connect(path, "rwc")
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    connection = _connect(path, "rw")
     try:
         _prepare_for_writing(connection)
         pending = orjson.dumps(beginning.pending).decode()
@@ -116,7 +117,6 @@ def create_segment(path: Path, beginning: Beginning) -> sqlite3.Connection:
             (FORMAT_VERSION, beginning.first, beginning.head, beginning.created_at, beginning.committed_at, pending),
         )
         connection.execute("COMMIT")
-        path.chmod(0o600)
         sync_folder(path.parent)
     except BaseException:
         connection.close()
