@@ -12,6 +12,7 @@ from opentrail.aws.common_errors import (
     SessionTokenExpired,
     SessionTokenInvalid,
     SignatureIncomplete,
+    SignatureSchemeUnsupported,
     SignatureTooOld,
     SignatureWrong,
     UnknownAccessKey,
@@ -21,6 +22,7 @@ from opentrail.identity import Credential
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.protocol import CredentialScope, Operation, sigv4
 from opentrail.protocol.models import signing_name
+from opentrail.protocol.scope import SIGV4
 from opentrail.record.regions import known_regions
 
 
@@ -48,6 +50,8 @@ class Authenticator:
             raise _unsigned(request)
         if scope.is_presigned and not _takes_presigned(service, operation):
             raise MissingAuthentication
+        if scope.scheme != SIGV4:
+            raise SignatureSchemeUnsupported
         credential = await self._identities.credential(scope.access_key_id)
         if credential is None or not credential.is_active:
             raise UnknownAccessKey

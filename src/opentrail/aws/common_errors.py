@@ -59,6 +59,7 @@ def wire_error(error: AwsError, family: Family) -> WireError:
     return WireError(error.code, error.http_status, str(error))
 
 
+_SCHEME = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 _TOKEN_INVALID = "The security token included in the request is invalid."  # noqa: S105 - a message
 _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
@@ -92,6 +93,16 @@ class SignatureIncomplete(Unauthenticated):
         Family.JSON: ("IncompleteSignatureException", 400, "{detail}"),
         Family.QUERY: ("IncompleteSignature", 400, "{detail}"),
         Family.S3: ("AuthorizationHeaderMalformed", 400, "The authorization header is malformed; {detail}"),
+    }
+
+
+class SignatureSchemeUnsupported(Unauthenticated):
+    """The signature is of a scheme other than SigV4."""
+
+    spellings: ClassVar[dict[Family, Spelling]] = {
+        Family.JSON: ("IncompleteSignatureException", 400, _SCHEME),
+        Family.QUERY: ("IncompleteSignature", 400, _SCHEME),
+        Family.S3: ("InvalidRequest", 400, _SCHEME),
     }
 
 

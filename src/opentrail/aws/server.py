@@ -51,6 +51,8 @@ __all__ = ["ApiServer", "asgi_app"]
 
 FOLD_CHECK_SECONDS = 5.0
 
+_NOT_MODIFIED = 304
+
 _log = structlog.get_logger()
 
 
@@ -103,7 +105,8 @@ class ApiServer:
         except Exception:
             _log.exception("internal failure", request_id=exchange.request_id)
             response = _error_response(exchange, wire_error(InternalFailure(), exchange.family))
-        return response if request.method != "HEAD" else replace(response, body=b"")
+        is_bodiless = request.method == "HEAD" or response.status == _NOT_MODIFIED
+        return replace(response, body=b"") if is_bodiless else response
 
     async def run(self) -> None:
         """Store folded refusals as their minutes end, until cancelled."""

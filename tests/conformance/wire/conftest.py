@@ -34,7 +34,7 @@ def connect(api: ApiInThread) -> Connect:
             aws_access_key_id=credential.access_key_id,
             aws_secret_access_key=credential.secret_access_key,
             aws_session_token=credential.session_token or None,
-            config=Config(retries={"total_max_attempts": 1}),
+            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
         )
 
     return client

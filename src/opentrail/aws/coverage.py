@@ -1,0 +1,47 @@
+"""Which operations of the services we speak are answered: the table in ``docs/coverage.md``, generated from the code.
+
+``python -m opentrail.aws.coverage docs/coverage.md`` writes it; without a path it is printed.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from opentrail.aws.services import SERVICES, SPOKEN
+from opentrail.protocol.models import service_model
+
+_HEADER = """\
+# Coverage
+
+Generated from the code by `python -m opentrail.aws.coverage docs/coverage.md`; a test checks that it is current.
+
+An operation that is not answered yet gets its service's own error for an unsupported operation, never a stub's result.
+The calls of all other services go through the gateway to their upstream and are recorded.
+"""
+
+
+def coverage_page() -> str:
+    """Return the page: every operation of every service we speak, in the model's alphabetical order."""
+    return "\n".join([_HEADER, *(_service_section(service) for service in SPOKEN)])
+
+
+def _service_section(service: str) -> str:
+    model = service_model(service)
+    answered = SERVICES[service].handlers if service in SERVICES else {}
+    operations = sorted(model.operation_names)
+    rows = [f"| {operation} | {'yes' if operation in answered else 'not yet'} |" for operation in operations]
+    title = f"## {service} ({model.api_version}): {len(answered)} of {len(operations)} operations"
+    return "\n".join([title, "", "| Operation | Answered |", "|---|---|", *rows, ""])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page to the path given, or print it; returns the exit code."""
+    if arguments:
+        Path(arguments[0]).write_text(coverage_page(), encoding="utf-8")
+    else:
+        sys.stdout.write(coverage_page())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""Completeness: handlers are operations of the model, and raise no error but those the model declares for them."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from opentrail.aws import cloudtrail, common_errors, s3, sts
+from opentrail.aws.common_errors import CommonError, Family
+from opentrail.aws.coverage import coverage_page
+from opentrail.aws.service import Service
+from opentrail.aws.services import SERVICES
+from opentrail.errors import AwsError
+from opentrail.protocol import Operation
+from opentrail.protocol.models import operation_model, service_model
+
+ROOT = Path(__file__).parents[3]
+
+OF_EVERY_S3_READ = {"NoSuchBucket", "NoSuchKey", "InvalidArgument", "InvalidRange", "NotModified", "PreconditionFailed"}
+"""S3's model declares next to none of the errors that S3 documents."""
+
+
+@dataclass
+class _Function:
+    """What a function of a package mentions and raises, by name."""
+
+    mentions: set[str] = field(default_factory=set)
+    raises: set[str] = field(default_factory=set)
+
+
+def handler_names() -> list[tuple[str, str]]:
+    return [(service.name, name) for service in SERVICES.values() for name in service.handlers]
+
+
+def test_services_are_named_as_botocore_names_them() -> None:
+    assert {name: service.name for name, service in SERVICES.items()} == {name: name for name in SERVICES}
+
+
+@pytest.mark.parametrize(("service", "operation"), handler_names())
+def test_handler_is_an_operation_of_the_model_in_snake_case(service: str, operation: str) -> None:
+    assert operation in service_model(service).operation_names
+    name = SERVICES[service].handlers[operation].run.__name__
+    assert name.replace("_", "") == operation.lower()
+
+
+@pytest.mark.parametrize("package", [cloudtrail, sts, s3])
+def test_errors_raised_are_declared_for_the_operation(package: ModuleType) -> None:
+    service: Service = package.SERVICE
+    functions = _functions(package)
+    for name, handler in service.handlers.items():
+        model = operation_model(Operation(service.name, name))
+        declared = {shape.name for shape in model.error_shapes}
+        if service.name == "s3":
+            declared |= OF_EVERY_S3_READ
+        entries = [entry.__name__ for entry in (handler.run, handler.prepare, handler.check) if entry is not None]
+
+        raised = _raised_by(functions, entries)
+
+        assert raised - declared == set(), name
+
+
+def test_the_analysis_of_raised_errors_sees_through_calls() -> None:
+    raised = _raised_by(_functions(cloudtrail), ["create_trail"])
+
+    assert {"MaximumNumberOfTrailsExceededException", "InvalidTrailNameException"} <= raised
+
+
+@pytest.mark.parametrize("package", [cloudtrail, sts])
+def test_every_error_class_is_a_shape_of_the_model(package: ModuleType) -> None:
+    errors = importlib.import_module(f"{package.__name__}.errors")
+    classes = [item for item in vars(errors).values() if _is_error_class(item) and item.__module__ == errors.__name__]
+    model = service_model(package.SERVICE.name)
+
+    assert len(classes) > 1
+    for error in classes:
+        assert error.__name__ in model.shape_names
+        modelled = model.shape_for(error.__name__).metadata.get("error", {}).get("code", error.__name__)
+        assert error.code == modelled
+
+
+def test_every_common_error_is_spelt_in_every_family() -> None:
+    classes = [
+        item
+        for item in vars(common_errors).values()
+        if _is_error_class(item) and issubclass(item, CommonError) and hasattr(item, "spellings") and item.spellings
+    ]
+
+    assert len(classes) > 10
+    for error in classes:
+        assert set(error.spellings) == set(Family)
+
+
+def test_coverage_page_is_current() -> None:
+    assert (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8") == coverage_page()
+
+
+def _is_error_class(item: object) -> bool:
+    return inspect.isclass(item) and issubclass(item, AwsError)
+
+
+def _raised_by(functions: dict[str, _Function], entries: list[str]) -> set[str]:
+    """Return the service's own errors that ``entries`` or what they reach in the package can raise."""
+    seen: set[str] = set()
+    waiting = list(entries)
+    raised: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in functions:
+            continue
+        seen.add(name)
+        raised |= functions[name].raises
+        waiting += functions[name].mentions
+    common = {name for name in vars(common_errors) if name != "UnsupportedOperationException"}
+    return {name for name in raised if name not in common and name != "denial"}
+
+
+def _functions(package: ModuleType) -> dict[str, _Function]:
+    found: dict[str, _Function] = {}
+    for module in _modules(package):
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.name not in found, f"two functions are called {node.name}"
+                found[node.name] = _described(node)
+    return found
+
+
+def _modules(package: ModuleType) -> Iterator[ModuleType]:
+    for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if not info.name.endswith(".errors"):
+            yield importlib.import_module(info.name)
+
+
+def _described(function: ast.FunctionDef | ast.AsyncFunctionDef) -> _Function:
+    described = _Function()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name):
+            described.mentions.add(node.id)
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            described.raises.add(_class_name(node.exc))
+    return described
+
+
+def _class_name(raised: ast.expr) -> str:
+    """``X``, ``X(...)`` and ``X.made_so(...)`` all raise X."""
+    if isinstance(raised, ast.Call):
+        raised = raised.func
+    if isinstance(raised, ast.Attribute):
+        raised = raised.value
+    assert isinstance(raised, ast.Name), ast.dump(raised)
+    return raised.id
