@@ -31,7 +31,7 @@ class LocalEventHistory:
     """The EventHistory port over one folder, which one process owns.
 
     Memory: the tail, at most four times ``seal_events`` events or SEAL_BYTES of records (about 2 kB an event beside its
-    record); about 100 kB for each segment; while segments are joined, posting lists of about 90 MB.
+    record); about 100 kB for each segment; while segments are joined, posting lists of about 40 MB.
     """
 
     def __init__(self, store: HistoryStore) -> None:

@@ -15,7 +15,7 @@ BLOCK_ROWS = 8
 """Records compressed together: one is read by inflating eight."""
 
 MAX_SEGMENT_ROWS = 131_072
-"""Rows of one file. Writing one holds its posting lists in memory: about 90 MB at this size."""
+"""Rows of one file. Writing one holds its posting lists in memory: about 40 MB at this size."""
 
 INLINE_ROW = 1 << 31
 """A pointer with this bit holds its only row itself instead of a place among the posting lists."""

@@ -32,6 +32,9 @@ SAMPLE_ROWS = 1_024
 """Records a dictionary is trained on; with fewer than this in a file it has none."""
 
 _SAMPLE_BYTES = 16_384
+_BUCKETS = 256
+"""Parts that hashes are kept in until they are sorted, so that no single step keeps other threads waiting for long."""
+
 _COMPRESSION_LEVEL = 3
 
 
@@ -88,7 +91,7 @@ class _SegmentWriter:
             write_checksum=True,
             write_dict_id=False,
         )
-        self._rows_of: dict[int, int | array[int]] = {}
+        self._rows_of: list[dict[int, int | array[int]]] = [{} for _ in range(_BUCKETS)]
         self._times = array("I")
         self._block_ends = array("Q")
         self._block_bytes = 0
@@ -125,8 +128,8 @@ class _SegmentWriter:
             self._write_block(block)
 
     def _note_hashes(self, number: int, hashes: Iterable[int]) -> None:
-        rows_of = self._rows_of
         for key_hash in hashes:
+            rows_of = self._rows_of[key_hash >> 56]
             known = rows_of.get(key_hash)
             if known is None:
                 rows_of[key_hash] = number
@@ -142,22 +145,28 @@ class _SegmentWriter:
         self._block_ends.append(self._block_bytes)
 
     def _write_index(self) -> tuple[int, int]:
-        hashes = array("Q", sorted(self._rows_of))
+        hashes = array("Q")
         pointers = array("I")
         postings = array("I")
-        for key_hash in hashes:
-            rows = self._rows_of[key_hash]
-            if isinstance(rows, int):
-                pointers.append(INLINE_ROW | rows)
-                continue
-            pointers.append(len(postings))
-            if len(rows) * BITMAP_SHARE > len(self._times):
-                postings.append(BITMAP_MARK)
-                postings.frombytes(bitmap_bytes(rows, len(self._times)))
-            else:
-                postings.append(len(rows))
-                postings.extend(rows)
+        for number, rows_of in enumerate(self._rows_of):
+            for key_hash in sorted(rows_of):
+                hashes.append(key_hash)
+                pointers.append(self._add_posting(postings, rows_of[key_hash]))
+            self._rows_of[number] = {}
         return self._write_section(hashes.tobytes() + pointers.tobytes()), self._write_section(postings.tobytes())
+
+    def _add_posting(self, postings: "array[int]", rows: "int | array[int]") -> int:
+        """Add the posting of one value; return the pointer to it."""
+        if isinstance(rows, int):
+            return INLINE_ROW | rows
+        pointer = len(postings)
+        if len(rows) * BITMAP_SHARE > len(self._times):
+            postings.append(BITMAP_MARK)
+            postings.frombytes(bitmap_bytes(rows, len(self._times)))
+        else:
+            postings.append(len(rows))
+            postings.extend(rows)
+        return pointer
 
     def _write_section(self, data: bytes) -> int:
         self._file.write(data)
