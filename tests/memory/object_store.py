@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from opentrail.ports import PortError
 from opentrail.ports.object_store import (
+    AccessRefused,
     AlreadyExists,
     BucketNotFound,
     ObjectNotFound,
@@ -21,7 +22,8 @@ def _epoch() -> datetime:
 
 
 class InMemoryObjectStore:
-    """One bucket. ``failure`` is raised by every call while it is set; ``puts`` lists every successful put's key."""
+    """One bucket. ``failure`` is raised by every call while it is set; puts under one of ``refused_kms_keys`` are
+    refused; ``puts`` lists every successful put's key."""
 
     def __init__(self, name: str = "bucket", now: Callable[[], datetime] = _epoch) -> None:
         self.name = name
@@ -29,6 +31,7 @@ class InMemoryObjectStore:
         self.puts: list[str] = []
         self.encryption: dict[str, tuple[str, dict[str, str]]] = {}
         self.failure: PortError | None = None
+        self.refused_kms_keys: set[str] = set()
         self._now = now
 
     def _check(self) -> None:
@@ -47,6 +50,8 @@ class InMemoryObjectStore:
         kms_key_id: str = "",
     ) -> None:
         self._check()
+        if kms_key_id in self.refused_kms_keys:
+            raise AccessRefused("KMS.DisabledException", kms_key_id)
         if key in self.objects:
             raise AlreadyExists(key)
         etag = f'"{hashlib.md5(body).hexdigest()}"'

@@ -1,6 +1,6 @@
 """A trail's digest chains, one a Region: starts them, plans digests when they are due, puts and confirms them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +11,7 @@ from opentrail.deliver.digest_files import chain_link, close_digest_file, digest
 from opentrail.deliver.log_files import CONTENT_ENCODING, CONTENT_TYPE, gzip_bytes
 from opentrail.digest.chain import digest_due, final_end, floor_second
 from opentrail.digest.document import ChainLink, sha256_hex
+from opentrail.errors import OperatorError
 from opentrail.pipeline.delivery_context import Backoff, DeliveryContext
 from opentrail.pipeline.file_delivery import (
     DESTINATION_FAILURES,
@@ -20,6 +21,7 @@ from opentrail.pipeline.file_delivery import (
     error_code,
     holds_content,
 )
+from opentrail.ports import PortError, Unavailable
 from opentrail.ports.delivery_log import DigestPlan
 from opentrail.ports.object_store import AlreadyExists
 from opentrail.resource.trail import Trail
@@ -58,6 +60,8 @@ class DigestDelivery:
         self._chains: dict[str, _Chain] = {}
         self._open: list[DigestPlan] = []
         self._stuck: dict[str, Backoff] = {}
+        self._buckets: dict[str, Backoff] = {}
+        self._signing = Backoff()
 
     async def load(self, regions: Collection[str]) -> None:
         """Take up the chains and the open digests that an earlier process left."""
@@ -85,6 +89,12 @@ class DigestDelivery:
         return bool(self._open)
 
     @property
+    def is_failing(self) -> bool:
+        """Whether the signer, or the bucket of a planned digest, did not do its part when it was last asked."""
+        buckets = (self._buckets.get(plan.bucket) for plan in self._open)
+        return self._signing.is_failing or any(backoff is not None and backoff.is_failing for backoff in buckets)
+
+    @property
     def has_open_chain(self) -> bool:
         """Whether a chain still waits for its final digest."""
         return any(chain.is_open for chain in self._chains.values())
@@ -102,10 +112,10 @@ class DigestDelivery:
     async def plan_due(self, trail: Trail, now: datetime) -> None:
         """Plan the digests that are due in the open chains of the Regions that ``trail`` covers."""
         for region, chain in sorted(self._chains.items()):
-            if chain.is_open and chain.boundary and trail.covers_region(region) and not self._is_waiting(region):
+            if chain.is_open and chain.boundary and trail.covers_region(region) and not self._is_waiting(region, now):
                 end = digest_due(chain.boundary, self._context.digest_interval, now)
                 if end is not None:
-                    await self._plan(trail, region, end, is_final=False)
+                    await self._plan(trail, region, end, now, is_final=False)
 
     async def close_chains(self, trail: Trail | None, now: datetime, *, keep: Trail | None) -> None:
         """Plan the final digest of every open chain that ``keep`` does not go on with, once its files are delivered.
@@ -116,31 +126,38 @@ class DigestDelivery:
         for region, chain in sorted(self._chains.items()):
             if not chain.is_open or chain.boundary is None or (keep is not None and keep.covers_region(region)):
                 continue
-            if self._is_waiting(region) or self._files.has_open(region):
+            if self._is_waiting(region, now) or self._files.has_open(region):
                 continue
             end = final_end(chain.boundary, now)
             settings = trail or await self._settings_of_last_file(region, chain.boundary, end)
             if settings is None:
                 self._chains[region] = _Chain(chain.boundary, is_open=False, previous=chain.previous)
             else:
-                await self._plan(settings, region, end, is_final=True)
+                await self._plan(settings, region, end, now, is_final=True)
 
-    def _is_waiting(self, region: str) -> bool:
-        return any(plan.region == region for plan in self._open)
+    def _is_waiting(self, region: str, now: datetime) -> bool:
+        return self._signing.must_wait(now) or any(plan.region == region for plan in self._open)
 
     async def _settings_of_last_file(self, region: str, after: datetime, through: datetime) -> Trail | None:
         files = await self._context.delivery_log.delivered(self._trail_arn, region, after, through)
         return Trail.from_json(files[-1].trail) if files else None
 
-    async def _plan(self, trail: Trail, region: str, end: datetime, *, is_final: bool) -> None:
+    async def _plan(self, trail: Trail, region: str, end: datetime, now: datetime, *, is_final: bool) -> None:
         chain = self._chains[region]
         assert chain.boundary is not None
         assert end > chain.boundary
         files = await self._context.delivery_log.delivered(self._trail_arn, region, chain.boundary, end)
-        key = await self._context.signer.current_key(region, end)
-        span = (chain.boundary, end)
-        unsigned = close_digest_file(trail, region, span, files, chain.previous, key.fingerprint, is_final=is_final)
-        plan = unsigned.signed(await self._context.signer.sign(region, key.fingerprint, unsigned.text))
+        try:
+            key = await self._context.signer.current_key(region, end)
+            span = (chain.boundary, end)
+            unsigned = close_digest_file(trail, region, span, files, chain.previous, key.fingerprint, is_final=is_final)
+            signature = await self._context.signer.sign(region, key.fingerprint, unsigned.text)
+        except (Unavailable, OperatorError) as error:
+            _log.error("digest not signed", trail=self._trail_arn, region=region, error=str(error))
+            self._signing.fail(now)
+            return
+        self._signing.succeed()
+        plan = unsigned.signed(signature)
         await self._context.delivery_log.plan_digest(plan)
         self._chains[region] = _Chain(end, is_open=not is_final, previous=chain_link(plan))
         self._open.append(plan)
@@ -152,27 +169,33 @@ class DigestDelivery:
         the trail's status.
         """
         for plan in list(self._open):
-            is_stuck = plan.key in self._stuck and self._stuck[plan.key].must_wait(now)
-            if not is_stuck and not self._files.backoff(plan.bucket).must_wait(now):
-                await self._deliver_one(plan, trail, now)
+            own, bucket = self._stuck.get(plan.key), self._buckets.setdefault(plan.bucket, Backoff())
+            if not bucket.must_wait(now) and (own is None or not own.must_wait(now)):
+                await self._deliver_one(plan, bucket, trail, now)
 
-    async def _deliver_one(self, plan: DigestPlan, trail: Trail | None, now: datetime) -> None:
+    async def _deliver_one(self, plan: DigestPlan, bucket: Backoff, trail: Trail | None, now: datetime) -> None:
         log = self._context.delivery_log
-        backoff = self._files.backoff(plan.bucket)
         try:
             await self._put(plan, trail)
-        except (*DESTINATION_FAILURES, ForeignObject) as error:
-            _log.warning("digest not delivered", trail=plan.trail_arn, key=plan.key, error=str(error))
-            is_own = isinstance(error, ForeignObject)
-            (self._stuck.setdefault(plan.key, Backoff()) if is_own else backoff).fail(now)
-            await log.set_status(plan.trail_arn, plan.region, {"LatestDigestDeliveryError": error_code(error)})
-            return
-        backoff.succeed()
-        self._stuck.pop(plan.key, None)
-        await log.confirm_digest(plan.trail_arn, plan.region, plan.end_time, now)
-        self._open.remove(plan)
-        members = {"LatestDigestDeliveryTime": format_time(now), "LatestDigestDeliveryError": ""}
-        await log.set_status(plan.trail_arn, plan.region, members)
+        except ForeignObject as error:
+            self._stuck.setdefault(plan.key, Backoff()).fail(now)
+            await self._note_failure([plan], error)
+        except DESTINATION_FAILURES as error:
+            bucket.fail(now)
+            await self._note_failure([held for held in self._open if held.bucket == plan.bucket], error)
+        else:
+            bucket.succeed()
+            await log.confirm_digest(plan.trail_arn, plan.region, plan.end_time, now)
+            self._open.remove(plan)
+            self._stuck.pop(plan.key, None)
+            members = {"LatestDigestDeliveryTime": format_time(now), "LatestDigestDeliveryError": ""}
+            await log.set_status(plan.trail_arn, plan.region, members)
+
+    async def _note_failure(self, plans: Sequence[DigestPlan], error: PortError) -> None:
+        _log.warning("digest not delivered", trail=self._trail_arn, key=plans[0].key, error=str(error))
+        members = {"LatestDigestDeliveryError": error_code(error)}
+        for plan in plans:
+            await self._context.delivery_log.set_status(plan.trail_arn, plan.region, members)
 
     async def _put(self, plan: DigestPlan, trail: Trail | None) -> None:
         store = self._context.object_stores.bucket(plan.bucket)

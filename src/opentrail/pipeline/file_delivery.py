@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
@@ -60,11 +61,17 @@ def encryption_context(trail: Trail) -> Mapping[str, str]:
     return {"aws:cloudtrail:arn": trail.arn}
 
 
+@dataclass(frozen=True)
+class _Failure:
+    plan: LogFilePlan
+    error: PortError
+
+
 class FileDelivery:
     """The open plans of one trail, oldest first, and the destinations they go to.
 
-    A bucket that fails is tried again with back-off, by its oldest file alone; other buckets of the trail (it had
-    another one before) go on. A file that cannot be delivered for a reason of its own holds up no other. No file is
+    A bucket that fails is tried again with back-off, by two of its files; other buckets of the trail (it had another
+    one before) go on. A file that cannot be delivered for a reason of its own holds up no other. No file is
     put before its plan is stored, and none is confirmed before it was put.
     """
 
@@ -86,7 +93,7 @@ class FileDelivery:
         self._files |= files
 
     def backoff(self, bucket: str) -> Backoff:
-        """Return the state of a destination, which log files and digests share."""
+        """Return the state of a destination."""
         return self._buckets.setdefault(bucket, Backoff())
 
     @property
@@ -108,41 +115,59 @@ class FileDelivery:
             while group := self._next_group(bucket, now):
                 times = [max(now, not_before.get(plan.region, now)) for plan in group]
                 tries = [self._deliver_one(plan, at) for plan, at in zip(group, times, strict=True)]
-                for result in await asyncio.gather(*tries, return_exceptions=True):
-                    if result is not None:
+                results = await asyncio.gather(*tries, return_exceptions=True)
+                for result in results:
+                    if isinstance(result, BaseException):
                         raise result
+                failures = [result for result in results if isinstance(result, _Failure)]
+                await self._judge(bucket, failures, len(group), now)
         self._files.clear()
 
     def _next_group(self, bucket: str, now: datetime) -> Sequence[LogFilePlan]:
-        """Return the files to put next, at once: several where all are at hand, one where it must be built."""
+        """Return the files to put next, at once.
+
+        Several where all are at hand, one where it must be built; the oldest and the newest of a bucket that fails,
+        because what keeps the one back (a key, say, that is gone) may not concern the other.
+        """
         backoff = self.backoff(bucket)
         if backoff.must_wait(now):
             return ()
         waiting = [plan for plan in self.plans if plan.bucket == bucket and not self._is_stuck(plan, now)]
-        count = 1 if backoff.is_failing else PUTS_IN_FLIGHT
-        at_hand = list(takewhile(lambda plan: plan.key in self._files, waiting[:count]))
+        if backoff.is_failing:
+            return [waiting[0], waiting[-1]] if len(waiting) > 1 else waiting
+        at_hand = list(takewhile(lambda plan: plan.key in self._files, waiting[:PUTS_IN_FLIGHT]))
         return at_hand or waiting[:1]
 
     def _is_stuck(self, plan: LogFilePlan, now: datetime) -> bool:
         return plan.key in self._stuck and self._stuck[plan.key].must_wait(now)
 
-    async def _deliver_one(self, plan: LogFilePlan, at: datetime) -> None:
-        backoff = self.backoff(plan.bucket)
+    async def _judge(self, bucket: str, failures: Sequence[_Failure], tried: int, now: datetime) -> None:
+        """Lay failures at the door of the bucket when it took nothing and none is the file's own, else of the files."""
+        by_bucket = [failure for failure in failures if isinstance(failure.error, DESTINATION_FAILURES)]
+        if len(by_bucket) == tried:
+            self.backoff(bucket).fail(now)
+            regions = {plan.region for plan in self.plans if plan.bucket == bucket}
+            await self._note_failure(failures[0], sorted(regions), now)
+            return
+        self.backoff(bucket).succeed()
+        for failure in failures:
+            self._stuck.setdefault(failure.plan.key, Backoff()).fail(now)
+            await self._note_failure(failure, [failure.plan.region], now)
+
+    async def _deliver_one(self, plan: LogFilePlan, at: datetime) -> _Failure | None:
         try:
             file = self._files.get(plan.key) or await self._rebuild(plan)
-            await self._put(plan, file)
         except PositionLost:
             await self._abandon(plan, at, CUT_LOOSE)
-        except (ForeignObject, PlanBroken) as error:
-            self._stuck.setdefault(plan.key, Backoff()).fail(at)
-            await self._note_failure(plan, at, error)
-        except DESTINATION_FAILURES as error:
-            if not backoff.must_wait(at):  # several files of one try fail once
-                backoff.fail(at)
-            await self._note_failure(plan, at, error)
-        else:
-            backoff.succeed()
-            await self._confirm(plan, at)
+            return None
+        except PlanBroken as error:
+            return _Failure(plan, error)
+        try:
+            await self._put(plan, file)
+        except (*DESTINATION_FAILURES, ForeignObject) as error:
+            return _Failure(plan, error)
+        await self._confirm(plan, at)
+        return None
 
     async def _confirm(self, plan: LogFilePlan, at: datetime) -> None:
         await self._context.delivery_log.confirm(plan.trail_arn, plan.key, at)
@@ -156,10 +181,12 @@ class FileDelivery:
         }
         await self._context.delivery_log.set_status(plan.trail_arn, plan.region, members)
 
-    async def _note_failure(self, plan: LogFilePlan, at: datetime, error: PortError) -> None:
+    async def _note_failure(self, failure: _Failure, regions: Sequence[str], at: datetime) -> None:
+        plan, error = failure.plan, failure.error
         _log.warning("log file not delivered", trail=plan.trail_arn, key=plan.key, error=str(error))
         members = {"LatestDeliveryAttemptTime": format_time(at), "LatestDeliveryError": error_code(error)}
-        await self._context.delivery_log.set_status(plan.trail_arn, plan.region, members)
+        for region in regions:
+            await self._context.delivery_log.set_status(plan.trail_arn, region, members)
 
     def _forget(self, plan: LogFilePlan) -> None:
         self.plans.remove(plan)

@@ -168,6 +168,8 @@ class TrailDelivery:
             states = {state.trail_arn: state for state in await self._context.delivery_log.readers()}
             reader = TrailReader(self._context, states[trail_arn])
             await reader.load()
+            if trail_arn in self._readers:
+                reader.last_mark = self._readers[trail_arn].last_mark
             self._readers[trail_arn] = reader
             self._interrupted.discard(trail_arn)
         return self._readers[trail_arn]

@@ -31,8 +31,8 @@ class TrailReader:
     """Reads, closes, delivers and digests for one trail, in ticks that do not overlap.
 
     ``state`` is what the delivery log holds; the reader itself may be further (``_position``), with the events between
-    in open files that a crash forgets and the next process reads again. After an exception a new reader must take
-    over, as after a crash: what the log then holds is the truth.
+    in open files that a crash forgets and the next process reads again. ``last_mark`` is the last interval mark that
+    was seen. After an exception a new reader must take over, as after a crash: what the log then holds is the truth.
     """
 
     def __init__(self, context: DeliveryContext, state: ReaderState) -> None:
@@ -43,7 +43,7 @@ class TrailReader:
         self._position = state.cursor
         self._regions = frozenset(state.regions)
         self._open = OpenFiles()
-        self._last_mark: datetime | None = None
+        self.last_mark: datetime | None = None
         self._is_chain_ending = False
         self._latest_settings: Trail | None = None
         self._trail: Trail | None = None
@@ -73,7 +73,7 @@ class TrailReader:
         for _ in range(_MAX_CHAIN_ENDS):
             await self._follow(now)
             if is_mark and not self._is_chain_ending:
-                await self._close_files(self._last_mark or now)
+                await self._close_files(self.last_mark or now)
             await self._deliver(now)
             if not self._is_chain_ending:
                 break
@@ -84,13 +84,13 @@ class TrailReader:
     @property
     def _is_failing(self) -> bool:
         bucket = self._latest_settings.s3_bucket_name if self._latest_settings else ""
-        return self.files.is_failing or self.files.backoff(bucket).is_failing
+        return self.files.is_failing or self.files.backoff(bucket).is_failing or self._digests.is_failing
 
     def _passes_mark(self, now: datetime) -> bool:
         interval = self._context.log_file_interval
         mark = _EPOCH + (now - _EPOCH) // interval * interval
-        is_new = self._last_mark is not None and mark > self._last_mark
-        self._last_mark = mark
+        is_new = self.last_mark is not None and mark > self.last_mark
+        self.last_mark = mark
         return is_new
 
     async def _follow(self, now: datetime) -> None:
@@ -124,7 +124,7 @@ class TrailReader:
         self._open.add(position, choice)
 
     def _next_mark(self, now: datetime) -> datetime:
-        return (self._last_mark or now) + self._context.log_file_interval
+        return (self.last_mark or now) + self._context.log_file_interval
 
     async def _apply(self, position: Position, entry: SettingsEntry, now: datetime) -> bool:
         """Put new settings in force; return False while the old ones still owe a final digest.
@@ -212,7 +212,7 @@ class TrailReader:
         self._position = resume_after
         trail, report = self._latest_settings, self._context.report_gap
         if trail is not None and report is not None:
-            since = self._last_mark or now
+            since = self.last_mark or now
             event = report(trail.account_id, trail.home_region, min(since, now), now, None, CUT_LOOSE)
             await self._context.journal.append([EventEntry(orjson.dumps(event))])
         await self._store_state(())

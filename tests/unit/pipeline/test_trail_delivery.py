@@ -270,6 +270,22 @@ async def test_an_object_of_another_writer_is_not_overwritten_and_holds_up_nothi
     assert [open_plan.key for open_plan in await world.log.open_plans(trail.arn)] == [plan.key]
 
 
+async def test_a_file_that_the_bucket_refuses_for_its_own_reason_holds_up_no_other(world: DeliveryWorld) -> None:
+    trail = await world.start(kms_key_id="key-that-is-gone")
+    world.bucket.refused_kms_keys.add("key-that-is-gone")
+    await world.record()
+    await world.pass_time(10 * MINUTE)
+    await world.settle(replace(trail, kms_key_id=""))
+    later = await world.record()
+    await world.pass_time(HOUR)
+    more = await world.record()
+
+    await world.pass_time(10 * MINUTE)
+
+    assert world.log_files() == [later, more]
+    assert len(await world.log.open_plans(trail.arn)) == 1
+
+
 async def test_an_open_plan_is_built_again_to_the_same_bytes_after_a_crash(world: DeliveryWorld) -> None:
     trail = await world.start(is_multi_region=True)
     await world.tick()
