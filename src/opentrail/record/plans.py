@@ -57,6 +57,13 @@ class OperationPlan:
     def is_s3(self) -> bool:
         return self.service == "s3"
 
+    @property
+    def needs_output(self) -> bool:
+        """Whether a success must be parsed: for what is recorded of it, or because S3's writes can fail with 200."""
+        if self.response is not None or (self.resources is not None and self.resources.in_response is not None):
+            return True
+        return self.is_s3 and not self.is_read_only
+
 
 @cache
 def plan_of(operation: Operation) -> OperationPlan:

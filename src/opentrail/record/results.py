@@ -33,10 +33,13 @@ def outcome_of(
     has_key: bool,
 ) -> Outcome:
     """Return what ``response`` says; ``has_key`` tells an S3 object's answer from a bucket's."""
+    request_id = _request_id(response)
     if result is None and operation is not None and plan is not None:
-        result = parse_response(operation, response)
+        is_plain_success = 200 <= response.status < 300 and not plan.needs_output
+        if not (is_plain_success and request_id):
+            result = parse_response(operation, response)
     output = result.output if result is not None else {}
-    request_id = result.request_id if result is not None and result.request_id else _request_id(response)
+    request_id = (result.request_id if result is not None else "") or request_id
     code, message = (result.error_code, result.error_message) if result is not None else ("", "")
     is_s3 = plan is not None and plan.is_s3
     if is_s3 and (response.status == 304 or (response.status >= 400 and _says_nothing(code))):

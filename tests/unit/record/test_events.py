@@ -293,3 +293,14 @@ def test_a_gap_is_a_service_event_with_honest_details() -> None:
     }
     assert event["requestParameters"] is None
     assert list(event) == [name for name in FIELD_ORDER if name in event]
+
+
+def test_the_answer_of_a_reading_call_is_not_parsed() -> None:
+    builder, operation = a_builder(), Operation("iam", "ListUsers")
+    event = builder.begin(a_request(), operation, a_scope("iam"), a_user(), RECEIVED, parameters={})
+
+    finished = builder.finish(event, operation, a_response(200, (("x-amzn-RequestId", "abc"),), b"<not xml"), COMPLETED)
+
+    assert (finished["requestID"], finished["responseElements"]) == ("abc", None)
+    assert "additionalEventData" not in finished
+    assert "errorCode" not in finished
