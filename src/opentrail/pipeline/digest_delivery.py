@@ -2,14 +2,14 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
-from opentrail.clock import format_time, parse_time
+from opentrail.clock import format_time
 from opentrail.deliver.digest_files import chain_link, close_digest_file, digest_metadata
 from opentrail.deliver.log_files import CONTENT_ENCODING, CONTENT_TYPE, gzip_bytes
-from opentrail.digest.chain import digest_due, final_end, floor_second
+from opentrail.digest.chain import SECOND, digest_due, final_end, floor_second
 from opentrail.digest.document import ChainLink, sha256_hex
 from opentrail.errors import OperatorError
 from opentrail.pipeline.delivery_context import Backoff, DeliveryContext
@@ -26,10 +26,6 @@ from opentrail.ports.delivery_log import DigestPlan
 from opentrail.ports.object_store import AlreadyExists
 from opentrail.resource.trail import Trail
 
-CHAIN_START = "digestChainStart"
-"""Our own member of a trail's status in a Region: since when its files are digested, until the first digest says so."""
-
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _INSTANT = timedelta(microseconds=1)
 
 _log = structlog.get_logger(__name__)
@@ -65,16 +61,14 @@ class DigestDelivery:
 
     async def load(self, regions: Collection[str]) -> None:
         """Take up the chains and the open digests that an earlier process left."""
-        self._open = list(await self._context.delivery_log.open_digests(self._trail_arn))
+        digests = await self._context.delivery_log.open_digests(self._trail_arn)
+        self._open = [plan for plan in digests if not is_chain_start(plan)]
         for region in {*regions, *(plan.region for plan in self._open)}:
             await self._chain(region)
 
     async def _chain(self, region: str) -> _Chain:
         if region not in self._chains:
-            log = self._context.delivery_log
-            last = await log.last_digest(self._trail_arn, region)
-            noted = (await log.status(self._trail_arn, region)).get(CHAIN_START)
-            self._chains[region] = _resume(last, parse_time(noted) if noted else None)
+            self._chains[region] = _resume(await self._context.delivery_log.last_digest(self._trail_arn, region))
         return self._chains[region]
 
     def not_before(self) -> dict[str, datetime]:
@@ -104,9 +98,10 @@ class DigestDelivery:
         for region in regions:
             chain = await self._chain(region)
             if not chain.is_open:
-                boundary = max(floor_second(since), chain.boundary or _BEGINNING)
-                values = {CHAIN_START: format_time(boundary)}
-                await self._context.delivery_log.set_status(self._trail_arn, region, values)
+                boundary = floor_second(since)
+                if chain.boundary is not None:
+                    boundary = max(boundary, chain.boundary + SECOND)
+                await self._context.delivery_log.plan_digest(_chain_start(self._trail_arn, region, boundary))
                 self._chains[region] = _Chain(boundary, is_open=True)
 
     async def plan_due(self, trail: Trail, now: datetime) -> None:
@@ -214,7 +209,16 @@ class DigestDelivery:
                 raise ForeignObject(f"{plan.bucket}/{plan.key} holds another digest") from None
 
 
-def _resume(last: DigestPlan | None, noted: datetime | None) -> _Chain:
-    if last is not None and (not last.is_final or noted is None or noted < last.end_time):
-        return _Chain(last.end_time, not last.is_final, chain_link(last))
-    return _Chain(noted, is_open=noted is not None)
+def _chain_start(trail_arn: str, region: str, at: datetime) -> DigestPlan:
+    return DigestPlan(trail_arn, region, "", "", at, at, b"", "", "", "", delivered_at=at)
+
+
+def is_chain_start(plan: DigestPlan) -> bool:
+    """Say whether a plan only marks where a chain starts; such a one is never put."""
+    return not plan.key
+
+
+def _resume(last: DigestPlan | None) -> _Chain:
+    if last is None:
+        return _Chain(None, is_open=False)
+    return _Chain(last.end_time, not last.is_final, None if is_chain_start(last) else chain_link(last))

@@ -1,7 +1,7 @@
 """One trail's reader: follows the journal under the settings in force at each entry and closes log files into plans."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import orjson
@@ -73,7 +73,7 @@ class TrailReader:
         for _ in range(_MAX_CHAIN_ENDS):
             await self._follow(now)
             if is_mark and not self._is_chain_ending:
-                await self._close_files(self.last_mark or now)
+                await self._close_files(self.last_mark or now, now)
             await self._deliver(now)
             if not self._is_chain_ending:
                 break
@@ -119,7 +119,7 @@ class TrailReader:
         if choice is None:
             return
         if self._open.size_bytes + len(choice.data) > MAX_OPEN_BYTES:
-            await self._close_files(self._next_mark(now))
+            await self._close_files(self._next_mark(now), now)
             await self._deliver_files(now)
         self._open.add(position, choice)
 
@@ -138,7 +138,7 @@ class TrailReader:
         if entry.scope != self.state.trail_arn:
             return True
         new = Trail.from_json(entry.settings) if entry.settings is not None else None
-        await self._close_files(self._next_mark(now))
+        await self._close_files(self._next_mark(now), now)
         if _is_digesting(self._trail) and not _is_digesting(new) and self._digests.has_open_chain:
             self._is_chain_ending = True
             if not self._is_failing:
@@ -146,20 +146,20 @@ class TrailReader:
         was_logging = self._trail is not None and self._trail.is_logging
         self._is_chain_ending = False
         self._set_trail(new)
+        if new is not None and _is_digesting(new):
+            # Ahead of the new state, so that after a crash no file of it is delivered without a chain.
+            started = new.logging_started_at
+            await self._start_chains(self._regions, started if started and not was_logging else now)
         self._position = position
         await self._store_state(())
-        if new is not None and _is_digesting(new):
-            started = new.logging_started_at
-            await self._start_chains(started if started and not was_logging else now)
         return True
 
-    async def _start_chains(self, since: datetime) -> None:
+    async def _start_chains(self, regions: Iterable[str], since: datetime) -> None:
         trail = self._trail
         if trail is not None and _is_digesting(trail):
-            regions = {trail.home_region, *self._regions}
-            await self._digests.start(sorted(filter(trail.covers_region, regions)), since)
+            await self._digests.start(sorted(filter(trail.covers_region, {trail.home_region, *regions})), since)
 
-    async def _close_files(self, stamp: datetime) -> None:
+    async def _close_files(self, stamp: datetime, now: datetime) -> None:
         """Plan the open files and move the durable cursor to where the reader is."""
         if not self._open:
             if self._position != self.state.cursor:
@@ -169,6 +169,7 @@ class TrailReader:
         after = self.state.cursor
         plans, files = await self._open.close(self._trail, after, stamp, self._context.installation_id)
         self._regions |= {plan.region for plan in plans}
+        await self._start_chains(self._regions, now)  # ahead of the plans, for the same reason as in _apply
         await self._store_state(plans)
         self.files.add(plans, files)
         self._open = OpenFiles()
@@ -189,7 +190,7 @@ class TrailReader:
 
     async def _deliver_files(self, now: datetime) -> None:
         if not self._is_chain_ending:
-            await self._start_chains(now)  # before the files, so that the first digest has them
+            await self._start_chains(self._regions, now)  # before the files, so that the first digest has them
         await self.files.deliver(now, self._digests.not_before())
 
     async def _is_finished(self) -> bool:
@@ -206,7 +207,7 @@ class TrailReader:
         The settings among them are lost to the reader too, so it takes up the API's view, which later entries change.
         """
         _log.error("trail cut loose from the journal", trail=self.state.trail_arn, resume_after=resume_after)
-        await self._close_files(self._next_mark(now))
+        await self._close_files(self._next_mark(now), now)
         if self._context.trails is not None:
             self._set_trail(await self._context.trails.trail(self.state.trail_arn))
         self._position = resume_after

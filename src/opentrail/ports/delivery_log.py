@@ -55,7 +55,9 @@ class LogFilePlan:
 @dataclass(frozen=True, slots=True)
 class DigestPlan:
     """One digest file before it is put: its exact bytes (uncompressed) and signature. The chain of a trail's Region is
-    its digests by ``end_time``; ``previous_key`` is empty in a starting digest."""
+    its digests by ``end_time``; ``previous_key`` is empty in a starting digest.
+
+    One with an empty ``key`` and ``start_time`` = ``end_time`` is no digest: it marks where a chain starts."""
 
     trail_arn: str
     region: str
@@ -116,8 +118,7 @@ class DeliveryLog(Protocol):
         ...
 
     async def set_status(self, trail_arn: str, region: str, values: Mapping[str, str]) -> None:
-        """Merge GetTrailStatus members (wire names; times as ISO 8601 text) into the trail's status in a Region.
-        Members with a small first letter are the delivery's own notes, not for callers."""
+        """Merge GetTrailStatus members (wire names; times as ISO 8601 text) into the trail's status in a Region."""
         ...
 
     async def status(self, trail_arn: str, region: str) -> Mapping[str, str]:
