@@ -4,7 +4,8 @@ Three families name them differently: JSON services (and CBOR, REST-JSON), query
 not declare these errors.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
@@ -21,14 +22,16 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WireError:
-    """An error as it goes out: code, HTTP status and message. ``is_server_fault`` is true from 500 upwards."""
+    """An error as it goes out: code, HTTP status, message and further members (S3's Key and BucketName)."""
 
     code: str
     http_status: int
     message: str
+    members: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_server_fault(self) -> bool:
+        """Say whether the fault is ours: statuses from 500 upwards."""
         return self.http_status >= 500
 
 
@@ -52,11 +55,20 @@ class CommonError(AwsError):
         return WireError(code, http_status, message.format(detail=self.detail))
 
 
+class DetailedError(AwsError):
+    """A service's error that tells more members than code and message."""
+
+    def __init__(self, message: str, **members: str) -> None:
+        super().__init__(message)
+        self.members = members
+
+
 def wire_error(error: AwsError, family: Family) -> WireError:
     """Return ``error`` as a service of ``family`` answers it."""
     if isinstance(error, CommonError):
         return error.spelt_by(family)
-    return WireError(error.code, error.http_status, str(error))
+    members = error.members if isinstance(error, DetailedError) else {}
+    return WireError(error.code, error.http_status, str(error), members)
 
 
 _SCHEME = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."

@@ -255,6 +255,7 @@ def _error_response(exchange: _Exchange, wire: WireError) -> HttpResponse:
         wire.http_status,
         exchange.request_id,
         fault="Receiver" if wire.is_server_fault else "Sender",
+        extra=wire.members,
         protocol=_protocol(exchange),
     )
 

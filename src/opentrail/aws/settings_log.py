@@ -38,9 +38,12 @@ class SettingsLog:
         entries: list[JournalEntry] = [recorded, *settings] if is_event_first else [*settings, recorded]
         entries = [*self._regions.entries_for(event["awsRegion"]), *entries]
         position = await self._journal.append(entries)
-        await self._regions.stored(position, entries)
-        if len(entries) > 1:
-            await self._follow()
+        try:
+            await self._regions.stored(position, entries)
+            if len(entries) > 1:
+                await self._view.catch_up()
+        except Unavailable:
+            _log.warning("settings are in force, but the metadata store does not show them yet", position=position)
 
     async def catch_up(self) -> None:
         """Bring the view up to the journal's head, so that a change is planned on what is in force.
@@ -48,9 +51,3 @@ class SettingsLog:
         Raises Unavailable.
         """
         await self._view.catch_up()
-
-    async def _follow(self) -> None:
-        try:
-            await self._view.catch_up()
-        except Unavailable:
-            _log.warning("settings are in force, but the metadata store does not show them yet")

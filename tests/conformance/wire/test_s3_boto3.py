@@ -119,6 +119,16 @@ def test_errors(s3: Any) -> None:
     assert refusal(lambda: s3.list_objects_v2(Bucket="logs", ContinuationToken="%%")) == (400, "InvalidArgument")
 
 
+def test_errors_name_what_is_missing(s3: Any) -> None:
+    with pytest.raises(ClientError) as key:
+        s3.get_object(Bucket="logs", Key="none")
+    with pytest.raises(ClientError) as bucket:
+        s3.list_objects(Bucket="none")
+
+    assert key.value.response["Error"]["Key"] == "none"
+    assert bucket.value.response["Error"]["BucketName"] == "none"
+
+
 def test_archives_cannot_be_written(s3: Any) -> None:
     for write in (
         lambda: s3.put_object(Bucket="logs", Key="k", Body=b"x"),
@@ -148,4 +158,5 @@ def test_callers_need_permission_for_each_key(api: ApiInThread, s3: Any, connect
 
     assert reader.get_object(Bucket="logs", Key=KEYS[1])["Body"].read() == b"0123456789"
     assert refusal(lambda: reader.get_object(Bucket="logs", Key="top")) == (403, "AccessDenied")
+    assert refusal(lambda: reader.get_object(Bucket="logs", Key="AWSLogs/1/none")) == (403, "AccessDenied")
     assert refusal(lambda: reader.list_objects(Bucket="logs")) == (403, "AccessDenied")

@@ -428,6 +428,15 @@ async def test_reading_an_object_is_a_data_event() -> None:
     assert (event["eventName"], event["eventCategory"], event["managementEvent"]) == ("GetObject", "Data", False)
 
 
+async def test_both_forms_of_the_target_header_are_understood() -> None:
+    world, server = await world_and_server()
+    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "CloudTrail_20131101.ListTrails"}
+
+    response = await server.handle(signed(a_request(body=b"{}", headers=headers), "cloudtrail", world))
+
+    assert (response.status, orjson.loads(response.body or b"")) == (200, {"Trails": []})
+
+
 async def test_garbage_is_answered_in_some_form() -> None:
     _, server = await world_and_server()
 

@@ -4,7 +4,7 @@ Settings that ask for a delivery which this installation does not have (SNS, Clo
 refused with the error that CloudTrail documents, never accepted and ignored.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -222,14 +222,9 @@ async def list_trails(ports: ApiPorts, call: Call) -> Outcome:
     )
 
 
-_STATUS_TIMES = ("LatestDeliveryTime", "LatestNotificationTime", "LatestDigestDeliveryTime")
-_STATUS_ERRORS = ("LatestDeliveryError", "LatestNotificationError", "LatestDigestDeliveryError")
-_STATUS_TEXTS = (
-    "LatestDeliveryAttemptTime",
-    "LatestNotificationAttemptTime",
-    "LatestNotificationAttemptSucceeded",
-    "LatestDeliveryAttemptSucceeded",
-)
+_DELIVERY_KINDS = ("Delivery", "DigestDelivery", "Notification", "CloudWatchLogsDelivery")
+_ATTEMPT_KINDS = ("Delivery", "Notification")
+"""Deliveries of which the status also tells, in deprecated text members, when they were tried and when it worked."""
 
 
 async def get_trail_status(ports: ApiPorts, call: Call) -> Outcome:
@@ -240,9 +235,8 @@ async def get_trail_status(ports: ApiPorts, call: Call) -> Outcome:
         raise TrailNotFoundException(given, call.account_id)
     delivered = await ports.delivery_log.status(trail.arn, call.region)
     status: dict[str, Any] = {"IsLogging": trail.is_logging}
-    status |= {name: delivered[name] for name in _STATUS_ERRORS if delivered.get(name)}
-    status |= {name: _moment(delivered[name]) for name in _STATUS_TIMES if delivered.get(name)}
-    status |= {name: delivered.get(name, "") for name in _STATUS_TEXTS}
+    for kind in _DELIVERY_KINDS:
+        status |= _delivery_status(trail, delivered, kind)
     for moment, member, text_member in (
         (trail.logging_started_at, "StartLoggingTime", "TimeLoggingStarted"),
         (trail.logging_stopped_at, "StopLoggingTime", "TimeLoggingStopped"),
@@ -251,6 +245,21 @@ async def get_trail_status(ports: ApiPorts, call: Call) -> Outcome:
         if moment:
             status[member] = moment
     return Outcome(status)
+
+
+def _delivery_status(trail: Trail, delivered: Mapping[str, str], kind: str) -> dict[str, Any]:
+    """Return the members about one kind of delivery; what an earlier trail of the same name left is not told."""
+    time, error = f"Latest{kind}Time", f"Latest{kind}Error"
+    attempts = (f"Latest{kind}AttemptTime", f"Latest{kind}AttemptSucceeded") if kind in _ATTEMPT_KINDS else ()
+    told = [_moment(delivered[name]) for name in (time, *attempts) if delivered.get(name)]
+    if told and trail.created_at and max(told) < trail.created_at.replace(microsecond=0):
+        delivered = {}
+    status: dict[str, Any] = {name: delivered.get(name, "") for name in attempts}
+    if delivered.get(time):
+        status[time] = _moment(delivered[time])
+    if delivered.get(error):
+        status[error] = delivered[error]
+    return status
 
 
 def _moment(text: str) -> datetime:

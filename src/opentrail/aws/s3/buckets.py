@@ -12,9 +12,10 @@ _NO_CONSTRAINT_REGION = "us-east-1"
 
 def find_archive(ports: ApiPorts, call: Call) -> Archive:
     """Return the archive that ``call`` names; raises NoSuchBucket, and AccessDenied when another account owns it."""
-    archive = ports.archives.get(call.parameters["Bucket"])
+    name: str = call.parameters["Bucket"]
+    archive = ports.archives.get(name)
     if archive is None:
-        raise NoSuchBucket
+        raise NoSuchBucket(name)
     if archive.account_id != call.account_id:
         raise AccessDenied("Access Denied")
     return archive

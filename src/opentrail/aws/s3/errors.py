@@ -2,25 +2,26 @@
 
 from typing import ClassVar
 
+from opentrail.aws.common_errors import DetailedError
 from opentrail.errors import AwsError
 
 
-class NoSuchBucket(AwsError):
+class NoSuchBucket(DetailedError):
     """No archive has this name."""
 
     http_status: ClassVar[int] = 404
 
-    def __init__(self) -> None:
-        super().__init__("The specified bucket does not exist")
+    def __init__(self, bucket: str) -> None:
+        super().__init__("The specified bucket does not exist", BucketName=bucket)
 
 
-class NoSuchKey(AwsError):
+class NoSuchKey(DetailedError):
     """No object has this key."""
 
     http_status: ClassVar[int] = 404
 
-    def __init__(self) -> None:
-        super().__init__("The specified key does not exist.")
+    def __init__(self, key: str) -> None:
+        super().__init__("The specified key does not exist.", Key=key)
 
 
 class InvalidRange(AwsError):

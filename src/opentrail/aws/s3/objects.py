@@ -3,9 +3,10 @@
 import re
 from datetime import UTC, datetime
 
+from opentrail.aws.authorization import authorise
 from opentrail.aws.s3.buckets import find_archive
 from opentrail.aws.s3.errors import InvalidRange, NoSuchKey, NotModified, PreconditionFailed
-from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.aws.service import ApiPorts, Call, Outcome, Requirement
 from opentrail.ports.object_store import ObjectNotFound, StoredObject
 from opentrail.protocol import Parameters
 
@@ -32,10 +33,13 @@ async def head_object(ports: ApiPorts, call: Call) -> Outcome:
 
 async def _stored(ports: ApiPorts, call: Call) -> StoredObject:
     archive = find_archive(ports, call)
+    key: str = call.parameters["Key"]
     try:
-        stored = await ports.archives.store(archive.name).get(call.parameters["Key"])
+        stored = await ports.archives.store(archive.name).get(key)
     except ObjectNotFound as error:
-        raise NoSuchKey from error
+        # Who may not list the bucket is not told which keys there are, as in S3.
+        await authorise(ports.identities, call, (Requirement("s3:ListBucket", f"arn:aws:s3:::{archive.name}"),))
+        raise NoSuchKey(key) from error
     _check_conditions(call.parameters, stored.summary.etag, stored.summary.modified_at)
     return stored
 

@@ -434,3 +434,23 @@ async def test_status_of_a_single_region_trail_is_unknown_in_other_regions() -> 
 
     with pytest.raises(errors.TrailNotFoundException):
         await get_trail_status(world.ports, world.call("GetTrailStatus", {"Name": a_trail().arn}, region=EU))
+
+
+async def test_status_tells_nothing_of_an_earlier_trail_of_the_same_name() -> None:
+    world = World()
+    await world.delivery_log.set_status(
+        a_trail().arn,
+        "us-east-1",
+        {
+            "LatestDeliveryTime": "2026-11-20T11:00:00Z",
+            "LatestDeliveryAttemptTime": "2026-11-20T11:30:00Z",
+            "LatestDeliveryError": "NoSuchBucket",
+        },
+    )
+    await create(world)
+
+    output = (await get_trail_status(world.ports, world.call("GetTrailStatus", {"Name": "main"}))).output
+
+    assert "LatestDeliveryTime" not in output
+    assert "LatestDeliveryError" not in output
+    assert output["LatestDeliveryAttemptTime"] == ""
