@@ -5,7 +5,7 @@ no model knows, while rendering.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -49,13 +49,28 @@ def replacement(action: str) -> str:
     return action[1:] if action.startswith("=") else HIDDEN
 
 
-def hide_quoted_values(message: str) -> str:
-    """Hide the values that a validation message quotes back; used where an operation takes secrets."""
-    return _QUOTED_VALUE.sub(rf"\1{HIDDEN}", message)
+def hide_quoted_values(message: str, secret_names: Collection[str]) -> str:
+    """Hide the values that a validation message quotes back, unless it says that they stood in a harmless member.
+
+    ``secret_names`` are the lower-case names of an operation's members that are never recorded. A value of which the
+    message does not say where it stood is hidden.
+    """
+    if not secret_names:
+        return message
+
+    def hide(match: re.Match[str]) -> str:
+        place = re.split(r"[^A-Za-z0-9_]+", match["place"] or "")
+        if match["place"] and not any(name.lower() in secret_names for name in place):
+            return match[0]
+        return f"{match['before']}{HIDDEN}{match['after']}"
+
+    return _QUOTED_VALUE.sub(hide, message)
 
 
 _QUOTED_VALUE = re.compile(
-    r"""(\bvalue:?\s+)(?:'.*?'|".*?"|\(.*?\))(?=\s+(?:at|for|is|failed|does|must)\b|[.,;]|\s*$)""", re.I | re.S
+    r"""(?P<before>\bvalue:?\s+)(?:'.*?'|".*?"|\(.*?\))"""
+    r"""(?P<after>\s+(?:at|for\s+parameter)\s+['"]?(?P<place>[\w.\[\]{}-]+)|\s+(?:is|failed|does|must|for|at)\b|[.,;]|\s*$)""",
+    re.I | re.S,
 )
 
 

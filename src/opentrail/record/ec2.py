@@ -24,16 +24,16 @@ RenderRequest = Callable[[Any], Any]
 RenderResponse = Callable[[Any, str], Any]
 
 
-def request_renderer(model: OperationModel) -> tuple[RenderRequest, bool]:
-    """Return the renderer of the operation's input and whether it hides secrets."""
+def request_renderer(model: OperationModel) -> tuple[RenderRequest, frozenset[str]]:
+    """Return the renderer of the operation's input and the names of its secret members."""
     if model.input_shape is None:
-        return (lambda parameters: {}), False
+        return (lambda parameters: {}), frozenset()
     if is_newer(model):
         compiler: ShapeRenderer = NumberedXmlRenderer("ec2")
         render = compiler.top_level(model.input_shape, model.name)
-        return (lambda parameters: {f"{model.name}Request": render(parameters)}), compiler.hides_secrets
+        return (lambda parameters: {f"{model.name}Request": render(parameters)}), frozenset(compiler.secret_names)
     compiler = OlderRequestRenderer()
-    return compiler.top_level(model.input_shape, model.name), compiler.hides_secrets
+    return compiler.top_level(model.input_shape, model.name), frozenset(compiler.secret_names)
 
 
 def response_renderer(model: OperationModel) -> RenderResponse:

@@ -6,6 +6,7 @@ before the call goes upstream. No method raises on any input; what could not be 
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ import structlog
 from opentrail.arn import partition_of
 from opentrail.clock import Identifiers, format_time
 from opentrail.event import Event
-from opentrail.event.fields import EVENT_VERSION, OWN_MEMBER, add_own_members, in_order
+from opentrail.event.fields import EVENT_VERSION, add_own_members, in_order
 from opentrail.event.json_values import cut_text
 from opentrail.event.limits import TEXT_LIMIT_BYTES, bound_event
 from opentrail.http_message import HttpRequest, HttpResponse
@@ -23,8 +24,8 @@ from opentrail.protocol import CredentialScope, ObservedResult, Operation, Param
 from opentrail.protocol.models import UnknownOperation, UnknownService
 from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.record import s3
+from opentrail.record.gaps import MAX_REASON_BYTES, gap_event
 from opentrail.record.identities import CLAIMED, user_identity
-from opentrail.record.names import global_region
 from opentrail.record.plans import OperationPlan, plan_of
 from opentrail.record.regions import aws_region
 from opentrail.record.rendering import OMIT
@@ -35,11 +36,8 @@ UNKNOWN_NAME = "Unknown"
 """``eventName`` of a call that is no operation of any service we know."""
 
 OUTCOME_UNKNOWN = "unknown"
-OWN_SOURCE = "cloudtrail.amazonaws.com"
-GAP_NAME = "RecordingGap"
 
 MAX_ADDRESS_BYTES = 128
-MAX_REASON_BYTES = 256
 
 _log = structlog.get_logger(__name__)
 
@@ -135,53 +133,7 @@ class EventBuilder:
         reason: str,
     ) -> Event:
         """Return the service event that says that calls went unrecorded; ``count`` is None when nobody counted."""
-        details: dict[str, Any] = {
-            "startTime": format_time(started_at),
-            "endTime": format_time(ended_at),
-            "unrecordedCalls": count,
-            "reason": cut_text(reason, MAX_REASON_BYTES),
-        }
-        return self._service_event(OWN_SOURCE, GAP_NAME, details, account_id, region, ended_at)
-
-    def administration(self, *, event_source: str, event_name: str, details: dict[str, Any], at: datetime) -> Event:
-        """Return the service event of a change that the operator made outside any API; ``details`` hold no secret."""
-        return self._service_event(
-            event_source,
-            event_name,
-            details,
-            self._default_account_id,
-            global_region(event_source.removesuffix(".amazonaws.com"), self._default_region) or self._default_region,
-            at,
-        )
-
-    def _service_event(
-        self,
-        event_source: str,
-        event_name: str,
-        details: dict[str, Any],
-        account_id: str,
-        region: str,
-        at: datetime,
-    ) -> Event:
-        event: Event = {
-            "eventVersion": EVENT_VERSION,
-            "userIdentity": {"accountId": account_id, "invokedBy": OWN_SOURCE},
-            "eventTime": format_time(at),
-            "eventSource": event_source,
-            "eventName": event_name,
-            "awsRegion": region,
-            "sourceIPAddress": OWN_SOURCE,
-            "userAgent": OWN_SOURCE,
-            "requestParameters": None,
-            "responseElements": None,
-            "eventID": self._identifiers.uuid(),
-            "readOnly": False,
-            "eventType": "AwsServiceEvent",
-            "managementEvent": True,
-            "recipientAccountId": account_id,
-            "serviceEventDetails": details,
-            "eventCategory": "Management",
-        }
+        event = gap_event(account_id, region, started_at, ended_at, count, reason, event_id=self._identifiers.uuid())
         bound_event(event)
         return in_order(event)
 
@@ -252,28 +204,15 @@ class EventBuilder:
             event["additionalEventData"] = {**s3.request_facts(request, scope), **own}
         try:
             if parameters is None:
-                parameters = parse_request(Operation(plan.service, plan.operation), request)
+                parameters = _parse(event, plan, request)
             rendered = plan.request(request, parameters)
             event["requestParameters"] = rendered if rendered and rendered is not OMIT else None
-            self._add_resources(event, plan, parameters)
-        except MalformedRequest as error:
-            add_own_members(event, requestParameters="malformed", malformed=cut_text(error.code, 128))
+            _add_resources(event, plan, parameters)
         except Exception as error:
             event["requestParameters"] = None
             _not_understood(event, Operation(plan.service, plan.operation), error)
         if request.body is None and request.body_size_bytes > 0 and not plan.streams_request:
             add_own_members(event, requestBody="omitted")
-
-    def _add_resources(self, event: Event, plan: OperationPlan, parameters: Parameters) -> None:
-        place = _place(event)
-        if plan.is_s3:
-            found = s3.resources(plan.operation, parameters, place.account_id, place.partition)
-        elif plan.resources is not None:
-            found = plan.resources.in_request(parameters, place)
-        else:
-            return
-        if found:
-            event["resources"] = found
 
     def _describe_result(
         self, event: Event, operation: Operation | None, response: HttpResponse, result: ObservedResult | None
@@ -285,7 +224,8 @@ class EventBuilder:
         if outcome.request_id:
             event["requestID"] = cut_text(outcome.request_id, TEXT_LIMIT_BYTES)
         if plan is not None and plan.is_s3:
-            _add_s3_facts(event, plan, response, sent.get("x-amz-server-side-encryption"))
+            is_write = plan.is_data_event and not plan.is_read_only
+            s3.add_response_facts(event, response, sent.get("x-amz-server-side-encryption"), is_write=is_write)
         if outcome.error_code:
             event["errorCode"] = outcome.error_code
             if outcome.error_message:
@@ -334,6 +274,30 @@ def _name_call(event: Event, plan: OperationPlan) -> None:
         event["eventCategory"] = "Data"
 
 
+def _parse(event: Event, plan: OperationPlan, request: HttpRequest) -> Parameters:
+    operation = Operation(plan.service, plan.operation)
+    try:
+        return parse_request(operation, request)
+    except MalformedRequest as error:
+        add_own_members(event, requestParameters="malformed", malformed=cut_text(error.code, 128))
+    try:
+        return parse_request(operation, replace(request, body=None))
+    except MalformedRequest:
+        return {}
+
+
+def _add_resources(event: Event, plan: OperationPlan, parameters: Parameters) -> None:
+    place = _place(event)
+    if plan.is_s3:
+        found = s3.resources(plan.operation, parameters, place.account_id, place.partition)
+    elif plan.resources is not None:
+        found = plan.resources.in_request(parameters, place)
+    else:
+        return
+    if found:
+        event["resources"] = found
+
+
 def _signing_name(scope: CredentialScope | None) -> str:
     name = scope.signing_name.lower() if scope is not None else ""
     is_plain = 0 < len(name) <= 64 and name.isascii() and name.replace("-", "").isalnum()
@@ -347,16 +311,6 @@ def _bounded_path(request: HttpRequest) -> str:
 def _place(event: Event) -> Place:
     region = event["awsRegion"]
     return Place(partition_of(region), region, event["recipientAccountId"])
-
-
-def _add_s3_facts(event: Event, plan: OperationPlan, response: HttpResponse, requested_encryption: Any) -> None:
-    data = dict(event.get("additionalEventData") or {})
-    own = data.pop(OWN_MEMBER, None)
-    is_write = plan.is_data_event and not plan.is_read_only
-    data.update(s3.response_facts(response, requested_encryption, is_write=is_write))
-    if own is not None:
-        data[OWN_MEMBER] = own
-    event["additionalEventData"] = data
 
 
 def _not_understood(event: Event, operation: Operation | None, error: Exception) -> None:

@@ -35,8 +35,9 @@ RenderResponse = Callable[[Parameters, str], Any]
 class OperationPlan:
     """How events of one operation look.
 
-    ``response`` is None when response elements are always null. ``hides_secrets`` says that the input has members that
-    are hidden, so that error messages may quote them. ``streams_request`` says that the body is no parameter.
+    ``response`` is None when response elements are always null. ``secret_names`` are the lower-case names of the
+    input's members that are never recorded, whose values error messages may quote. ``streams_request`` says that the
+    body is no parameter.
     """
 
     service: str
@@ -50,7 +51,7 @@ class OperationPlan:
     response: RenderResponse | None
     resources: ResourceRules | None
     error_names: Mapping[str, str]
-    hides_secrets: bool
+    secret_names: frozenset[str]
     streams_request: bool
 
     @property
@@ -71,7 +72,7 @@ def plan_of(operation: Operation) -> OperationPlan:
     model = operation_model(operation)
     service, name = operation.service, operation.name
     reads, data = is_read_only(service, name), is_data_event(service, name)
-    request, hides_secrets = _request(model, service)
+    request, secret_names = _request(model, service)
     keeps_response = records_response(service, name, is_read_only=reads, is_data_event=data)
     return OperationPlan(
         service=service,
@@ -85,24 +86,25 @@ def plan_of(operation: Operation) -> OperationPlan:
         response=_response(model, service) if keeps_response else None,
         resources=resource_rules(service, name),
         error_names=error_names(model),
-        hides_secrets=hides_secrets,
+        secret_names=secret_names,
         streams_request=bool(model.has_streaming_input or model.has_event_stream_input),
     )
 
 
-def _request(model: OperationModel, service: str) -> tuple[RenderRequest, bool]:
+def _request(model: OperationModel, service: str) -> tuple[RenderRequest, frozenset[str]]:
     if service == "s3":
         return s3.request_renderer(model)
     if service == "ec2":
-        render, hides_secrets = ec2.request_renderer(model)
-        return (lambda request, parameters: render(parameters)), hides_secrets
+        render, secret_names = ec2.request_renderer(model)
+        return (lambda request, parameters: render(parameters)), secret_names
     if model.input_shape is None:
-        return (lambda request, parameters: {}), False
+        return (lambda request, parameters: {}), frozenset()
     compiler = ShapeRenderer(service)
     plain = compiler.top_level(model.input_shape, model.name)
+    secret_names = frozenset(compiler.secret_names)
     if service == "s3control":
-        return (lambda request, parameters: {"Host": request.host, **plain(parameters)}), compiler.hides_secrets
-    return (lambda request, parameters: plain(parameters)), compiler.hides_secrets
+        return (lambda request, parameters: {"Host": request.host, **plain(parameters)}), secret_names
+    return (lambda request, parameters: plain(parameters)), secret_names
 
 
 def _response(model: OperationModel, service: str) -> RenderResponse | None:

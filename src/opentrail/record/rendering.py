@@ -31,14 +31,15 @@ class ShapeRenderer:
     """Compiles the shapes of one service into renderers in the form that most services' events have.
 
     Members get lowerCamel names; binary members, event streams and what the list drops are left out; sensitive members
-    are hidden whole, whatever their type. Recursive shapes share one renderer. Renderers never raise except for
-    RecursionError, and give OMIT for a value that is not of its shape's type.
+    are hidden whole, whatever their type (``secret_names`` collects their lower-case names). Recursive shapes share
+    one renderer. Renderers never raise except for RecursionError, and give OMIT for a value that is not of its shape's
+    type.
     """
 
     def __init__(self, service: str) -> None:
         self._service = service
         self._compiled: dict[Shape, Render] = {}
-        self.hides_secrets = False
+        self.secret_names: set[str] = set()
 
     def top_level(self, shape: Shape, operation: str) -> Render:
         """Return the renderer of an operation's whole input or output."""
@@ -60,10 +61,12 @@ class ShapeRenderer:
         """Return the renderer of a structure's member: the reviewed list first, then the model."""
         action = action_of(self._service, operation, name)
         special = None if action is None else self._special(action, shape)
+        if special is not None or self._is_sensitive(shape):
+            self.secret_names.add(name.lower())
         if special is not None:
             return special
         if shape.type_name != "blob" and self._is_sensitive(shape):
-            return self._constant(HIDDEN)
+            return _constant(HIDDEN)
         return self.renderer(shape)
 
     def member_name(self, name: str, shape: Shape) -> str:
@@ -84,7 +87,7 @@ class ShapeRenderer:
         if shape.type_name == "blob":
             return _omit
         if self._is_sensitive(shape):
-            return self._constant(HIDDEN)
+            return _constant(HIDDEN)
         return self._scalar(shape)
 
     def _structure(self, shape: Shape, operation: str) -> Render:
@@ -124,7 +127,7 @@ class ShapeRenderer:
 
     def _map(self, shape: Shape) -> Render:
         if self._is_sensitive(shape.key):
-            return self._constant(HIDDEN)
+            return _constant(HIDDEN)
         item = self._item(shape.value)
 
         def render_map(value: Any) -> Any:
@@ -141,7 +144,7 @@ class ShapeRenderer:
 
     def _item(self, shape: Shape) -> Render:
         if shape.type_name != "blob" and self._is_sensitive(shape):
-            return self._constant(HIDDEN)
+            return _constant(HIDDEN)
         return self.renderer(shape)
 
     def _scalar(self, shape: Shape) -> Render:
@@ -154,21 +157,15 @@ class ShapeRenderer:
         if action in (Action.NAMES, Action.VALUES):
             if shape.type_name != "map":
                 return None
-            self.hides_secrets = True
             return list_names if action == Action.NAMES else attribute_values
-        self.hides_secrets = True
         if action == Action.DROP:
             return _omit
         if action == Action.EMPTY:
             return lambda value: {}
-        return self._constant(replacement(action))
+        return _constant(replacement(action))
 
     def _is_sensitive(self, shape: Shape) -> bool:
         return bool(shape.metadata.get("sensitive"))
-
-    def _constant(self, text: str) -> Render:
-        self.hides_secrets = True
-        return lambda value: text
 
 
 def scalar(value: Any) -> Any:
@@ -209,6 +206,10 @@ def _hide_secret_entries(value: Any) -> Any:
     if isinstance(value, list):
         return [_hide_secret_entries(item) for item in value]
     return value
+
+
+def _constant(text: str) -> Render:
+    return lambda value: text
 
 
 def _omit(value: Any) -> Any:

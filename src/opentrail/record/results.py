@@ -55,7 +55,7 @@ def _error_in_events(plan: OperationPlan, status: int, code: str, message: str) 
     code = plan.error_names.get(code, code)
     if plan.service == "ec2" and not code.startswith(("Client.", "Server.")):
         code = f"{'Server' if status >= 500 else 'Client'}.{code}"
-    return code, hide_quoted_values(message) if plan.hides_secrets else message
+    return code, hide_quoted_values(message, plan.secret_names)
 
 
 def _request_id(response: HttpResponse) -> str:

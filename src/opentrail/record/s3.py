@@ -4,7 +4,7 @@ Names come from the service model alone: what a request carries beside the opera
 security tokens, customer keys, anything a client invents) never becomes a parameter.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl
 import orjson
 from botocore.model import OperationModel, Shape
 
+from opentrail.event import Event
+from opentrail.event.fields import OWN_MEMBER
 from opentrail.event.json_values import json_safe
 from opentrail.event.redaction import HIDDEN
 from opentrail.http_message import HttpRequest, HttpResponse
@@ -38,8 +40,8 @@ class _WireNames:
     headers: dict[str, bool] = field(default_factory=dict)
 
 
-def request_renderer(model: OperationModel) -> tuple[RequestParameters, bool]:
-    """Return what makes ``requestParameters`` of the operation, and whether it hides secrets."""
+def request_renderer(model: OperationModel) -> tuple[RequestParameters, frozenset[str]]:
+    """Return what makes ``requestParameters`` of the operation, and the names of its secret members."""
     names, compiler = _wire_names(model), XmlRenderer("s3")
     payload = _payload_renderer(model, compiler)
     markers = _markers(model)
@@ -56,7 +58,8 @@ def request_renderer(model: OperationModel) -> tuple[RequestParameters, bool]:
             rendered.update(payload(parameters))
         return rendered
 
-    return render, compiler.hides_secrets or any(names.headers.values())
+    secret_names = {name.lower() for name, member in _members(model) if member.metadata.get("sensitive")}
+    return render, frozenset(secret_names | compiler.secret_names)
 
 
 def response_elements(response: HttpResponse) -> dict[str, Any] | None:
@@ -80,9 +83,10 @@ def request_facts(request: HttpRequest, scope: CredentialScope | None) -> dict[s
     return facts
 
 
-def response_facts(response: HttpResponse, requested_encryption: str | None, *, is_write: bool) -> dict[str, Any]:
-    """Return the ``additionalEventData`` members known when the call ends."""
-    facts: dict[str, Any] = {}
+def add_response_facts(event: Event, response: HttpResponse, requested_encryption: Any, *, is_write: bool) -> None:
+    """Add the ``additionalEventData`` members known when the call ends; what Opentrail says itself stays last."""
+    facts: dict[str, Any] = dict(event.get("additionalEventData") or {})
+    own = facts.pop(OWN_MEMBER, None)
     host_id = response.headers.get("x-amz-id-2")
     if host_id:
         facts["x-amz-id-2"] = host_id[:256]
@@ -90,7 +94,7 @@ def response_facts(response: HttpResponse, requested_encryption: str | None, *, 
     applied = _encryption_applied(response, requested_encryption) if is_write and response.status < 300 else None
     if applied:
         facts["SSEApplied"] = applied
-    return facts
+    event["additionalEventData"] = facts if own is None else {**facts, OWN_MEMBER: own}
 
 
 def resources(operation: str, parameters: Parameters, account_id: str, partition: str) -> list[dict[str, Any]]:
@@ -137,11 +141,13 @@ def _add_text(rendered: dict[str, Any], name: str, value: Any) -> None:
         rendered[name] = value
 
 
+def _members(model: OperationModel) -> Iterable[tuple[str, Shape]]:
+    return () if model.input_shape is None else model.input_shape.members.items()
+
+
 def _wire_names(model: OperationModel) -> _WireNames:
     names = _WireNames()
-    if model.input_shape is None:
-        return names
-    for member in model.input_shape.members.values():
+    for _, member in _members(model):
         location, wire_name = member.serialization.get("location"), str(member.serialization.get("name", ""))
         hidden = bool(member.metadata.get("sensitive"))
         if location == "querystring":
@@ -205,7 +211,7 @@ def _policy(parameters: Parameters) -> dict[str, Any]:
         return {"bucketPolicy": json_safe(text)}
 
 
-def _encryption_applied(response: HttpResponse, requested: str | None) -> str | None:
+def _encryption_applied(response: HttpResponse, requested: Any) -> str | None:
     headers = response.headers
     if headers.get("x-amz-server-side-encryption-customer-algorithm"):
         return "SSE_C"

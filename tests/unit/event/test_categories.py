@@ -3,7 +3,7 @@
 import pytest
 
 from opentrail.event.categories import is_data_event, is_read_only
-from opentrail.event.redaction import action_of, hide_quoted_values, is_secret_name, replacement
+from opentrail.event.redaction import HIDDEN, action_of, hide_quoted_values, is_secret_name, replacement
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,21 @@ def test_keys_of_maps_count_as_names_in_any_case() -> None:
     assert not is_secret_name("Passport")
 
 
-def test_a_message_without_a_quoted_value_stays() -> None:
-    assert hide_quoted_values("The user with name x cannot be found.") == "The user with name x cannot be found."
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Value 'x' at 'password' failed to satisfy", f"Value {HIDDEN} at 'password' failed to satisfy"),
+        ("Value 'x' at 'a.1.Password' failed", f"Value {HIDDEN} at 'a.1.Password' failed"),
+        ("Value 'x' at 'userName' failed to satisfy", "Value 'x' at 'userName' failed to satisfy"),
+        ("Value (x) for parameter iamInstanceProfile.name is", "Value (x) for parameter iamInstanceProfile.name is"),
+        ("Invalid value 'x'", f"Invalid value {HIDDEN}"),
+        ("Value 'it''s' is wrong", f"Value {HIDDEN} is wrong"),
+        ("The user with name x cannot be found.", "The user with name x cannot be found."),
+    ],
+)
+def test_quoted_values_are_hidden_unless_they_stood_in_a_harmless_member(message: str, expected: str) -> None:
+    assert hide_quoted_values(message, {"password"}) == expected
+
+
+def test_a_message_of_a_call_without_secrets_stays() -> None:
+    assert hide_quoted_values("Invalid value 'x'", ()) == "Invalid value 'x'"

@@ -197,6 +197,18 @@ def test_a_malformed_body_is_recorded_without_parameters() -> None:
     assert event["additionalEventData"]["opentrail"]["requestParameters"] == "malformed"
 
 
+def test_what_the_address_says_survives_a_malformed_body() -> None:
+    request = a_request("PUT", "/my-bucket?lifecycle", (("Content-Type", "application/xml"),), b"<not-closed")
+
+    event = a_builder().begin(
+        request, Operation("s3", "PutBucketLifecycleConfiguration"), a_scope("s3"), a_user(), RECEIVED
+    )
+
+    assert event["requestParameters"]["bucketName"] == "my-bucket"
+    assert event["resources"][0]["ARN"] == "arn:aws:s3:::my-bucket"
+    assert event["additionalEventData"]["opentrail"]["requestParameters"] == "malformed"
+
+
 def test_a_body_that_was_not_held_is_said_to_be_missing() -> None:
     builder, operation = a_builder(), Operation("cloudtrail", "CreateTrail")
     request = a_request(body=None, body_size_bytes=5_000_000)
