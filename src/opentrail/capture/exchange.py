@@ -134,6 +134,9 @@ class Exchange:
                     raise _no_answer(error) from error
             else:
                 is_reusable = await self._relay_answer(upstream, answer)
+                if is_reusable and self._sender is not None:
+                    # The answer came early, but the upstream still listens (RFC 9112 section 9.5).
+                    await asyncio.wait({self._sender})
                 return outlives(self._head, answer) and self._is_request_sent() and not self._is_client_gone
         finally:
             if is_reusable and self._is_request_sent():

@@ -14,7 +14,7 @@ import structlog
 from opentrail.capture import CallRecorder, RecordingUnavailable
 from opentrail.capture.connection import Connection, ConnectionGone
 from opentrail.capture.exchange import CONTINUE, Exchange, ExchangeFailed, RequestBody, Timeouts
-from opentrail.capture.http1 import BodyScanner, MalformedMessage, RequestHead, parse_request_head
+from opentrail.capture.http1 import BodyScanner, Framing, MalformedMessage, RequestHead, parse_request_head
 from opentrail.capture.ownership import Owner, Ownership
 from opentrail.capture.peers import TrustedProxies
 from opentrail.capture.refusals import refusal, response_bytes
@@ -174,7 +174,8 @@ class Gateway:
         except MalformedMessage as error:
             return await self._refuse_malformed(client, error)
         peer, is_tls = self._proxies.caller(client.peer, head.header_list)
-        request = HttpRequest(head.method, head.target, head.header_list, None, peer, head.length, is_tls)
+        known_body = b"" if head.framing is Framing.NONE else None
+        request = HttpRequest(head.method, head.target, head.header_list, known_body, peer, head.length, is_tls)
         scope = read_scope(request)
         call = _Call(head, request, scope, identify(request, scope))
         body = RequestBody(BodyScanner(head.framing, head.length))
@@ -193,14 +194,12 @@ class Gateway:
         if not body.is_whole and not takes_stream and call.head.length <= BODY_LIMIT_BYTES:
             await self._hold(client, body, BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
             is_continue_due = False
-        if body.is_whole:
+        if body.is_whole and call.request.body is None:
             is_held = len(body.payload) <= BODY_LIMIT_BYTES
             request = replace(call.request, body=body.payload if is_held else None, body_size_bytes=len(body.payload))
-            call = replace(call, request=request)
-            if call.operation is None and body.payload:
-                call = replace(call, operation=identify(request, call.scope))
-                _, gives_stream = await self._streaming.look_up(call.operation)
-            if body.payload and await self._owner(call) is Owner.OWN:
+            call = replace(call, request=request, operation=call.operation or identify(request, call.scope))
+            _, gives_stream = await self._streaming.look_up(call.operation)
+            if await self._owner(call) is Owner.OWN:
                 return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
         return await self._pass_on(client, call, body, holds_answer=not gives_stream, is_continue_due=is_continue_due)
 

@@ -58,8 +58,9 @@ class CallComposer:
         self, call: SeenCall, event: Event, caller: CallerIdentity, response: HttpResponse, completed_at: datetime
     ) -> Event:
         """Return the finished event. What cannot be learned now is logged; it may be learned from a later answer."""
-        result = parse_response(call.operation, response) if call.operation is not None else None
-        if result is not None and self._callers.learns_from(call.operation, response.status):
+        result = None
+        if call.operation is not None and self._callers.learns_from(call.operation, response.status):
+            result = parse_response(call.operation, response)
             await self._learn(call, caller, result, response.status)
         return self._builder.finish(event, call.operation, response, completed_at, result=result)
 

@@ -36,7 +36,7 @@ CALL_OVERHEAD_BYTES = 4096
 BATCH_BYTES = 4 * 1024 * 1024
 """Events of one append; the journal takes 16 MB."""
 
-SLICE_SECONDS = 0.002
+SLICE_SECONDS = 0.0005
 """How long events are built before the event loop has its turn."""
 
 BUSY_SLICE_SECONDS = 0.02
