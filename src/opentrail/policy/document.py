@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from opentrail.policy.conditions import Condition, Presence, compile_condition
@@ -14,6 +15,9 @@ from opentrail.policy.wildcards import Template
 
 MAX_POLICY_CHARACTERS = 20_480
 """The largest policy of any kind that AWS takes: a bucket policy of 20 KB."""
+
+CACHED_POLICIES = 500
+"""Texts that are remembered with what they were read into."""
 
 CURRENT_VERSION = "2012-10-17"
 FORMER_VERSION = "2008-10-17"
@@ -98,8 +102,14 @@ def parse_policy(text: str, kind: PolicyKind | None = None) -> PolicyDocument:
     """Read a policy; with ``kind``, also hold it to what that kind of policy must and must not have.
 
     An element, operator or principal type that IAM does not know, a key that occurs twice, and an element of the
-    wrong type are errors: a policy that would be half understood is refused. Raises MalformedPolicy.
+    wrong type are errors: a policy that would be half understood is refused. Raises MalformedPolicy. The policies read
+    last are remembered, since every request is judged by the same few.
     """
+    return _parse(text, kind)
+
+
+@lru_cache(maxsize=CACHED_POLICIES)
+def _parse(text: str, kind: PolicyKind | None) -> PolicyDocument:
     document = _object(_json(text), "the policy")
     _only(document, _DOCUMENT_ELEMENTS, "the policy")
     version = document.get("Version", FORMER_VERSION)

@@ -7,15 +7,19 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Table, delete, exists, select
 
-from opentrail.adapters.metadata_store.credentials import Credentials, delete_keys_of
+from opentrail.adapters.metadata_store.credentials import CACHE_SECONDS, Credentials, delete_keys_of
 from opentrail.adapters.metadata_store.database import Database, add, put
 from opentrail.adapters.metadata_store.learned_identities import LearnedIdentities
 from opentrail.adapters.metadata_store.principals import owner_arn
+from opentrail.adapters.metadata_store.recently_used import RecentlyUsed
 from opentrail.adapters.metadata_store.tables import policies, roles, users
 from opentrail.clock import Clock, SystemClock
 from opentrail.identity import Credential, Principal, PrincipalType, Role, User
 from opentrail.ports.identity_store import EntityAlreadyExists, NoSuchEntity
 from opentrail.sealing import Sealer
+
+CACHED_POLICIES = 1_000
+"""Users and roles whose policies are kept in memory."""
 
 _Owner = TypeVar("_Owner", User, Role)
 
@@ -23,9 +27,9 @@ _Owner = TypeVar("_Owner", User, Role)
 class SqlIdentityStore:
     """Implements IdentityStore.
 
-    Keys and learned identities are answered from bounded memory; use one store per process and database, since a
-    change made elsewhere is seen only after CACHE_SECONDS. Raises Unavailable also when a secret does not open with
-    the master key of ``sealer``.
+    Keys, policies and learned identities are answered from bounded memory; use one store per process and database,
+    since a change made elsewhere is seen only after CACHE_SECONDS. Raises Unavailable also when a secret does not open
+    with the master key of ``sealer``.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class SqlIdentityStore:
         self._database = database
         self._credentials = Credentials(database, sealer, clock, monotonic)
         self._learned = LearnedIdentities(database, clock, monotonic)
+        self._policies: RecentlyUsed[str, Sequence[str]] = RecentlyUsed(CACHED_POLICIES, CACHE_SECONDS, monotonic)
 
     async def credential(self, access_key_id: str) -> Credential | None:
         return await self._credentials.get(access_key_id)
@@ -82,17 +87,22 @@ class SqlIdentityStore:
         await self._delete(roles, account_id, name)
 
     async def put_policy(self, principal_arn: str, name: str, document: str | None) -> None:
-        await self._database.write(lambda connection: _put_policy(connection, principal_arn, name, document))
+        await self._database.write(
+            lambda connection: _put_policy(connection, principal_arn, name, document),
+            after=lambda: self._policies.forget(principal_arn),
+        )
 
     async def policies(self, principal: Principal) -> Sequence[str]:
         if principal.type is PrincipalType.ROOT:
             return []
-        query = (
-            select(policies.c.document)
-            .where(policies.c.principal_arn == owner_arn(principal))
-            .order_by(policies.c.name)
-        )
-        return await self._database.read(lambda connection: connection.execute(query).scalars().all())
+        arn = owner_arn(principal)
+        if cached := self._policies.get(arn):
+            return cached[0]
+        changes = self._policies.changes
+        query = select(policies.c.document).where(policies.c.principal_arn == arn).order_by(policies.c.name)
+        documents = await self._database.read(lambda connection: tuple(connection.execute(query).scalars()))
+        self._policies.put(arn, documents, changes)
+        return documents
 
     async def learn(
         self, access_key_id: str, token_hash: str, principal: Principal, expires_at: datetime | None
@@ -103,12 +113,16 @@ class SqlIdentityStore:
         return await self._learned.get((access_key_id, token_hash))
 
     async def _create(self, table: Table, owner: User | Role) -> None:
-        await self._database.write(lambda connection: _create(connection, table, owner))
+        await self._database.write(
+            lambda connection: _create(connection, table, owner), after=lambda: self._policies.forget(owner.arn)
+        )
 
     async def _delete(self, table: Table, account_id: str, name: str) -> None:
-        await self._database.write(
-            lambda connection: _delete(connection, table, account_id, name), after=self._credentials.forget
-        )
+        def forget() -> None:
+            self._credentials.forget()
+            self._policies.forget_all()
+
+        await self._database.write(lambda connection: _delete(connection, table, account_id, name), after=forget)
 
     async def _owners(self, table: Table, kind: type[_Owner], account_id: str, name: str | None = None) -> list[_Owner]:
         def work(connection: Connection) -> list[_Owner]:

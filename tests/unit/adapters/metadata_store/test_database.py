@@ -300,3 +300,34 @@ async def test_writes_of_two_processes_that_meet_are_all_made(url: str) -> None:
     assert await databases[0].read(lambda c: c.execute(select(applied_settings.c.position)).scalar()) == "x" * 20
     for database in databases:
         await database.close()
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with database_url(request, "postgresql") as url:
+        yield url
+
+
+async def test_a_lost_connection_is_unavailable_and_then_made_anew(postgresql_url: str) -> None:
+    ours, theirs = await open_database(postgresql_url), await open_database(postgresql_url)
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    began, cut = threading.Event(), threading.Event()
+
+    def cut_off_half_way(connection: Connection) -> None:
+        set_tag(connection, "lost")
+        began.set()
+        assert cut.wait(30)
+        set_tag(connection, "lost again")
+
+    writing = asyncio.ensure_future(ours.write(cut_off_half_way))
+    await asyncio.to_thread(began.wait, 30)
+    await theirs.write(lambda connection: connection.execute(text(f"SELECT pg_terminate_backend(pid) {others}")).all())
+    cut.set()
+    with pytest.raises(Unavailable):
+        await writing
+
+    assert await ours.read(the_tag) is None
+    await ours.write(lambda connection: set_tag(connection, "kept"))
+    assert await theirs.read(the_tag) == "kept"
+    await ours.close()
+    await theirs.close()

@@ -14,7 +14,7 @@ from opentrail.adapters.metadata_store import Database, SqlIdentityStore, open_d
 from opentrail.adapters.metadata_store import credentials as credentials_module
 from opentrail.adapters.metadata_store import learned_identities as learned_module
 from opentrail.adapters.metadata_store.tables import credentials, learned_identities
-from opentrail.identity import Credential, Principal, PrincipalType, SessionContext
+from opentrail.identity import Credential, Principal, PrincipalType, SessionContext, User
 from opentrail.ports import Unavailable
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
 from tests.support.metadata import DATABASES, SEALER, TurnedClock, database_url
@@ -242,3 +242,20 @@ async def test_an_expired_identity_makes_room_first(
 
     assert await store.learned("AKIAOLDEST", "") == ROOT
     assert await count(database, learned_identities) == 2
+
+
+async def test_policies_are_answered_from_memory_and_changes_are_seen_at_once(
+    database: Database, clock: TurnedClock
+) -> None:
+    store = a_store(database, clock)
+    arn = f"arn:aws:iam::{ACCOUNT}:user/alice"
+    alice = Principal(PrincipalType.IAM_USER, "AIDAALICE", arn, ACCOUNT, "alice")
+    assert list(await store.policies(alice)) == []
+    await store.create_user(User(ACCOUNT, "alice", "AIDAALICE", arn, "/", clock.now(), {"a": "1"}))
+    assert list(await store.policies(alice)) == ["1"]
+    await store.put_policy(arn, "b", "2")
+    assert list(await store.policies(alice)) == ["1", "2"]
+
+    await database.close()
+
+    assert list(await store.policies(alice)) == ["1", "2"]
