@@ -21,7 +21,6 @@ from opentrail.event.limits import TEXT_LIMIT_BYTES, bound_event
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity
 from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
-from opentrail.protocol.models import UnknownOperation, UnknownService
 from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.record import s3
 from opentrail.record.gaps import MAX_REASON_BYTES, gap_event
@@ -259,7 +258,7 @@ def _plan(operation: Operation | None) -> OperationPlan | None:
         return None
     try:
         return plan_of(operation)
-    except (UnknownService, UnknownOperation):
+    except LookupError:
         return None
 
 

@@ -42,7 +42,10 @@ class ShapeRenderer:
         self.secret_names: set[str] = set()
 
     def top_level(self, shape: Shape, operation: str) -> Render:
-        """Return the renderer of an operation's whole input or output."""
+        """Return the renderer of an operation's whole input or output; one that is sensitive itself is left out."""
+        if self._is_sensitive(shape):
+            self.secret_names.update(name.lower() for name in shape.members)
+            return _omit
         return self._structure(shape, operation)
 
     def renderer(self, shape: Shape) -> Render:
