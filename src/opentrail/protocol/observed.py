@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import structlog
 from botocore.awsrequest import HeadersDict
-from botocore.model import OperationModel
+from botocore.model import OperationModel, Shape
 from botocore.parsers import ResponseParserFactory
 
 from opentrail.http_message import HttpResponse
@@ -68,12 +68,19 @@ def _read_output(
         shape,
     )
     metadata = parsed.pop("ResponseMetadata", {})
+    for name in [name for name, value in parsed.items() if value == {} and _is_header_map(shape, name)]:
+        del parsed[name]
     if has_raw_payload:
         parsed.pop(payload, None)
         if response.body:
             is_text = shape.members[payload].type_name == "string"
             parsed[payload] = response.body.decode("utf-8", "replace") if is_text else response.body
     return ObservedResult(_without_nulls(parsed), "", "", request_id or str(metadata.get("RequestId") or ""))
+
+
+def _is_header_map(shape: Shape, name: str) -> bool:
+    """Tell whether a member takes all headers of a prefix; without any botocore gives an empty map."""
+    return name in shape.members and shape.members[name].serialization.get("location") == "headers"
 
 
 def _read_error(

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import pytest
@@ -72,17 +73,25 @@ def draw_members(draw: st.DrawFn, shape: Any, depth: int, *, is_form: bool) -> d
         location = member.serialization.get("location")
         if member.serialization.get("eventstream") or (location and member.type_name in ("list", "map")):
             continue
-        if location == "uri" or draw(st.integers(0, 3 + depth)) == 0:
+        if member.serialization.get("hostLabel"):
+            result[name] = "label"
+        elif location == "uri" or draw(st.integers(0, 3 + depth)) == 0:
             value = a_value(draw, member, depth + 1, is_form=is_form)
             if not (is_form and value in ({}, [])):
                 result[name] = value
     return result
 
 
+@cache
+def current_operations(service: str) -> list[str]:
+    model = models.service_model(service)
+    return [name for name in model.operation_names if not model.operation_model(name).deprecated]
+
+
 @st.composite
 def calls(draw: st.DrawFn) -> tuple[OperationModel, dict[str, Any]]:
     model = models.service_model(draw(st.sampled_from(SERVICES)))
-    operation = model.operation_model(draw(st.sampled_from(model.operation_names)))
+    operation = model.operation_model(draw(st.sampled_from(current_operations(model.service_name))))
     is_form = model.metadata["protocol"] in ("query", "ec2", "rest-xml")
     shape = operation.input_shape
     return operation, draw_members(draw, shape, 0, is_form=is_form) if shape is not None else {}
@@ -104,6 +113,8 @@ def test_what_botocore_serializes_is_parsed_back(call: tuple[OperationModel, dic
         # An empty payload structure, and lengths that the HTTP client states.
         assert name in (payload, "ContentLength", "ContentType", "ContentMD5"), name
         del found[name]
+    if payload and parameters.get(payload) == "":
+        del parameters[payload]  # an empty text as body is no body
     assert found == parameters
 
 
