@@ -93,12 +93,12 @@ def _listed(file: ListedFile) -> dict[str, str]:
     }
 
 
-def parse_digest(raw: bytes) -> Mapping[str, Any]:
+def parse_digest(raw: bytes, required: Sequence[str] = REQUIRED_MEMBERS) -> Mapping[str, Any]:
     """Parse a digest's JSON; raises ValueError when it is no object or lacks a required member."""
     document = orjson.loads(raw)
     if not isinstance(document, dict):
         raise ValueError("a digest is a JSON object")
-    missing = [name for name in REQUIRED_MEMBERS if name not in document]
+    missing = [name for name in required if name not in document]
     if missing:
         raise ValueError(f"a digest has {', '.join(missing)}")
     return document

@@ -106,6 +106,15 @@ def format_digest_stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(_DIGEST_STAMP)
 
 
+def is_digest_stamp(stamp: str) -> bool:
+    """Say whether ``stamp`` is a time as the keys of digests have it."""
+    try:
+        parse_digest_stamp(stamp)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_digest_stamp(stamp: str) -> datetime:
     """Return the time that a digest's key names; raises ValueError when it names none."""
     return datetime.strptime(stamp, _DIGEST_STAMP).replace(tzinfo=UTC)

@@ -1,0 +1,296 @@
+"""What we deliver is judged by AWS's own verifier, and ours agrees with it line by line, also on what was altered."""
+
+import asyncio
+import base64
+import gzip
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from opentrail.clock import format_time
+from opentrail.digest.document import sha256_hex
+from opentrail.digest.signing import signing_text
+from opentrail.digest.verdicts import Finding, FindingKind
+from opentrail.ports.object_store import StoredObject
+from opentrail.query.log_validation import LogValidation, ValidationRequest
+from tests.memory.object_store import InMemoryObjectStores
+from tests.support.clients import require_aws_cli
+from tests.support.delivery import HOUR, MINUTE, NOON, REGION, DeliveryWorld
+
+SCRIPT = Path(__file__).with_name("aws_verifier.py")
+ARN = "arn:aws:cloudtrail:us-east-1:123456789012:trail/main"
+
+
+@dataclass
+class Judgement:
+    """What a verifier said: its lines without blank ones, and whether all was valid."""
+
+    lines: list[str]
+    is_valid: bool
+
+
+def a_request(start: datetime = NOON, end: datetime = NOON + 12 * HOUR, **changes: str) -> ValidationRequest:
+    values = {"trail_arn": ARN, "region": REGION, "bucket": "logs"} | changes
+    return ValidationRequest(start_time=start, end_time=end, **values)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+async def ask_aws(world: DeliveryWorld, request: ValidationRequest) -> Judgement:
+    """Let AWS's verifier judge the buckets of ``world``."""
+    keys = await world.signer.public_keys(request.region, NOON - 999 * HOUR, NOON + 999 * HOUR)
+    objects = [
+        {
+            "bucket": store.name,
+            "key": key,
+            "body": base64.b64encode(item.body).decode(),
+            "metadata": dict(item.metadata),
+        }
+        for store in (world.bucket, world.other)
+        for key, item in store.objects.items()
+    ]
+    given = {
+        "trail_arn": request.trail_arn,
+        "region": request.region,
+        "start_time": format_time(request.start_time),
+        "end_time": format_time(request.end_time),
+        "bucket": request.bucket,
+        "key_prefix": request.key_prefix,
+        "objects": objects,
+        "keys": [
+            {
+                "value": _base64(key.der),
+                "fingerprint": key.fingerprint,
+                "valid_from": key.valid_from.isoformat(),
+                "valid_until": key.valid_until.isoformat(),
+            }
+            for key in keys
+        ],
+    }
+    python = Path(require_aws_cli()).resolve().parent / "python"
+    done = await asyncio.to_thread(
+        subprocess.run, [python, SCRIPT], input=json.dumps(given).encode(), capture_output=True, timeout=60
+    )
+    output = done.stdout.decode()
+    assert done.returncode in {0, 1}, output + done.stderr.decode()
+    lines = [line for line in output.splitlines() if line.strip()]
+    assert lines, done.stderr.decode()
+    return Judgement(lines[1:], done.returncode == 0)
+
+
+async def ask_ours(world: DeliveryWorld, request: ValidationRequest) -> tuple[Judgement, list[Finding]]:
+    """Let our verifier judge the same; concerns, which AWS has not, come apart."""
+    validation = LogValidation(request, InMemoryObjectStores(world.bucket, world.other), world.signer)
+    findings = [finding async for finding in validation.findings()]
+    told = [finding.text() for finding in findings if finding.kind is not FindingKind.CONCERN]
+    summed = [line for line in validation.summary.text().splitlines() if line and "concerns" not in line]
+    concerns = [finding for finding in findings if finding.kind is FindingKind.CONCERN]
+    return Judgement(told + summed, validation.summary.is_valid), concerns
+
+
+async def a_delivered_day(**changes: object) -> DeliveryWorld:
+    """Four digests: two files, one file, none, two files."""
+    world = DeliveryWorld()
+    await world.start(**changes)  # type: ignore[arg-type]
+    await world.tick()
+    for files in (2, 1, 0, 2):
+        for _ in range(files):
+            await world.record(3)
+            await world.pass_time(10 * MINUTE)
+        await world.pass_time(HOUR - files * 10 * MINUTE)
+    return world
+
+
+async def test_aws_finds_all_that_we_deliver_valid() -> None:
+    world = await a_delivered_day(s3_key_prefix="some/prefix")
+    request = a_request(key_prefix="some/prefix")
+
+    aws = await ask_aws(world, request)
+    ours, concerns = await ask_ours(world, request)
+
+    assert aws.lines == ours.lines
+    assert aws.is_valid
+    assert ours.is_valid
+    assert concerns == []
+    assert aws.lines[-2:] == ["4/4 digest files valid", "5/5 log files valid"]
+
+
+def digest_keys(world: DeliveryWorld) -> list[str]:
+    return world.put_keys("CloudTrail-Digest")
+
+
+def alter(world: DeliveryWorld, key: str, change: Callable[[bytes], bytes]) -> None:
+    """Change what an object inflates to."""
+    world.bucket.overwrite(key, gzip.compress(change(gzip.decompress(world.bucket.objects[key].body))))
+
+
+def flip_a_byte(world: DeliveryWorld, key: str) -> None:
+    body = bytearray(world.bucket.objects[key].body)
+    body[len(body) // 2] ^= 1
+    world.bucket.overwrite(key, bytes(body))
+
+
+def drop_metadata(world: DeliveryWorld, key: str, name: str) -> None:
+    item: StoredObject = world.bucket.objects[key]
+    kept = {other: value for other, value in item.metadata.items() if other != name}
+    world.bucket.objects[key] = replace(item, metadata=kept)
+
+
+def copy(world: DeliveryWorld, key: str, target: str) -> None:
+    item = world.bucket.objects[key]
+    world.bucket.objects[target] = replace(item, summary=replace(item.summary, key=target))
+
+
+def move(world: DeliveryWorld, key: str, target: str) -> None:
+    copy(world, key, target)
+    world.bucket.objects.pop(key)
+
+
+def swap(world: DeliveryWorld, one: str, other: str) -> None:
+    objects = world.bucket.objects
+    objects[one], objects[other] = objects[other], objects[one]
+
+
+def sign_as_other(world: DeliveryWorld, key: str) -> None:
+    alter(world, key, lambda raw: raw.replace(orjson.loads(raw)["digestPublicKeyFingerprint"].encode(), b"0" * 32))
+
+
+ALTERATIONS: dict[str, Callable[[DeliveryWorld], object]] = {
+    "a log file is changed": lambda w: alter(w, w.put_keys()[1], lambda raw: raw.replace(b"CreateUser", b"DeleteUser")),
+    "a log file is changed in length only": lambda w: alter(w, w.put_keys()[0], lambda raw: raw + b"\n"),
+    "a byte of a log file flips": lambda w: flip_a_byte(w, w.put_keys()[2]),
+    "a log file is deleted": lambda w: w.bucket.objects.pop(w.put_keys()[3]),
+    "a log file is emptied": lambda w: w.bucket.overwrite(w.put_keys()[0], b""),
+    "a log file is cut short": lambda w: w.bucket.overwrite(
+        w.put_keys()[0], w.bucket.objects[w.put_keys()[0]].body[:-20]
+    ),
+    "a log file lost its gzip trailer": lambda w: w.bucket.overwrite(
+        w.put_keys()[0], w.bucket.objects[w.put_keys()[0]].body[:-8]
+    ),
+    "a log file is no gzip": lambda w: w.bucket.overwrite(w.put_keys()[0], b'{"Records":[]}'),
+    "something is appended to a log file": lambda w: w.bucket.overwrite(
+        w.put_keys()[0], w.bucket.objects[w.put_keys()[0]].body + b"more"
+    ),
+    "two log files change places": lambda w: swap(w, w.put_keys()[0], w.put_keys()[1]),
+    "a digest is changed": lambda w: alter(w, digest_keys(w)[1], lambda raw: raw.replace(b"12:", b"11:")),
+    "a byte of a digest flips": lambda w: flip_a_byte(w, digest_keys(w)[2]),
+    "a digest is no gzip": lambda w: w.bucket.overwrite(digest_keys(w)[2], b"text"),
+    "a digest is no JSON": lambda w: alter(w, digest_keys(w)[2], lambda raw: b"text"),
+    "a digest is cut short": lambda w: w.bucket.overwrite(
+        digest_keys(w)[2], w.bucket.objects[digest_keys(w)[2]].body[:-5]
+    ),
+    "a digest lacks a member": lambda w: alter(w, digest_keys(w)[1], lambda raw: raw.replace(b"digestEndTime", b"x")),
+    "the newest digest is deleted": lambda w: w.bucket.objects.pop(digest_keys(w)[3]),
+    "a digest in the middle is deleted": lambda w: w.bucket.objects.pop(digest_keys(w)[1]),
+    "the first digest is deleted": lambda w: w.bucket.objects.pop(digest_keys(w)[0]),
+    "all digests are deleted but the last": lambda w: [w.bucket.objects.pop(key) for key in digest_keys(w)[:3]],
+    "a signature is missing": lambda w: drop_metadata(w, digest_keys(w)[1], "signature"),
+    "a signature algorithm is missing": lambda w: drop_metadata(w, digest_keys(w)[1], "signature-algorithm"),
+    "a digest moved": lambda w: move(w, digest_keys(w)[3], digest_keys(w)[3].replace("T160000Z", "T150001Z")),
+    "two digests change places": lambda w: swap(w, digest_keys(w)[1], digest_keys(w)[2]),
+    "a digest names a key that nobody listed": lambda w: sign_as_other(w, digest_keys(w)[1]),
+    "a digest is copied to the name of another trail's": lambda w: copy(
+        w, digest_keys(w)[0], digest_keys(w)[0].replace("_main_", "_other_")
+    ),
+    "a digest is copied to a later name": lambda w: copy(
+        w, digest_keys(w)[3], digest_keys(w)[3].replace("T160000Z", "T163000Z")
+    ),
+}
+
+
+@pytest.mark.parametrize("alteration", ALTERATIONS.values(), ids=ALTERATIONS.keys())
+async def test_both_verifiers_say_the_same_of(alteration: Callable[[DeliveryWorld], object]) -> None:
+    world = await a_delivered_day()
+    alteration(world)
+    request = a_request()
+
+    aws = await ask_aws(world, request)
+    ours, _ = await ask_ours(world, request)
+
+    assert aws.lines == ours.lines
+    assert aws.is_valid == ours.is_valid
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(0, 60), (30, 90), (59, 61), (61, 119), (120, 121), (0, 10_000), (200, 245), (241, 300)],
+)
+async def test_both_verifiers_say_the_same_of_a_range_of_minutes(start: int, end: int) -> None:
+    world = await a_delivered_day()
+    request = a_request(NOON + timedelta(minutes=start), NOON + timedelta(minutes=end))
+
+    aws = await ask_aws(world, request)
+    ours, _ = await ask_ours(world, request)
+
+    assert aws.lines == ours.lines
+
+
+async def test_a_range_without_digests_has_none() -> None:
+    world = await a_delivered_day()
+
+    ours, _ = await ask_ours(world, a_request(NOON - 9 * HOUR, NOON - 8 * HOUR))
+
+    assert ours == Judgement(
+        ["Results requested for 2026-11-20T03:00:00Z to 2026-11-20T04:00:00Z", "No digests found"], is_valid=True
+    )
+
+
+async def test_both_verifiers_follow_a_chain_through_stops_buckets_and_new_keys() -> None:
+    world = DeliveryWorld()
+    trail = await world.start()
+    await world.tick()
+    await world.record(2)
+    await world.pass_time(HOUR)
+    await world.signer.rotate(REGION, world.clock.now())
+    await world.record()
+    await world.pass_time(HOUR)
+    trail = await world.stop_logging(trail)
+    await world.pass_time(3 * HOUR)
+    trail = await world.start_logging(trail)
+    await world.record()
+    await world.pass_time(HOUR)
+    trail = await world.settle(replace(trail, s3_bucket_name="other"))
+    await world.record()
+    await world.pass_time(2 * HOUR)
+    request = a_request(bucket="other")
+
+    aws = await ask_aws(world, request)
+    ours, concerns = await ask_ours(world, request)
+
+    assert aws.lines == ours.lines
+    assert aws.is_valid
+    assert concerns == []
+    assert any(line.startswith("No log files were delivered by CloudTrail between") for line in aws.lines)
+
+
+async def test_a_successor_of_a_replaced_digest_raises_a_concern_that_aws_does_not() -> None:
+    world = await a_delivered_day()
+    first, second = digest_keys(world)[:2]
+    # Whoever holds the key signs an empty digest over the first one: the chain of signatures breaks, AWS does not look.
+    digest = orjson.loads(gzip.decompress(world.bucket.objects[first].body)) | {"logFiles": []}
+    raw = orjson.dumps(digest)
+    text = signing_text(digest["digestEndTime"], "logs", first, sha256_hex(raw), None)
+    signature = await world.signer.sign(REGION, digest["digestPublicKeyFingerprint"], text)
+    forged = replace(
+        world.bucket.objects[first],
+        body=gzip.compress(raw),
+        metadata={"signature": signature, "signature-algorithm": "SHA256withRSA"},
+    )
+    world.bucket.objects[first] = forged
+    assert second in world.bucket.objects
+
+    aws = await ask_aws(world, a_request())
+    ours, concerns = await ask_ours(world, a_request())
+
+    assert aws.is_valid
+    assert aws.lines == ours.lines
+    assert [concern.key for concern in concerns] == [first, first]
+    assert "previousDigestHashValue" in concerns[0].verdict
