@@ -129,6 +129,8 @@ def _read_timestamp(shape: Shape, value: Any, depth: int) -> datetime:
 
 
 def _read_blob(shape: Shape, value: Any, depth: int) -> bytes:
+    if type(value) is bytes:  # from CBOR
+        return value
     if type(value) is not str:
         raise MalformedValue(f"{_kind(value)} can not be converted to a Blob")
     return read_blob(value)

@@ -102,9 +102,8 @@ def calls(draw: st.DrawFn) -> tuple[OperationModel, dict[str, Any]]:
 def test_what_botocore_serializes_is_parsed_back(call: tuple[OperationModel, dict[str, Any]]) -> None:
     operation, parameters = call
     service = operation.service_model.service_name
-    protocol = "json" if service == "cloudwatch" else ""
 
-    request = http_request(operation, parameters, protocol=protocol)
+    request = http_request(operation, parameters)
     found = parsed(service, operation.name, request)
 
     shape = operation.input_shape
@@ -289,12 +288,43 @@ def test_xml_is_read_whatever_its_prefixes() -> None:
 def test_the_callers_protocol_is_told() -> None:
     operation = Operation("cloudwatch", "PutMetricData")
 
+    cbor = HttpRequest("POST", "/", (("Host", "h"), ("Smithy-Protocol", "rpc-v2-cbor")), b"", "", 0)
+    assert protocol_of(operation, cbor) == "smithy-rpc-v2-cbor"
     assert protocol_of(operation, form_request(b"")) == "query"
     assert protocol_of(operation, json_request(b"", X_Amz_Target="GraniteServiceVersion20100801.X")) == "json"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x9b" + b"\xff" * 8,  # a list of 2^64 items
+        b"\x5b\x00\x00\x00\x00\x7f\xff\xff\xff",  # 2 GB of bytes
+        b"\x81" * 5000,
+        b"\x9f" * 5000,
+        b"\xff",
+        b"\xa1\x01\x01",
+        b"\xa1\x61",
+        b"\xbf\x61a\xff",
+        b"\x7f\x41a\xff",
+        b"\xa0\xa0",
+        b"\xa1\x61a\x61\xff",
+        b"\xfc",
+        b"\x1c",
+        b"\xc1",
+    ],
+)
+def test_malformed_cbor_is_refused(body: bytes) -> None:
+    request = HttpRequest("POST", "/", (("Smithy-Protocol", "rpc-v2-cbor"),), body, "", len(body))
+
+    with pytest.raises(MalformedRequest) as caught:
+        parsed("cloudwatch", "PutMetricData", request)
+
+    assert caught.value.code == "SerializationException"
+
+
 GARBAGE_OPERATIONS = [
     Operation("cloudtrail", "CreateTrail"),
+    Operation("cloudwatch", "PutMetricData"),
     Operation("dynamodb", "PutItem"),
     Operation("ec2", "RunInstances"),
     Operation("iam", "CreateUser"),
