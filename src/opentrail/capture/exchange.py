@@ -5,6 +5,7 @@ import asyncio
 from dataclasses import dataclass
 
 from opentrail.capture import OpenRecord
+from opentrail.capture.budget import HeldBytes
 from opentrail.capture.connection import Connection, ConnectionGone
 from opentrail.capture.http1 import (
     BodyScanner,
@@ -60,6 +61,7 @@ class RequestBody:
     scanner: BodyScanner
     wire: bytes = b""
     payload: bytes = b""
+    reserved: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -78,6 +80,7 @@ class Exchange:
         pool: UpstreamPool,
         timeouts: Timeouts,
         *,
+        budget: HeldBytes,
         holds_answer: bool,
         is_continue_due: bool,
     ) -> None:
@@ -87,6 +90,8 @@ class Exchange:
         self._record = record
         self._pool = pool
         self._timeouts = timeouts
+        self._budget = budget
+        self._reserved = 0
         self._holds_answer = holds_answer
         self._is_continue_due = is_continue_due
         self._may_send = asyncio.Event()
@@ -111,6 +116,7 @@ class Exchange:
         finally:
             if self._sender is not None and not self._sender.done():
                 self._sender.cancel()
+            self._budget.give_back(self._reserved)
             if not self._is_settled:
                 await self._abandon("gateway-stopped")
 
@@ -134,8 +140,9 @@ class Exchange:
                     raise _no_answer(error) from error
             else:
                 is_reusable = await self._relay_answer(upstream, answer)
-                if is_reusable and self._sender is not None:
-                    # The answer came early, but the upstream still listens (RFC 9112 section 9.5).
+                if is_reusable and self._sender is not None and answer.status < 300:
+                    # The answer came early, but the upstream still listens (RFC 9112 section 9.5). After a refusal
+                    # clients stop sending, and both connections are given up.
                     await asyncio.wait({self._sender})
                 return outlives(self._head, answer) and self._is_request_sent() and not self._is_client_gone
         finally:
@@ -222,8 +229,7 @@ class Exchange:
     async def _relay_answer(self, upstream: Connection, head: ResponseHead) -> bool:
         """Relay the answer; return whether the upstream's connection may be used again."""
         scanner = BodyScanner(head.framing, head.length)
-        is_held = (self._holds_answer or head.status >= 300) and head.length <= BODY_LIMIT_BYTES
-        held = bytearray() if is_held else None
+        held = bytearray() if self._may_hold(head) else None
         size, extra, unsent = 0, b"", forwarded_response_head(head, closes=not outlives(self._head, head))
         while not scanner.is_complete:
             data = await self._next_piece(upstream, head)
@@ -246,6 +252,16 @@ class Exchange:
         await self._finish(HttpResponse(head.status, head.header_list, None if held is None else bytes(held), size))
         await self._to_client(unsent)
         return scanner.is_complete and not head.is_last and not extra
+
+    def _may_hold(self, head: ResponseHead) -> bool:
+        """Say whether the answer's body is kept for the record: errors of every call, and what is no object data."""
+        if not (self._holds_answer or head.status >= 300) or head.length > BODY_LIMIT_BYTES:
+            return False
+        size = {Framing.NONE: 0, Framing.LENGTH: head.length}.get(head.framing, BODY_LIMIT_BYTES)
+        if not self._budget.take(size):
+            return False
+        self._reserved += size
+        return True
 
     async def _next_piece(self, upstream: Connection, head: ResponseHead) -> bytes:
         try:

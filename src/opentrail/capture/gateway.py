@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from opentrail.capture import CallRecorder, RecordingUnavailable
+from opentrail.capture.budget import HELD_LIMIT_BYTES, HeldBytes
 from opentrail.capture.connection import Connection, ConnectionGone
 from opentrail.capture.exchange import CONTINUE, Exchange, ExchangeFailed, RequestBody, Timeouts
 from opentrail.capture.http1 import BodyScanner, Framing, MalformedMessage, RequestHead, parse_request_head
@@ -41,6 +42,10 @@ LINGER_SECONDS = 2.0
 OwnApi = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 _log = structlog.get_logger(__name__)
+
+
+class _TooMuchHeld(Exception):
+    """Calls hold as much memory as they may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class Gateway:
         timeouts: Timeouts | None = None,
         identifiers: Identifiers | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        held_limit_bytes: int = HELD_LIMIT_BYTES,
     ) -> None:
         self._recorder = recorder
         self._own_api = own_api
@@ -84,6 +90,7 @@ class Gateway:
         self._timeouts = timeouts or Timeouts()
         self._identifiers = identifiers or RandomIdentifiers()
         self._max_connections = max_connections
+        self._budget = HeldBytes(held_limit_bytes)
         self._proxies = TrustedProxies(trusted_proxies)
         self._streaming = StreamingTable()
         self._pool = UpstreamPool(upstream_url, connect_s=self._timeouts.connect_s)
@@ -183,8 +190,10 @@ class Gateway:
             return await self._dispatch(client, call, body)
         except MalformedMessage as error:
             return await self._refuse_malformed(client, error)
-        except Unavailable:
+        except (Unavailable, _TooMuchHeld):
             return await self._refuse(client, call, "ServiceUnavailable", "Please retry.", 503)
+        finally:
+            self._budget.give_back(body.reserved)
 
     async def _dispatch(self, client: Connection, call: _Call, body: RequestBody) -> bool:
         is_continue_due = call.head.expects_continue
@@ -192,7 +201,7 @@ class Gateway:
             return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
         takes_stream, gives_stream = await self._streaming.look_up(call.operation)
         if not body.is_whole and not takes_stream and call.head.length <= BODY_LIMIT_BYTES:
-            await self._hold(client, body, BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
+            await self._hold(client, call, body, BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
             is_continue_due = False
         if body.is_whole and call.request.body is None:
             is_held = len(body.payload) <= BODY_LIMIT_BYTES
@@ -206,8 +215,14 @@ class Gateway:
     async def _owner(self, call: _Call) -> Owner:
         return await self._ownership.owner(call.request, call.operation, call.scope)
 
-    async def _hold(self, client: Connection, body: RequestBody, limit: int, *, is_continue_due: bool) -> None:
-        """Read the request's body until it is whole or longer than ``limit``."""
+    async def _hold(
+        self, client: Connection, call: _Call, body: RequestBody, limit: int, *, is_continue_due: bool
+    ) -> None:
+        """Read the request's body until it is whole or longer than ``limit``. Raises _TooMuchHeld."""
+        needed = 2 * (call.head.length or limit)
+        if not self._budget.take(needed):
+            raise _TooMuchHeld
+        body.reserved += needed
         if is_continue_due:
             client.write(CONTINUE)
         wire, payload, size = [body.wire], [body.payload], len(body.payload)
@@ -224,7 +239,7 @@ class Gateway:
 
     async def _answer_own(self, client: Connection, call: _Call, body: RequestBody, *, is_continue_due: bool) -> bool:
         if call.head.length <= OWN_BODY_LIMIT_BYTES:
-            await self._hold(client, body, OWN_BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
+            await self._hold(client, call, body, OWN_BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
         if not body.is_whole or len(body.payload) > OWN_BODY_LIMIT_BYTES:
             return await self._refuse(client, call, "RequestEntityTooLarge", "The request is too large.", 413)
         request = replace(call.request, body=body.payload, body_size_bytes=len(body.payload))
@@ -251,6 +266,7 @@ class Gateway:
             record,
             pool,
             self._timeouts,
+            budget=self._budget,
             holds_answer=holds_answer,
             is_continue_due=is_continue_due,
         )

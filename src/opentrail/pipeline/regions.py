@@ -7,8 +7,12 @@ Region's first event.
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 import orjson
+import structlog
 
+from opentrail.ports import Unavailable
 from opentrail.ports.journal import REGIONS_SCOPE, JournalEntry, Position, SettingsEntry
+
+_log = structlog.get_logger(__name__)
 
 OnSettings = Callable[[Position, SettingsEntry], Awaitable[None]]
 
@@ -16,7 +20,8 @@ OnSettings = Callable[[Position, SettingsEntry], Awaitable[None]]
 class EnabledRegions:
     """The enabled Regions of this process. Every list it announces holds all that were announced before.
 
-    ``enabled`` seeds it with ``TrailStore.enabled_regions()``; ``on_settings`` is told of entries that were stored.
+    ``enabled`` seeds it with ``TrailStore.enabled_regions()``. ``on_settings`` is told of entries that were stored;
+    when it is Unavailable that is logged, for the journal has them.
     """
 
     def __init__(self, enabled: Iterable[str] = (), *, on_settings: OnSettings | None = None) -> None:
@@ -45,5 +50,12 @@ class EnabledRegions:
         for entry in entries:
             if isinstance(entry, SettingsEntry) and entry.scope == REGIONS_SCOPE and entry.settings is not None:
                 self._stored.update(orjson.loads(entry.settings))
-                if self._on_settings is not None:
-                    await self._on_settings(position, entry)
+                await self._tell(position, entry)
+
+    async def _tell(self, position: Position, entry: SettingsEntry) -> None:
+        if self._on_settings is None:
+            return
+        try:
+            await self._on_settings(position, entry)
+        except Unavailable as error:
+            _log.warning("an enabled Region is in the journal but does not show yet", error=str(error))

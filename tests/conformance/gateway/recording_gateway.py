@@ -76,7 +76,6 @@ async def recording_gateway(
             recorder = FailOpenRecorder(
                 journal, builder, callers, regions, clock, default_account_id=ACCOUNT, default_region=REGION
             )
-            await recorder.start()
             await record_unclean_stop(journal, builder, regions, clock, account_id=ACCOUNT, region=REGION)
         await recover_abandoned_calls(journal, builder, regions)
         gateway = Gateway(upstream_url, recorder, _no_own_api, Ownership(InMemoryArchives(), identities))

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from opentrail.capture import RecordingUnavailable
+from opentrail.capture.budget import HELD_LIMIT_BYTES
 from opentrail.capture.exchange import Timeouts
 from opentrail.capture.gateway import Gateway
 from opentrail.capture.ownership import Ownership
@@ -60,6 +61,7 @@ class ScriptedUpstream:
         self.was_called.set()
         try:
             await self._script(connection)
+            connection.ended.set()
         except (ConnectionError, asyncio.IncompleteReadError):
             writer.transport.abort()
 
@@ -71,6 +73,7 @@ class UpstreamConnection:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     received: bytes = b""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until(self, separator: bytes) -> bytes:
         data = await self.reader.readuntil(separator)
@@ -191,6 +194,7 @@ async def gateway_rig(
     timeouts: Timeouts | None = None,
     trusted_proxies: tuple[str, ...] = (),
     max_connections: int = 100,
+    held_limit_bytes: int = HELD_LIMIT_BYTES,
     own_answer: HttpResponse | None = None,
 ) -> AsyncIterator[Rig]:
     """Start upstream and gateway on free ports; stop both afterwards and check that every call was settled once."""
@@ -210,6 +214,7 @@ async def gateway_rig(
         timeouts=timeouts,
         trusted_proxies=trusted_proxies,
         max_connections=max_connections,
+        held_limit_bytes=held_limit_bytes,
     )
     _, port = await gateway.start("127.0.0.1", 0)
     try:

@@ -361,3 +361,29 @@ async def test_only_a_safe_request_is_sent_again_when_a_kept_connection_was_clos
         assert answer.startswith(b"HTTP/1.1 200 " if is_retried else b"HTTP/1.1 502 ")
         assert len(rig.upstream.connections) == 1 + is_retried
         assert rig.recorder.calls[1].times_settled == 1
+
+
+async def test_calls_that_would_hold_too_much_are_refused_and_the_memory_comes_back() -> None:
+    async with gateway_rig(held_limit_bytes=300_000) as rig:
+        large = request_bytes("POST /b/?delete", body=b"x" * 200_000)
+        assert (await rig.call(large)).startswith(b"HTTP/1.1 503 ")
+
+        small = request_bytes("POST /b/?delete", body=b"x" * 100_000)
+        for _ in range(5):
+            assert (await rig.call(small)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_an_answer_that_would_hold_too_much_passes_without_being_held() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000
+
+    async def script(connection: UpstreamConnection) -> None:
+        while True:
+            await connection.until(b"\r\n\r\n")
+            await connection.send(answer)
+
+    async with gateway_rig(script, held_limit_bytes=1000) as rig:
+        assert await rig.call(request_bytes("GET /b/?acl")) == answer
+
+        assert rig.recorder.calls[0].response is not None
+        assert rig.recorder.calls[0].response.body is None
+        assert rig.recorder.calls[0].response.body_size_bytes == 2000

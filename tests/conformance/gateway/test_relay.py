@@ -313,6 +313,27 @@ async def test_an_early_answer_reaches_a_client_that_is_still_sending() -> None:
         writer.close()
 
 
+async def test_an_upstream_that_accepts_early_still_gets_the_whole_body() -> None:
+    body = b"x" * 3_000_000
+
+    async def script(connection: UpstreamConnection) -> None:
+        for _ in range(2):
+            await connection.until(b"\r\n\r\n")
+            await connection.send(OK)
+            await connection.exactly(len(body))
+
+    async with gateway_rig(script) as rig:
+        reader, writer = await rig.connect()
+        request = request_bytes("PUT /b/k", body=body)
+        for _ in range(2):
+            writer.write(request)
+            assert await read_answer(reader) == OK
+        await rig.upstream.connections[0].ended.wait()
+        writer.close()
+
+        assert rig.upstream.received == request * 2
+
+
 async def test_an_offer_to_change_the_protocol_is_not_passed_on() -> None:
     async with gateway_rig() as rig:
         await rig.call(

@@ -63,7 +63,7 @@ class _EndedCall:
 
 
 class FailOpenRecorder:
-    """A CallRecorder that never makes a caller wait for the disk. ``start`` before, ``stop`` after use."""
+    """A CallRecorder that never makes a caller wait for the disk; ``stop`` it when the last call has ended."""
 
     def __init__(
         self,
@@ -116,11 +116,9 @@ class FailOpenRecorder:
         else:
             self._queue.append(_EndedCall(call, response, reason, now, size))
             self._queued_bytes += size
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._run())
         self._arrived.set()
-
-    async def start(self) -> None:
-        """Begin to record what is queued."""
-        self._worker = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Record what is queued, for DRAIN_SECONDS at most; what is left then is logged as lost."""
@@ -141,7 +139,11 @@ class FailOpenRecorder:
                 await asyncio.sleep(self._commit_interval_s)
             self._arrived.clear()
             while self._queue or self._gaps:
-                await self._record_batch()
+                try:
+                    await self._record_batch()
+                except Exception:
+                    _log.exception("a batch of calls could not be recorded")
+                    await asyncio.sleep(RETRY_SECONDS)
             if self._is_stopping:
                 return
 
@@ -150,32 +152,35 @@ class FailOpenRecorder:
         size = 0
         started = perf_counter()
         while self._queue and size < BATCH_BYTES:
-            ended = self._queue[0]
-            event = await self._event(ended)
-            self._queue.popleft()
+            ended = self._queue.popleft()
             self._queued_bytes -= ended.size_bytes
+            event = await self._event(ended)
             if event is not None:
-                events.append((event["awsRegion"], encode_event(event)))
-                size += len(events[-1][1])
+                events.append(event)
+                size += len(event[1])
             if perf_counter() - started > (BUSY_SLICE_SECONDS if len(self._queue) > BUSY_CALLS else SLICE_SECONDS):
                 await asyncio.sleep(0)
                 started = perf_counter()
         await self._store(events)
 
-    async def _event(self, ended: _EndedCall) -> Event | None:
-        """Build one event; a call that no event can be made of is counted as lost."""
+    async def _event(self, ended: _EndedCall) -> tuple[str, bytes] | None:
+        """Return the Region and bytes of one event; a call that no event can be made of is counted as lost."""
         try:
-            try:
-                event, caller = await self._composer.begin(ended.call)
-            except Unavailable:
-                event, caller = self._composer.begin_unasked(ended.call)
-            if ended.response is None:
-                return self._composer.unknown(event, ended.reason)
-            return await self._composer.finish(ended.call, event, caller, ended.response, ended.ended_at)
+            event = await self._compose(ended)
+            return event["awsRegion"], encode_event(event)
         except Exception:
             _log.exception("a call could not be recorded", method=ended.call.request.method)
             self._gaps.add("record-failed", self._composer.now())
             return None
+
+    async def _compose(self, ended: _EndedCall) -> Event:
+        try:
+            event, caller = await self._composer.begin(ended.call)
+        except Unavailable:
+            event, caller = self._composer.begin_unasked(ended.call)
+        if ended.response is None:
+            return self._composer.unknown(event, ended.reason)
+        return await self._composer.finish(ended.call, event, caller, ended.response, ended.ended_at)
 
     async def _store(self, events: Sequence[tuple[str, bytes]]) -> None:
         """Append a batch and the gaps known by then; tries until the journal takes it (the queue is bounded)."""
@@ -194,6 +199,10 @@ class FailOpenRecorder:
                 self._gaps.put_back(gaps)
                 _log.warning("the journal takes nothing; calls wait", calls=len(self._queue), error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
+            except BaseException:
+                self._gaps.put_back(gaps)
+                self._gaps.add("record-failed", self._composer.now(), len(events))
+                raise
             else:
                 return await self._regions.stored(position, entries)
 

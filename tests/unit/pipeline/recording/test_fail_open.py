@@ -57,7 +57,6 @@ def calls_of(journal: InMemoryJournal) -> list[dict[str, Any]]:
 async def test_calls_are_recorded_in_the_order_they_ended() -> None:
     journal = InMemoryJournal()
     recorder = a_recorder(journal)
-    await recorder.start()
 
     calls = [await recorder.begin(a_request(f"bucket-{n}"), DELETE_BUCKET, a_scope()) for n in range(300)]
     for call in reversed(calls):
@@ -77,7 +76,6 @@ async def test_an_event_says_when_the_call_ended_not_when_it_was_stored() -> Non
     clock.turn(2)
     await call.finish(OK)
     clock.turn(60)
-    await recorder.start()
     await recorder.stop()
 
     assert calls_of(journal)[0]["eventTime"] == "2026-01-01T12:00:02Z"
@@ -86,7 +84,6 @@ async def test_an_event_says_when_the_call_ended_not_when_it_was_stored() -> Non
 async def test_an_abandoned_call_is_an_event_with_outcome_unknown() -> None:
     journal = InMemoryJournal()
     recorder = a_recorder(journal)
-    await recorder.start()
 
     await (await recorder.begin(a_request(), DELETE_BUCKET, a_scope())).abandon("upstream-reset")
     await recorder.stop()
@@ -101,7 +98,6 @@ async def test_what_overflows_the_queue_is_counted_in_a_gap_event() -> None:
     for _ in range(25):
         await (await recorder.begin(a_request(), DELETE_BUCKET, a_scope())).finish(OK)
         clock.turn(1)
-    await recorder.start()
     await recorder.stop()
 
     assert len(calls_of(journal)) == 10
@@ -122,7 +118,6 @@ async def test_the_queue_is_bounded_in_bytes_too() -> None:
     for _ in range(5):
         call = await recorder.begin(a_request(), DELETE_BUCKET, a_scope())
         await call.finish(HttpResponse(200, (), b"x" * 300_000))
-    await recorder.start()
     await recorder.stop()
 
     assert len(calls_of(journal)) == 3
@@ -133,7 +128,6 @@ async def test_a_journal_that_is_away_for_a_while_loses_nothing_that_fits() -> N
     journal = InMemoryJournal()
     journal.is_unavailable = True
     recorder = a_recorder(journal, max_calls=50)
-    await recorder.start()
 
     for _ in range(40):
         await (await recorder.begin(a_request(), DELETE_BUCKET, a_scope())).finish(OK)
@@ -157,7 +151,6 @@ async def test_a_call_that_no_event_can_be_made_of_is_a_gap_and_stops_nothing() 
         default_account_id=ACCOUNT, default_region=REGION, regions=lambda: (), identifiers=RandomIdentifiers()
     )
     recorder = a_recorder(journal, clock, builder=builder)
-    await recorder.start()
 
     for name in ("bad", "good"):
         await (await recorder.begin(a_request(name), DELETE_BUCKET, a_scope())).finish(OK)
@@ -185,7 +178,6 @@ async def test_a_caller_that_cannot_be_looked_up_is_a_claim() -> None:
         default_account_id=ACCOUNT,
         default_region=REGION,
     )
-    await recorder.start()
 
     await (await recorder.begin(a_request(), DELETE_BUCKET, a_scope())).finish(OK)
     await recorder.stop()
@@ -198,7 +190,6 @@ async def test_a_caller_that_cannot_be_looked_up_is_a_claim() -> None:
 async def test_a_new_region_precedes_its_events_in_the_same_append() -> None:
     journal = InMemoryJournal()
     recorder = a_recorder(journal)
-    await recorder.start()
 
     for region in ("us-east-1", "eu-west-1", "eu-west-1"):
         await (await recorder.begin(a_request(), DELETE_BUCKET, a_scope(region))).finish(OK)
@@ -211,7 +202,6 @@ async def test_a_new_region_precedes_its_events_in_the_same_append() -> None:
 async def test_an_event_is_on_record_without_a_further_call() -> None:
     journal = InMemoryJournal()
     recorder = a_recorder(journal)
-    await recorder.start()
 
     await (await recorder.begin(a_request(), DELETE_BUCKET, a_scope())).finish(OK)
     async with asyncio.timeout(5):
