@@ -8,7 +8,7 @@ from opentrail.arn import Arn, root_arn
 from opentrail.clock import Clock, Identifiers
 from opentrail.errors import OperatorError
 from opentrail.identity import Credential, Principal, PrincipalType, Role, User
-from opentrail.policy.document import MalformedPolicy, parse_policy
+from opentrail.policy.document import MalformedPolicy, PolicyKind, parse_policy
 from opentrail.policy.managed import MANAGED_POLICIES
 from opentrail.ports.archives import Archive, Archives
 from opentrail.ports.identity_store import EntityAlreadyExists, IdentityStore, NoSuchEntity
@@ -126,7 +126,7 @@ class Administration:
     async def create_role(self, name: str, trust_policy: str, policy: str = "", managed: str = "") -> Answer:
         """Create a role: who may assume it (a trust policy), and what it may do."""
         _check_name(name)
-        _check_policy(trust_policy)
+        _check_policy(trust_policy, PolicyKind.TRUST)
         document = _policy_text(policy, managed)
         role = Role(
             account_id=self._account_id,
@@ -285,9 +285,9 @@ def _check_name(name: str) -> None:
         raise OperatorError(f"{name!r} cannot be a name: letters, digits and +=,.@_- only, at most 64 characters")
 
 
-def _check_policy(text: str) -> None:
+def _check_policy(text: str, kind: PolicyKind) -> None:
     try:
-        parse_policy(text)
+        parse_policy(text, kind)
     except MalformedPolicy as error:
         raise OperatorError(f"the policy is not well formed: {error}") from error
 
@@ -300,5 +300,5 @@ def _policy_text(policy: str, managed: str) -> str:
             raise OperatorError(f"there is no managed policy {managed}; known: {', '.join(sorted(MANAGED_POLICIES))}")
         return MANAGED_POLICIES[managed]
     if policy:
-        _check_policy(policy)
+        _check_policy(policy, PolicyKind.IDENTITY)
     return policy

@@ -1,10 +1,10 @@
 """Which operations of the services we speak are answered: the table in ``docs/coverage.md``, generated from the code.
 
-``python -m opentrail.aws.coverage docs/coverage.md`` writes it; without a path it is printed.
+``python -m opentrail.aws.coverage docs/coverage.md`` writes it, ``--check`` compares it; without a path it is printed.
 """
 
+import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from opentrail.aws.services import SERVICES, SPOKEN
@@ -34,14 +34,21 @@ def _service_section(service: str) -> str:
     return "\n".join([title, "", "| Operation | Answered |", "|---|---|", *rows, ""])
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the page to the path given, or print it; returns the exit code."""
-    if arguments:
-        Path(arguments[0]).write_text(coverage_page(), encoding="utf-8")
-    else:
+def main() -> int:
+    """Write the page to the path given, compare it or print it; returns the exit code."""
+    parser = argparse.ArgumentParser(description="Write the table of the operations that are answered.")
+    parser.add_argument("path", nargs="?", type=Path, help="where to write it; without a path it is printed")
+    parser.add_argument("--check", action="store_true", help="only say whether the page at PATH is current")
+    given = parser.parse_args()
+    if given.path is None:
         sys.stdout.write(coverage_page())
+    elif not given.check:
+        given.path.write_text(coverage_page(), encoding="utf-8")
+    elif given.path.read_text(encoding="utf-8") != coverage_page():
+        sys.stderr.write(f"{given.path} is not current: make docs\n")
+        return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

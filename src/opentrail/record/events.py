@@ -23,13 +23,13 @@ from opentrail.identity import CallerIdentity
 from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
 from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.record import s3
-from opentrail.record.gaps import MAX_REASON_BYTES, gap_event
 from opentrail.record.identities import CLAIMED, user_identity
 from opentrail.record.plans import OperationPlan, plan_of
 from opentrail.record.regions import aws_region
 from opentrail.record.rendering import OMIT
 from opentrail.record.resources import Place
 from opentrail.record.results import Outcome, outcome_of
+from opentrail.record.service_events import MAX_REASON_BYTES, gap_event
 
 UNKNOWN_NAME = "Unknown"
 """``eventName`` of a call that is no operation of any service we know."""

@@ -1,7 +1,7 @@
 """An installation's stores, opened: what a command and the server both stand on."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.journal.local import LocalJournal
-from opentrail.adapters.metadata_store.database import Database, open_database
+from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
@@ -22,15 +22,20 @@ from opentrail.adapters.signer.local import LocalSigner
 from opentrail.admin.administration import Administration, Answer, new_root_credential
 from opentrail.admin.inquiries import Inquiries
 from opentrail.clock import RandomIdentifiers, SystemClock
+from opentrail.errors import OperatorError
 from opentrail.event import Event
+from opentrail.event.encoding import encode_event
 from opentrail.home import Home, write_private
 from opentrail.identity import Credential
 from opentrail.pipeline.history import HistoryFeeder
 from opentrail.pipeline.metered_journal import MeteredJournal
 from opentrail.pipeline.regions import EnabledRegions
 from opentrail.pipeline.settings_view import SettingsView
+from opentrail.ports import Unavailable
 from opentrail.ports.journal import EventEntry
 from opentrail.record.events import EventBuilder
+from opentrail.record.names import global_region
+from opentrail.record.service_events import service_event
 from opentrail.settings import Settings
 
 
@@ -109,10 +114,16 @@ class Installation:
         return {**administration.commands(), **inquiries.commands()}
 
     async def _record_change(self, event_source: str, event_name: str, details: dict[str, Any]) -> None:
-        event = self.builder.administration(
-            event_source=event_source, event_name=event_name, details=details, at=self.clock.now()
+        event = service_event(
+            event_source,
+            event_name,
+            details,
+            self.settings.account_id,
+            global_region(event_source.removesuffix(".amazonaws.com"), self.settings.region) or self.settings.region,
+            self.clock.now(),
+            event_id=self.identifiers.uuid(),
         )
-        await self.journal.append([EventEntry(orjson.dumps(event))])
+        await self.journal.append([EventEntry(encode_event(event))])
 
 
 @asynccontextmanager
@@ -123,10 +134,16 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
     """
     clock, identifiers, registry = SystemClock(), RandomIdentifiers(), CollectorRegistry()
     sealer = home.sealer()
-    database: Database = await open_database(settings.metadata_url or f"sqlite:///{home.metadata_file}")
-    opened = await LocalJournal.open(home.journal)
-    history = await LocalEventHistory.open(home.history)
-    try:
+    async with AsyncExitStack() as stack:
+        database = await open_database(settings.metadata_url or f"sqlite:///{home.metadata_file}")
+        stack.push_async_callback(database.close)
+        try:
+            history = await LocalEventHistory.open(home.history)
+            stack.push_async_callback(history.close)
+            opened = await LocalJournal.open(home.journal)
+            stack.push_async_callback(opened.close)
+        except Unavailable as error:
+            raise OperatorError(f"the home {home.path} cannot be opened: {error}") from error
         journal = MeteredJournal(opened, registry)
         identities = SqlIdentityStore(database, sealer)
         trails = SqlTrailStore(database)
@@ -162,10 +179,6 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             settings_view=settings_view,
             owner=await _owner_key(home, settings, identities, identifiers),
         )
-    finally:
-        await opened.close()
-        await history.close()
-        await database.close()
 
 
 async def _owner_key(

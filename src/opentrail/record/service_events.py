@@ -1,6 +1,7 @@
-"""The event that says that calls went unrecorded: a gap is on record too."""
+"""Events that no API call made: gaps in the record, and changes that the operator made from the command line."""
 
 from datetime import datetime
+from typing import Any
 
 from opentrail.clock import format_time
 from opentrail.event import Event
@@ -24,12 +25,32 @@ def gap_event(
     event_id: str,
 ) -> Event:
     """Return the service event of a gap; ``count`` is None when nobody counted the calls."""
+    details = {
+        "startTime": format_time(started_at),
+        "endTime": format_time(ended_at),
+        "unrecordedCalls": count,
+        "reason": cut_text(reason, MAX_REASON_BYTES),
+    }
+    return service_event(OWN_SOURCE, GAP_NAME, details, account_id, region, ended_at, event_id=event_id)
+
+
+def service_event(
+    event_source: str,
+    event_name: str,
+    details: dict[str, Any],
+    account_id: str,
+    region: str,
+    at: datetime,
+    *,
+    event_id: str,
+) -> Event:
+    """Return an ``AwsServiceEvent`` of our own making; ``details`` become its ``serviceEventDetails``, unredacted."""
     return {
         "eventVersion": EVENT_VERSION,
         "userIdentity": {"accountId": account_id, "invokedBy": OWN_SOURCE},
-        "eventTime": format_time(ended_at),
-        "eventSource": OWN_SOURCE,
-        "eventName": GAP_NAME,
+        "eventTime": format_time(at),
+        "eventSource": event_source,
+        "eventName": event_name,
         "awsRegion": region,
         "sourceIPAddress": OWN_SOURCE,
         "userAgent": OWN_SOURCE,
@@ -40,11 +61,6 @@ def gap_event(
         "eventType": "AwsServiceEvent",
         "managementEvent": True,
         "recipientAccountId": account_id,
-        "serviceEventDetails": {
-            "startTime": format_time(started_at),
-            "endTime": format_time(ended_at),
-            "unrecordedCalls": count,
-            "reason": cut_text(reason, MAX_REASON_BYTES),
-        },
+        "serviceEventDetails": details,
         "eventCategory": "Management",
     }
