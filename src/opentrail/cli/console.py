@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from opentrail import __version__
+from opentrail.admin import control
 from opentrail.home import Home
 from opentrail.settings import SettingsReport, read_settings
-from opentrail.wiring import run_command
 
 DEFAULT_HOME = Path("~/.opentrail")
 
@@ -106,4 +106,9 @@ class Context:
 
     def run(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Run an administrative command: in the server that holds the home, else in this process."""
+        if self.home.serving() is not None:
+            return asyncio.run(control.call(self.home.control_socket, command, arguments))
+        # Imported only where no server does the work: it is most of a command's start-up time.
+        from opentrail.wiring.commands import run_command
+
         return asyncio.run(run_command(self.home, self.read_settings().settings, command, arguments))

@@ -1,7 +1,7 @@
 """``opentrail serve``, ``settings`` and ``status``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -10,7 +10,9 @@ from rich.panel import Panel
 from rich.text import Text
 
 from opentrail.cli.console import Context, HomeOption, output, print_table
-from opentrail.wiring import Serving, serve
+
+if TYPE_CHECKING:
+    from opentrail.wiring.serving import Serving
 
 
 def serve_command(
@@ -28,13 +30,16 @@ def serve_command(
     ] = None,
 ) -> None:
     """Start Opentrail: gateway, API, deliveries. SIGTERM and Ctrl-C drain and lose nothing."""
+    # Imported here because it is most of the start-up time of commands that do not need it.
+    from opentrail.wiring.serving import serve
+
     chosen = Context.of(context, home)
     options = {"gateway": gateway, "api": api, "upstream.url": upstream}
     settings = chosen.read_settings(options).settings
     serve(chosen.home, settings, ready_file, on_ready=lambda serving: _print_banner(chosen, serving))
 
 
-def _print_banner(context: Context, serving: Serving) -> None:
+def _print_banner(context: Context, serving: "Serving") -> None:
     home = context.home.path
     lines = Text()
     lines.append("Gateway  ", style="bold").append(f"{serving.gateway_url}   clients call this\n")

@@ -1,9 +1,8 @@
-"""Administrative commands: in the server that holds the home, else in this process on the home itself."""
+"""Administrative commands on a home that no server holds."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from opentrail.admin import control
 from opentrail.errors import OperatorError
 from opentrail.home import Home
 from opentrail.settings import Settings
@@ -11,9 +10,7 @@ from opentrail.wiring.installation import open_installation
 
 
 async def run_command(home: Home, settings: Settings, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Run one command of ``Administration`` or ``Inquiries`` and return its answer. Raises OperatorError."""
-    if home.serving() is not None:
-        return await control.call(home.control_socket, command, arguments)
+    """Run one command of ``Administration`` or ``Inquiries`` and return its answer. Raises OperatorError, HomeInUse."""
     if not home.path.is_dir():
         raise OperatorError(f"there is no home at {home.path}: `opentrail --home {home.path} serve` makes one")
     home.prepare()
