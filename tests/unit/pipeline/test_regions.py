@@ -3,6 +3,7 @@
 import orjson
 
 from opentrail.pipeline.regions import EnabledRegions
+from opentrail.ports import Unavailable
 from opentrail.ports.journal import REGIONS_SCOPE, EventEntry, Position, SettingsEntry
 
 
@@ -47,3 +48,14 @@ async def test_stored_entries_are_told_with_their_position() -> None:
     await regions.stored(Position("7"), [entry, SettingsEntry("arn:aws:cloudtrail:trail", b"{}"), EventEntry(b"{}")])
 
     assert told == [(Position("7"), entry)]
+
+
+async def test_a_view_that_does_not_answer_does_not_fail_what_is_stored() -> None:
+    async def away(position: Position, entry: SettingsEntry) -> None:
+        raise Unavailable("away")
+
+    regions = EnabledRegions(on_settings=away)
+    entries = regions.entries_for("eu-west-1")
+    await regions.stored(Position("7"), entries)
+
+    assert regions.entries_for("eu-west-1") == []

@@ -1,6 +1,7 @@
 """fail-open: callers never wait, what fits is recorded, what does not is counted and said."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from opentrail.clock import RandomIdentifiers
@@ -9,7 +10,7 @@ from opentrail.http_message import HttpResponse
 from opentrail.identity import CallerIdentity
 from opentrail.pipeline.recording import FailOpenRecorder
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import START
+from opentrail.ports.journal import START, JournalEntry, Position
 from opentrail.record.events import EventBuilder
 from tests.memory.journal import InMemoryJournal
 from tests.unit.pipeline.recording.support import (
@@ -209,3 +210,26 @@ async def test_an_event_is_on_record_without_a_further_call() -> None:
 
     assert len(page) == len(calls_of(journal)) == 1
     await recorder.stop()
+
+
+async def test_a_batch_that_the_journal_rejects_for_good_is_counted_and_stops_nothing() -> None:
+    class Picky(InMemoryJournal):
+        is_picky = True
+
+        async def append(self, entries: Sequence[JournalEntry]) -> Position:
+            if self.is_picky:
+                self.is_picky = False
+                raise ValueError("too large")
+            return await super().append(entries)
+
+    journal = Picky()
+    recorder = a_recorder(journal)
+
+    for _ in range(3):
+        await (await recorder.begin(a_request(), DELETE_BUCKET, a_scope())).finish(OK)
+    await asyncio.sleep(0.05)
+    await (await recorder.begin(a_request(), DELETE_BUCKET, a_scope())).finish(OK)
+    await recorder.stop()
+
+    assert len(calls_of(journal)) == 1
+    assert [(gap["reason"], gap["unrecordedCalls"]) for gap in gaps_of(journal)] == [("record-failed", 3)]
