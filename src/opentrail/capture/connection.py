@@ -14,6 +14,10 @@ WRITE_BUFFER_BYTES = 256 * 1024
 """A writer that outruns its reader waits above this."""
 
 
+CLOSE_SECONDS = 10.0
+"""How long a closed connection may still take what was written to it."""
+
+
 class ConnectionGone(Exception):
     """The peer closed or reset the connection, or went silent for longer than the stated time (``is_timeout``)."""
 
@@ -176,8 +180,10 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
 
     def close(self) -> None:
-        """Send what was written, then close."""
-        if self._transport is not None:
+        """Send what was written, for CLOSE_SECONDS at most, then close."""
+        if self._transport is not None and not self._transport.is_closing():
+            if self._transport.get_write_buffer_size():
+                self._loop.call_later(CLOSE_SECONDS, self.abort)
             self._transport.close()
 
     def abort(self) -> None:

@@ -99,6 +99,7 @@ class Exchange:
         self._is_settled = False
         self._sender: asyncio.Task[None] | None = None
         self._sender_failure: ExchangeFailed | None = None
+        self._is_answered = False
         self.has_answered = False
 
     async def run(self) -> bool:
@@ -148,6 +149,8 @@ class Exchange:
         finally:
             if is_reusable and self._is_request_sent():
                 self._pool.release(upstream)
+            elif self._is_answered:
+                upstream.close()
             else:
                 upstream.abort()
         return await self._attempt(fresh=True)
@@ -249,6 +252,7 @@ class Exchange:
                 unsent = b""
                 if self._is_client_gone and held is None:
                     break
+        self._is_answered = not self._is_client_gone
         await self._finish(HttpResponse(head.status, head.header_list, None if held is None else bytes(held), size))
         await self._to_client(unsent)
         return scanner.is_complete and not head.is_last and not extra
