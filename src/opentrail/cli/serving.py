@@ -36,15 +36,23 @@ def serve_command(
     chosen = Context.of(context, home)
     options = {"gateway": gateway, "api": api, "upstream.url": upstream}
     settings = chosen.read_settings(options).settings
-    serve(chosen.home, settings, ready_file, on_ready=lambda serving: _print_banner(chosen, serving))
+    serve(
+        chosen.home,
+        settings,
+        ready_file,
+        on_ready=lambda serving: _print_banner(chosen, serving, settings.upstream__url),
+    )
 
 
-def _print_banner(context: Context, serving: "Serving") -> None:
+def _print_banner(context: Context, serving: "Serving", upstream: str) -> None:
     home = context.home.path
+    described = serving.upstream_url or "none: only Opentrail's own API answers"
+    if upstream == "moto":
+        described += "   moto, a stand-in for AWS; it forgets everything when it stops"
     lines = Text()
     lines.append("Gateway  ", style="bold").append(f"{serving.gateway_url}   clients call this\n")
     lines.append("API      ", style="bold").append(f"{serving.api_url}   /healthz, /metrics\n")
-    lines.append("Upstream ", style="bold").append(f"{serving.upstream}\n")
+    lines.append("Upstream ", style="bold").append(f"{described}\n")
     lines.append("Account  ", style="bold").append(f"{serving.account_id} in {serving.region}, home {home}")
     usage = Text("\nIn another terminal:\n\n", style="dim")
     for command in (

@@ -1,8 +1,140 @@
-"""``opentrail validate-logs``."""
+"""``opentrail validate-logs``: AWS's verdicts on a trail's digests and log files, fetched many at a time."""
 
+import asyncio
+import sys
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+import orjson
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from opentrail.cli.console import Context, HomeOption, errors
+from opentrail.cli.execution import read_key
+from opentrail.cli.lookup import parse_when
+from opentrail.clock import format_time
+from opentrail.digest.verdicts import Finding, FindingKind
+from opentrail.errors import OperatorError
+from opentrail.ports import PortError
+from opentrail.ports.signer import PublicKey
+from opentrail.query.log_validation import LogValidation, NoPublicKeys, ValidationRequest
+
+EXIT_INVALID = 1
 
 
-def validate_logs_command(context: typer.Context) -> None:
-    """Check a trail's digests and log files."""
-    raise typer.Exit(1)
+def validate_logs_command(
+    context: typer.Context,
+    trail_arn: Annotated[str, typer.Option(help="The trail's ARN, or its name.")],
+    start_time: Annotated[str, typer.Option(metavar="WHEN", help="From: 2h, 7d ago, or a time (ISO 8601).")],
+    end_time: Annotated[str, typer.Option(metavar="WHEN", help="Up to; default: now.")] = "",
+    region: Annotated[str, typer.Option(help="Whose digests; default: the trail's home Region.")] = "",
+    s3_bucket: Annotated[str, typer.Option(help="Where the digests are, if not in the trail's bucket now.")] = "",
+    s3_prefix: Annotated[str, typer.Option(help="The key prefix in that bucket.")] = "",
+    account_id: Annotated[str, typer.Option(help="A member account of an organization trail.")] = "",
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also name what is valid.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Verify that a trail's log files were not altered: exit code 1 when something was, 2 when it cannot be told."""
+    chosen = Context.of(context, home)
+    now = datetime.now(UTC)
+    start, end = parse_when(start_time, now), parse_when(end_time, now) or now
+    assert start is not None
+    if start > end:
+        raise OperatorError("Invalid time range specified: start-time must occur before end-time")
+    trail = chosen.run("describe_trail", arn=trail_arn)
+    request = ValidationRequest(
+        trail_arn=trail["arn"],
+        region=region or trail["home_region"],
+        start_time=start,
+        end_time=end,
+        bucket=s3_bucket or trail["bucket"],
+        key_prefix=s3_prefix if s3_bucket else trail["prefix"],
+        account_id=account_id,
+    )
+    report = Report(verbose=verbose, as_json=as_json)
+    try:
+        is_valid = asyncio.run(_validate(chosen, request, report))
+    except (PortError, NoPublicKeys) as error:
+        raise OperatorError(f"the validation could not look at everything: {error}") from error
+    if not is_valid:
+        raise typer.Exit(EXIT_INVALID)
+
+
+@dataclass(frozen=True)
+class _ListedKeys:
+    """The public keys that ListPublicKeys of this home gives."""
+
+    context: Context
+
+    async def public_keys(self, region: str, start: datetime, end: datetime) -> Sequence[PublicKey]:
+        times = {"start": start.isoformat(), "end": end.isoformat()}
+        answer = await asyncio.to_thread(self.context.run, "list_public_keys", region=region, **times)
+        return [
+            PublicKey(
+                b64decode(key["der"]),
+                key["fingerprint"],
+                datetime.fromisoformat(key["valid_from"]),
+                datetime.fromisoformat(key["valid_until"]),
+            )
+            for key in answer["keys"]
+        ]
+
+
+class Report:
+    """Prints findings as they come, worded as AWS's verifier words them, or one JSON document at the end."""
+
+    def __init__(self, *, verbose: bool, as_json: bool) -> None:
+        self._is_verbose = verbose
+        self._is_json = as_json
+        self._findings: list[dict[str, object]] = []
+        self._is_terminal = sys.stderr.isatty() and not as_json
+        self.progress = Progress(
+            TextColumn("Validating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors,
+            disable=not self._is_terminal, transient=True,
+        )  # fmt: skip
+        self._task = self.progress.add_task("objects", total=None)
+
+    def begin(self, request: ValidationRequest) -> None:
+        if not self._is_json:
+            span = f"between {format_time(request.start_time)} and {format_time(request.end_time)}"
+            typer.echo(f"Validating log files for trail {request.trail_arn} {span}\n\n", nl=False)
+
+    def on_progress(self, checked: int, known: int) -> None:
+        self.progress.update(self._task, completed=checked, total=known)
+
+    def add(self, finding: Finding) -> None:
+        if self._is_json:
+            if self._is_verbose or not finding.is_valid or finding.kind is FindingKind.GAP:
+                self._findings.append(finding.to_json())
+        elif not finding.is_valid:
+            typer.echo(finding.text(), err=True)
+        elif self._is_verbose or finding.kind is FindingKind.GAP:
+            typer.echo(finding.text())
+
+    def end(self, validation: LogValidation) -> None:
+        if self._is_json:
+            document = {**validation.summary.to_json(), "findings": self._findings}
+            typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+        else:
+            typer.echo("\n" + validation.summary.text())
+
+
+async def _validate(context: Context, request: ValidationRequest, report: Report) -> bool:
+    # Imported here because it is most of the start-up time of commands that do not need it.
+    from opentrail.wiring.buckets import read_buckets
+
+    settings = context.read_settings().settings
+    serving = context.home.serving() or {}
+    upstream_url = str(serving.get("upstream_url", "")) or settings.upstream__url.removeprefix("moto")
+    stores = read_buckets(context.home, settings, upstream_url, read_key(context.home, ""))
+    validation = LogValidation(request, stores, _ListedKeys(context), on_progress=report.on_progress)
+    report.begin(request)
+    with report.progress:
+        async for finding in validation.findings():
+            report.add(finding)
+    report.end(validation)
+    return validation.summary.is_valid

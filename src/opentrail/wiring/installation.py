@@ -16,8 +16,6 @@ from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 from opentrail.adapters.object_store.archives import LocalArchives
-from opentrail.adapters.object_store.buckets import Buckets
-from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
 from opentrail.adapters.signer.local import LocalSigner
 from opentrail.admin.administration import Administration, Answer, new_root_credential
 from opentrail.admin.inquiries import Inquiries
@@ -74,20 +72,6 @@ class Installation:
             count=count,
             reason=reason,
         )
-
-    def buckets(self, upstream_url: str) -> Buckets:
-        """Return the buckets that trails deliver to: local archives, else the upstream's."""
-        settings = self.settings
-        url = settings.upstream_services.get("s3", upstream_url)
-        if not url:
-            return Buckets(self.archives)
-        endpoint = S3Endpoint(
-            url=url,
-            region=settings.region,
-            access_key_id=settings.upstream__access_key_id or self.owner.access_key_id,
-            secret_access_key=settings.upstream__secret_access_key or self.owner.secret_access_key,
-        )
-        return Buckets(self.archives, S3Buckets(endpoint).bucket)
 
     def commands(self) -> dict[str, Callable[..., Awaitable[Answer]]]:
         """Return the operator's commands by name."""

@@ -41,6 +41,7 @@ from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
 from opentrail.protocol.models import preload
 from opentrail.settings import RecordingMode, Settings
+from opentrail.wiring.buckets import open_buckets
 from opentrail.wiring.installation import Installation, open_installation
 
 DRAIN_SECONDS = 25
@@ -58,7 +59,7 @@ class Serving:
     region: str
     account_id: str
     owner_access_key_id: str
-    upstream: str
+    upstream_url: str
     pid: int
     version: str = __version__
 
@@ -132,7 +133,9 @@ async def _running(installation: Installation, upstream_url: str) -> AsyncIterat
     settings = installation.settings
     await asyncio.to_thread(preload, PRELOADED_SERVICES)
     await _make_good(installation)
-    stores = installation.buckets(upstream_url)
+    owner = installation.owner
+    owner_key = {"access_key_id": owner.access_key_id, "secret_access_key": owner.secret_access_key}
+    stores = open_buckets(installation.archives, settings, upstream_url, owner_key)
     api = ApiServer(
         ApiPorts(
             trails=installation.trails,
@@ -175,7 +178,7 @@ async def _running(installation: Installation, upstream_url: str) -> AsyncIterat
             region=settings.region,
             account_id=settings.account_id,
             owner_access_key_id=installation.owner.access_key_id,
-            upstream=f"moto at {upstream_url}" if settings.upstream__url == "moto" else upstream_url or "none",
+            upstream_url=upstream_url,
             pid=os.getpid(),
         )
 

@@ -1,0 +1,30 @@
+"""The buckets that trails deliver to and validations read: local archives, else the upstream's."""
+
+from collections.abc import Mapping
+
+from opentrail.adapters.object_store.archives import LocalArchives
+from opentrail.adapters.object_store.buckets import Buckets
+from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
+from opentrail.home import Home
+from opentrail.settings import Settings
+
+
+def open_buckets(
+    archives: LocalArchives, settings: Settings, upstream_url: str, owner_key: Mapping[str, str]
+) -> Buckets:
+    """Return the buckets; those of the upstream are reached with the configured key, else with the owner's."""
+    url = settings.upstream_services.get("s3", upstream_url)
+    if not url:
+        return Buckets(archives)
+    endpoint = S3Endpoint(
+        url=url,
+        region=settings.region,
+        access_key_id=settings.upstream__access_key_id or owner_key["access_key_id"],
+        secret_access_key=settings.upstream__secret_access_key or owner_key["secret_access_key"],
+    )
+    return Buckets(archives, S3Buckets(endpoint).bucket)
+
+
+def read_buckets(home: Home, settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> Buckets:
+    """Return a home's buckets for reading, also beside the server that holds the home."""
+    return open_buckets(LocalArchives(home.archives), settings, upstream_url, owner_key)
