@@ -4,6 +4,10 @@ MAX_DEPTH = 128
 """Nesting of JSON, XML and CBOR values and of dotted query names. DynamoDB allows 32 levels of two values each."""
 MAX_FORM_PAIRS = 10_000
 """Name-value pairs of a form body or query string."""
+MAX_FORM_NODES = 100_000
+"""Dotted parts of all names of one form, counted once where names share them; EC2's longest names have eight."""
+MAX_CBOR_ITEMS = 200_000
+"""Data items of one CBOR body. PutMetricData with a megabyte of values has 120,000."""
 MAX_XML_NODES = 100_000
 """Elements of one XML document. CompleteMultipartUpload of 10,000 parts with checksums has half as many."""
 MAX_INFLATED_BYTES = 16 * 1024 * 1024

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.model import Shape
 
-from opentrail.protocol.bounds import MalformedValue, check_depth
+from opentrail.protocol.bounds import MAX_CBOR_ITEMS, MalformedValue, check_depth
 from opentrail.protocol.timestamps import format_timestamp
 
 _UINT, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
@@ -33,10 +33,14 @@ def parse_cbor(body: bytes) -> Any:
 class _Reader:
     def __init__(self, body: bytes) -> None:
         self._body = body
+        self._count = 0
         self.position = 0
 
     def item(self, depth: int) -> Any:
         check_depth(depth)
+        self._count += 1
+        if self._count > MAX_CBOR_ITEMS:
+            raise MalformedValue("The request body has too many items.")
         initial = self._take(1)[0]
         major, info = initial >> 5, initial & 31
         if major == _SIMPLE:

@@ -18,6 +18,7 @@ from opentrail.http_message import HttpResponse
 from opentrail.protocol import ObservedResult, Operation
 from opentrail.protocol.models import operation_model
 from opentrail.protocol.timestamps import parse_timestamp
+from opentrail.protocol.xml_values import parse_xml
 
 log = structlog.get_logger(__name__)
 
@@ -58,15 +59,20 @@ def _read_output(
 ) -> ObservedResult:
     shape = model.output_shape
     body = response.body or b""
+    if body and model.name == "GetBucketLocation":
+        # The one answer whose root element is the value itself; botocore reads it outside its parsers.
+        region = parse_xml(body).text.strip()
+        return ObservedResult({"LocationConstraint": region} if region else {}, "", "", request_id)
     payload = shape.serialization.get("payload") if shape is not None else None
     has_raw_payload = payload is not None and shape.members[payload].type_name in ("blob", "string")
-    is_stream = shape is not None and shape.event_stream_name is not None
-    if is_stream or (not body and not _is_rest(model)):
+    stream = shape.event_stream_name if shape is not None else None
+    if not _is_rest(model) and (stream is not None or not body):
         return ObservedResult({}, "", "", request_id)
-    parsed = _parser(model, headers).parse(
-        {"status_code": response.status, "headers": HeadersDict(headers), "body": b"" if has_raw_payload else body},
-        shape,
-    )
+    if has_raw_payload or stream is not None:
+        body = b""
+    answer = {"status_code": response.status, "headers": HeadersDict(headers), "body": body, "context": {}}
+    parsed = _parser(model, headers).parse(answer, shape)
+    parsed.pop(stream, None)
     metadata = parsed.pop("ResponseMetadata", {})
     for name in [name for name, value in parsed.items() if value == {} and _is_header_map(shape, name)]:
         del parsed[name]

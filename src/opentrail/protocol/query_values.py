@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from botocore.model import Shape
 
-from opentrail.protocol.bounds import MAX_DEPTH, MAX_FORM_PAIRS, MalformedValue, check_depth
+from opentrail.protocol.bounds import MAX_DEPTH, MAX_FORM_NODES, MAX_FORM_PAIRS, MalformedValue, check_depth
 from opentrail.protocol.fields import aliased_fields
 from opentrail.protocol.scalars import read_text
 
@@ -36,6 +36,7 @@ class FormNode:
 def parse_form(text: str) -> FormNode:
     """Return the tree of a form body or query string; the first value of a name wins. Raises MalformedValue."""
     root = FormNode()
+    count = 0
     pairs = text.split("&", MAX_FORM_PAIRS)
     if len(pairs) > MAX_FORM_PAIRS:
         raise MalformedValue(f"The request has more than {MAX_FORM_PAIRS} parameters.")
@@ -49,7 +50,10 @@ def parse_form(text: str) -> FormNode:
             child = node.children.get(part)
             if child is None:
                 child = node.children[part] = FormNode()
+                count += 1
             node = child
+        if count > MAX_FORM_NODES:
+            raise MalformedValue("The request's parameter names have too many parts.")
         if node.text is None:
             node.text = unquote_plus(value)
     return root

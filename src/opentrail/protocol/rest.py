@@ -78,8 +78,7 @@ class _RestCodec:
             return b"", ""
         if member.type_name in ("blob", "string"):
             content = value.encode() if isinstance(value, str) else bytes(value)
-            is_text = member.type_name == "string"
-            return content, "text/plain" if is_text else "application/octet-stream"
+            return content, "text/plain" if member.type_name == "string" else "application/octet-stream"
         return self.write_body(operation, member, value, payload), self.content_type
 
     def read_body(self, shape: Shape, body: bytes) -> Any:

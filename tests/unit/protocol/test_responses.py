@@ -1,11 +1,16 @@
 """Answers in each service's own form."""
 
+from typing import Any
+
 import orjson
 import pytest
+from botocore.model import OperationModel
+from hypothesis import HealthCheck, given, settings
 
 from opentrail.protocol import Operation
 from opentrail.protocol.observed import parse_response
 from opentrail.protocol.responses import format_error, format_response
+from tests.unit.protocol.drawing import calls
 
 REQUEST_ID = "7a62c49f-347e-4fc4-9331-6e8eEXAMPLE"
 
@@ -134,3 +139,24 @@ def test_a_service_of_several_protocols_answers_in_the_asked_one() -> None:
 
     assert b"<DescribeAlarmsResponse" in (format_response(operation, {}, "r", protocol="query").body or b"")
     assert format_response(operation, {}, "r", protocol="json").body == b"{}"
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(calls("output"))
+def test_what_we_answer_botocore_reads_back(call: tuple[OperationModel, dict[str, Any]]) -> None:
+    model, output = call
+    operation = Operation(model.service_model.service_name, model.name)
+
+    observed = parse_response(operation, format_response(operation, output, REQUEST_ID))
+
+    shape = model.output_shape
+    payload = shape.serialization.get("payload") if shape is not None else None
+    expected = dict(output)
+    if (payload and expected.get(payload) in ("", b"")) or model.http["method"] == "HEAD":
+        expected.pop(payload, None)
+    found = dict(observed.output)
+    for name in set(found) - set(expected):
+        assert name == payload or name.endswith("ContentType")  # an empty payload; the type we had to state
+        del found[name]
+    assert observed.error_code == ""
+    assert found == expected
