@@ -3,13 +3,14 @@
 Every step checks what it claims; the script ends with exit code 1 when one does not hold.
 """
 
+import gzip
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +22,7 @@ LOG_FILE_INTERVAL = "2s"
 DIGEST_INTERVAL = "5s"
 DEADLINE_SECONDS = 90
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 110)
 
 
 class StepFailed(Exception):
@@ -88,7 +89,7 @@ class Demo:
             raise StepFailed(f"{shown}: exit code {finished.returncode} (expected {expect}), output: {text}")
         return finished.stdout
 
-    def wait(self, condition, what: str, is_alive=lambda: True) -> None:  # type: ignore[no-untyped-def]
+    def wait(self, condition: Callable[[], bool], what: str, is_alive: Callable[[], bool] = lambda: True) -> None:
         """Wait until a condition holds, at most DEADLINE_SECONDS."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not condition():
@@ -129,7 +130,7 @@ def tell(demo: Demo) -> None:
     demo.say("3. Somebody tries to switch the record off, and is denied - on record, too")
     demo.run("opentrail", "users", "create", "bob", "--managed", "AWSCloudTrail_ReadOnlyAccess")
     demo.run("opentrail", "keys", "create", "--user", "bob", "--save")
-    demo.run("aws", "cloudtrail", "stop-logging", "--name", "audit", as_user="bob", expect=254, shows="AccessDenied")
+    demo.run("aws", "cloudtrail", "stop-logging", "--name", "audit", as_user="bob", expect=255, shows="AccessDenied")
 
     demo.say("4. Who did what? Event history answers within a second, every filter combined")
     demo.run("opentrail", "lookup", "--write-only", "--max", "12", shows="DeleteBucket")
@@ -169,8 +170,6 @@ def tell(demo: Demo) -> None:
 
 def any_denied(demo: Demo) -> bool:
     """Say whether the refused call has been delivered: then every call before it has been."""
-    import gzip
-
     return any(b'"AccessDenied' in gzip.decompress(path.read_bytes()) for path in demo.archived("CloudTrail"))
 
 

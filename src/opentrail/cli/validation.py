@@ -91,6 +91,7 @@ class Report:
         self._is_verbose = verbose
         self._is_json = as_json
         self._findings: list[dict[str, object]] = []
+        self._has_lines = False
         self._is_terminal = sys.stderr.isatty() and not as_json
         self.progress = Progress(
             TextColumn("Validating"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors,
@@ -114,13 +115,14 @@ class Report:
             typer.echo(finding.text(), err=True)
         elif self._is_verbose or finding.kind is FindingKind.GAP:
             typer.echo(finding.text())
+            self._has_lines = True
 
     def end(self, validation: LogValidation) -> None:
         if self._is_json:
             document = {**validation.summary.to_json(), "findings": self._findings}
             typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
         else:
-            typer.echo("\n" + validation.summary.text())
+            typer.echo(("\n" if self._has_lines else "") + validation.summary.text())
 
 
 async def _validate(context: Context, request: ValidationRequest, report: Report) -> bool:
