@@ -50,7 +50,13 @@ http {{
 }}
 """
 
-_UPSTREAM = "server {{ listen 127.0.0.1:{port}; default_type application/json; location / {{ return 200 '{{}}'; }} }}"
+_UPSTREAM = """
+server {{
+  listen 127.0.0.1:{port};
+  default_type application/json;
+  location / {{ add_header x-amz-request-id 4442587FB7D0A2F9; return 200 '{{}}'; }}
+}}
+"""
 
 _PROXY = """
 upstream up {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}
