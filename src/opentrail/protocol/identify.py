@@ -140,13 +140,12 @@ def _by_route(
 
 
 def _by_bucket(index: OperationIndex, signing_name: str, request: HttpRequest) -> Route | None:
-    path = object_path(request)
-    # S3 Control shares S3's signing name; its routes have more segments and are met only with their account header.
+    # S3 Control shares S3's signing name. It is told by its account header, and the Host holds the account, no bucket.
     if "x-amz-account-id" in request.headers:
-        found = _best(index.routes(signing_name), service_segments(path)[:PATH_LIMIT_SEGMENTS], request)
-        if found is not None:
+        found = _best(index.routes(signing_name), service_segments(request.path)[:PATH_LIMIT_SEGMENTS], request)
+        if found is not None and found.operation.service != "s3":
             return found
-    return _best(index.routes(signing_name), object_segments(path), request)
+    return _best(index.routes(signing_name), object_segments(object_path(request)), request)
 
 
 def _best(tree: Node, segments: tuple[str, ...], request: HttpRequest) -> Route | None:

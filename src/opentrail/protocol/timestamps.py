@@ -43,7 +43,7 @@ def format_timestamp(moment: datetime, timestamp_format: str) -> str | float:
     if form == "iso8601":
         milliseconds = moment.microsecond // 1000
         fraction = f".{milliseconds:03d}" if milliseconds else ""
-        return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+        return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}{fraction}Z"
     if form == "rfc822":
         return format_datetime(moment.replace(microsecond=0), usegmt=True)
     return round((moment - EPOCH) / timedelta(microseconds=1)) / 1e6

@@ -59,7 +59,7 @@ def draw_members(draw: st.DrawFn, shape: Any, depth: int, *, is_form: bool) -> d
         return {name: a_value(draw, shape.members[name], depth + 1, is_form=is_form)}
     if depth > 6:
         return {}
-    result = {}
+    result: dict[str, Any] = {}
     for name, member in shape.members.items():
         location = member.serialization.get("location")
         if member.serialization.get("eventstream") or (location and member.type_name in ("list", "map")):
