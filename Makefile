@@ -46,7 +46,7 @@ e2e: setup setup-clients ## the whole process with real clients, restarts and cr
 simulate: setup setup-clients ## long seeded runs: hundreds of fail points and real SIGKILLs
 	@OPENTRAIL_SIMULATE=full $(BIN)/pytest -m "simulate or e2e" --timeout 1800 tests
 
-bench: setup setup-clients ## every benchmark, both sides in one run
+bench: setup setup-clients ## every benchmark, both sides in one run (Debian packages: scripts/install-packages bench)
 	@for name in codec journal lookup validate_logs gateway memory; do $(BIN)/python -m bench.$$name || exit 1; done
 
 docs: setup ## write the generated pages again
