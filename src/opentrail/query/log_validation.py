@@ -328,11 +328,18 @@ class _Walk:
 
 
 async def _judge_log_file(body: bytes, expected: object) -> str:
+    if len(body) <= _SMALL_BODY_BYTES:
+        return _judge_body(body, expected)
+    return await asyncio.to_thread(_judge_body, body, expected)
+
+
+def _judge_body(body: bytes, expected: object) -> str:
+    with suppress(NotGzip):
+        quick = hash_inflated(body)
+        if quick.sha256 == expected and not quick.has_trailing_data:
+            return VALID
     try:
-        if len(body) <= _SMALL_BODY_BYTES:
-            found = hash_inflated(body)
-        else:
-            found = await asyncio.to_thread(hash_inflated, body)
+        found = hash_inflated(body, is_exact=True)
     except NotGzip:
         return INVALID_FORMAT
     if found.has_trailing_data:

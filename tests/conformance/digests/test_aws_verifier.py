@@ -294,3 +294,34 @@ async def test_a_successor_of_a_replaced_digest_raises_a_concern_that_aws_does_n
     assert aws.lines == ours.lines
     assert [concern.key for concern in concerns] == [first, first]
     assert "previousDigestHashValue" in concerns[0].verdict
+
+
+async def test_both_verifiers_judge_backfill_digests() -> None:
+    world = await a_delivered_day()
+    standard = [orjson.loads(gzip.decompress(world.bucket.objects[key].body)) for key in digest_keys(world)[:3]]
+    previous: dict[str, str | None] = {"Bucket": None, "Key": None, "Hash": None, "Signature": None}
+    for number, digest in enumerate(standard):
+        key = digest["digestS3Object"].replace(".json.gz", "_backfill.json.gz")
+        backfill = digest | {
+            "digestS3Object": key,
+            "previousDigestS3Bucket": previous["Bucket"],
+            "previousDigestS3Object": previous["Key"],
+            "previousDigestHashValue": previous["Hash"],
+            "previousDigestSignature": previous["Signature"],
+        }
+        raw = orjson.dumps(backfill)
+        text = signing_text(digest["digestEndTime"], "logs", key, sha256_hex(raw), previous["Signature"])
+        signature = await world.signer.sign(REGION, digest["digestPublicKeyFingerprint"], text)
+        metadata = {"signature": signature, "signature-algorithm": "SHA256withRSA"}
+        if number != 1:
+            metadata["backfill-generation-timestamp"] = "2026-11-20T18:00:00Z"
+        await world.bucket.put_if_absent(key, gzip.compress(raw), content_type="", metadata=metadata)
+        previous = {"Bucket": "logs", "Key": key, "Hash": sha256_hex(raw), "Signature": signature}
+
+    aws = await ask_aws(world, a_request())
+    ours, concerns = await ask_ours(world, a_request())
+
+    assert aws.lines == ours.lines
+    assert not aws.is_valid
+    assert concerns == []
+    assert "2/3 backfill digest files valid, 1/3 backfill digest files INVALID" in ours.lines

@@ -3,6 +3,7 @@
 import gzip
 import os
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -36,8 +37,6 @@ def test_our_file_has_the_text_of_cloudtrails() -> None:
 
 
 def test_our_names_have_the_form_of_cloudtrails() -> None:
-    from datetime import UTC, datetime
-
     for path in real_files():
         found = NAME.fullmatch(path.name)
         assert found is not None
