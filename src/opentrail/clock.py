@@ -47,7 +47,7 @@ class RandomIdentifiers:
 
 def format_time(moment: datetime) -> str:
     """Format an aware datetime as events and digests have it: ``YYYY-MM-DDTHH:MM:SSZ``, cut to the second."""
-    return moment.astimezone(UTC).strftime(ISO_SECONDS)
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def parse_time(text: str) -> datetime:

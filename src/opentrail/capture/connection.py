@@ -43,6 +43,8 @@ class Connection(asyncio.Protocol):
         self._is_reading_paused = False
         self._is_writing_paused = False
         self._reader: asyncio.Future[None] | None = None
+        self._read_by = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._writer: asyncio.Future[None] | None = None
 
     # Called by the event loop.
@@ -75,6 +77,9 @@ class Connection(asyncio.Protocol):
         self._is_ended = True
         self.was_reset = exc is not None
         self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         _wake(self._reader)
         _wake(self._writer)
         if self._on_change is not None:
@@ -193,12 +198,28 @@ class Connection(asyncio.Protocol):
 
     async def _arrival(self, timeout_s: float) -> None:
         self._reader = self._loop.create_future()
-        timer = self._loop.call_later(timeout_s, _expire, self._reader)
+        self._read_by = self._loop.time() + timeout_s
+        if self._timer is None or self._timer.when() > self._read_by:
+            self._arm()
         try:
             await self._reader
         finally:
-            timer.cancel()
             self._reader = None
+
+    def _arm(self) -> None:
+        """Set the one timer that all reads share; most end long before it, and then it need not be touched."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._read_by, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._reader is None or self._reader.done():
+            return
+        if self._loop.time() < self._read_by:
+            self._arm()
+        else:
+            self._reader.set_exception(ConnectionGone(is_timeout=True))
 
     def _take(self) -> bytes:
         data = self._pieces.popleft()

@@ -48,7 +48,7 @@ class _TooMuchHeld(Exception):
     """Calls hold as much memory as they may."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
     """One request as far as it is known: before its body was held ``operation`` may be None where the body names it."""
 

@@ -54,7 +54,7 @@ class Framing(Enum):
     UNTIL_CLOSE = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RequestHead:
     """A request line with its headers, and the exact bytes they came as (``raw``, including the blank line)."""
 
@@ -69,7 +69,7 @@ class RequestHead:
     offers_upgrade: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseHead:
     """A status line with its headers, and the exact bytes they came as. ``is_last``: its sender closes after it."""
 

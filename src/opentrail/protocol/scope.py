@@ -52,7 +52,7 @@ def parse_basic_time(text: str) -> datetime | None:
     if not _BASIC_TIME.fullmatch(text):
         return None
     try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
 
