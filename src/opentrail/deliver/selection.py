@@ -15,17 +15,15 @@ from opentrail.resource.trail import Trail
 
 GLOBAL_EVENT_SOURCES = frozenset(
     {
-        "account.amazonaws.com",
         "cloudfront.amazonaws.com",
         "globalaccelerator.amazonaws.com",
         "iam.amazonaws.com",
-        "networkmanager.amazonaws.com",
+        "importexport.amazonaws.com",
         "organizations.amazonaws.com",
         "route53.amazonaws.com",
         "route53domains.amazonaws.com",
         "shield.amazonaws.com",
         "sts.amazonaws.com",
-        "support.amazonaws.com",
         "waf.amazonaws.com",
     }
 )

@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from dataclasses import dataclass
+from typing import cast
 
 from isal import isal_zlib
 
@@ -12,8 +13,7 @@ INFLATED_LIMIT_BYTES = 256 * 1024 * 1024
 _MAGIC = b"\x1f\x8b\x08"
 _FLAGS, _KNOWN_FLAGS = 3, b"\x1f"
 _STEP_BYTES = 1024 * 1024
-_ISAL_ERROR: type[Exception] = isal_zlib.error
-_ERRORS = (_ISAL_ERROR, zlib.error)
+_ERRORS = (cast("type[Exception]", isal_zlib.error), zlib.error)
 _GZIP_ONLY = isal_zlib.MAX_WBITS | 16
 
 

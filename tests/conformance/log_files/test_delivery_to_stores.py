@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from opentrail.adapters.object_store.archives import LocalArchives
-from opentrail.adapters.object_store.bucket_policy import allows_delivery
 from opentrail.adapters.object_store.buckets import Buckets
 from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
 from opentrail.adapters.signer.local import LocalSigner
@@ -25,7 +24,7 @@ from tests.support.moto_server import moto_server
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3Buckets]:
     with moto_server() as url:
-        service = S3Buckets(S3Endpoint(url, REGION, "testing", "testing"), allows_delivery)
+        service = S3Buckets(S3Endpoint(url, REGION, "testing", "testing"))
         yield service
         service.close()
 

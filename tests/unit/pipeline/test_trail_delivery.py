@@ -1,7 +1,9 @@
 """Which events a trail delivers, in which files, when, and what becomes of a bucket that fails."""
 
+import asyncio
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -425,3 +427,37 @@ async def test_another_installation_names_its_files_otherwise(world: DeliveryWor
     (second,) = wiped.put_keys()
     assert first.rpartition("_")[0] == second.rpartition("_")[0]
     assert first != second
+
+
+async def test_a_running_delivery_serves_every_trail_and_stops_when_told() -> None:
+    world = DeliveryWorld(timedelta(seconds=1), timedelta(seconds=3))
+    await world.start("first")
+    stop = asyncio.Event()
+    running = asyncio.create_task(world.delivery.run(stop))
+
+    async def until(is_true: Callable[[], bool]) -> None:
+        for _ in range(500):
+            world.clock.advance(0.5)
+            world.delivery.wake()
+            await asyncio.sleep(0.002)
+            if is_true():
+                return
+        raise AssertionError("it never came")
+
+    first = await world.record()
+    await until(lambda: world.delivered_ids() == first)
+    await world.start("second")
+    second = await world.record()
+    await until(lambda: sorted(world.delivered_ids()) == sorted(first + 2 * second))
+    world.bucket.failure = Unavailable("down")
+    await world.record()
+    await until(lambda: any(plan.delivered_at is None for plan in world.log._plans.values()))
+
+    stop.set()
+    await asyncio.wait_for(running, 5)
+
+    assert len(asyncio.all_tasks()) == 1
+    world.bucket.failure = None
+    world.restart()
+    await world.pass_time(HOUR)
+    assert len(world.delivered_ids()) == 5

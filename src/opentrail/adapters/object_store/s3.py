@@ -23,6 +23,7 @@ import orjson
 import structlog
 from botocore.config import Config
 
+from opentrail.adapters.object_store.bucket_policy import allows_delivery
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.object_store import (
     AccessRefused,
@@ -61,7 +62,7 @@ class S3Endpoint:
 class S3Buckets:
     """One endpoint's buckets, sharing a client and its threads."""
 
-    def __init__(self, endpoint: S3Endpoint, policy_check: PolicyCheck | None = None) -> None:
+    def __init__(self, endpoint: S3Endpoint, policy_check: PolicyCheck = allows_delivery) -> None:
         self._endpoint = endpoint
         self.policy_check = policy_check
         self._threads = ThreadPoolExecutor(MAX_CONNECTIONS, "s3")
@@ -203,8 +204,7 @@ class S3Bucket:
         except ObjectNotFound as error:  # a HEAD answer has no body to tell bucket from key
             raise BucketNotFound(self.name) from error
         policy = await self._policy()
-        allows = self._service.policy_check
-        if policy and allows is not None and not allows(policy, self.name, marker_key, trail_arn):
+        if policy and not self._service.policy_check(policy, self.name, marker_key, trail_arn):
             raise AccessRefused("AccessDenied", f"the policy of {self.name} does not let CloudTrail deliver")
         try:
             await self.put_if_absent(marker_key, b"", content_type="application/x-directory")
