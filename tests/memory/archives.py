@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from tests.memory.object_store import InMemoryObjectStore
-
 from opentrail.ports.archives import Archive
 from opentrail.ports.object_store import AlreadyExists, ObjectStore
 from opentrail.resource.bucket_name import is_bucket_name
+from tests.memory.object_store import InMemoryObjectStore
 
 
 class InMemoryArchives:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import orjson
-from tests.memory.delivery_log import InMemoryDeliveryLog
 
 from opentrail.ports.delivery_log import ReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
 from opentrail.resource.trail import Trail
+from tests.memory.delivery_log import InMemoryDeliveryLog
 
 
 class InMemoryTrailStore:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
 
 from opentrail.ports.delivery_log import DigestPlan, LogFilePlan, ReaderState
 from opentrail.ports.journal import Position
+from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
 
 ARN = "arn:aws:cloudtrail:us-east-1:123456789012:trail/audit"
 OTHER_ARN = "arn:aws:cloudtrail:us-east-1:123456789012:trail/other"

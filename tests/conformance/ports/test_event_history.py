@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.memory.event_history import InMemoryEventHistory
 
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.ports.event_history import (
@@ -19,6 +18,7 @@ from opentrail.ports.event_history import (
     LookupQuery,
 )
 from opentrail.ports.journal import START, Position
+from tests.memory.event_history import InMemoryEventHistory
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"

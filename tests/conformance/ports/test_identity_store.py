@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
 
 from opentrail.identity import Credential, Principal, PrincipalType, Role, SessionContext, User
 from opentrail.ports.identity_store import EntityAlreadyExists, NoSuchEntity
+from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
 
 ACCOUNT = "123456789012"
 CREATED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

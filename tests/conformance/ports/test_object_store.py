@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
-from tests.support.moto_server import moto_server
 
 from opentrail.adapters.object_store.local import LocalBucket
 from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
 from opentrail.ports.object_store import AlreadyExists, BucketNotFound, ObjectNotFound, ObjectStore
+from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
+from tests.support.moto_server import moto_server
 
 TRAIL = "arn:aws:cloudtrail:us-east-1:123456789012:trail/audit"
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import orjson
 import pytest
-from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
 
 from opentrail.arn import trail_arn
 from opentrail.ports.delivery_log import ReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
 from opentrail.resource.trail import Trail
+from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
 
 ACCOUNT = "123456789012"
 

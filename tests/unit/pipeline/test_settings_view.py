@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime
 
-from tests.memory.delivery_log import InMemoryDeliveryLog
-from tests.memory.journal import InMemoryJournal
-from tests.memory.trail_store import InMemoryTrailStore
-
 from opentrail.pipeline.settings_view import SettingsView
 from opentrail.ports.journal import REGIONS_SCOPE, EventEntry, SettingsEntry
 from opentrail.resource.trail import Trail
+from tests.memory.delivery_log import InMemoryDeliveryLog
+from tests.memory.journal import InMemoryJournal
+from tests.memory.trail_store import InMemoryTrailStore
 
 ARN = "arn:aws:cloudtrail:us-east-1:123456789012:trail/audit"
 
