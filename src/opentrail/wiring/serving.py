@@ -7,14 +7,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 import structlog
-import uvicorn
 import uvloop
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -41,6 +40,7 @@ from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
 from opentrail.protocol.models import preload
 from opentrail.settings import RecordingMode, Settings
+from opentrail.wiring.api_listener import ApiListener
 from opentrail.wiring.buckets import open_buckets
 from opentrail.wiring.installation import Installation, open_installation
 
@@ -290,10 +290,7 @@ async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]
         [Route("/healthz", _health(installation)), Route("/metrics", _metrics(installation))],
         trusted_proxies=installation.settings.trusted_proxies,
     )
-    config = uvicorn.Config(
-        application, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS
-    )
-    server = _Listener(config)
+    server = ApiListener(application, drain_seconds=DRAIN_SECONDS)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="api")
     folding = asyncio.create_task(api.run(), name="refusals")
     try:
@@ -306,14 +303,6 @@ async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]
         folding.cancel()
         await asyncio.gather(folding, return_exceptions=True)
         await api.close()
-
-
-class _Listener(uvicorn.Server):
-    """A uvicorn server that leaves the process's signals to ``serve``."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _health(installation: Installation) -> Callable[[Request], Awaitable[Response]]:
