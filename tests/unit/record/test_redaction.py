@@ -241,3 +241,25 @@ def _forget_models() -> None:
 
 def _leaks(encoded: bytes) -> bool:
     return CANARY.encode() in encoded or str(CANARY_NUMBER).encode() in encoded
+
+
+def test_a_one_time_code_is_neither_recorded_nor_quoted_back() -> None:
+    operation = Operation("sts", "AssumeRole")
+    parameters = {
+        "RoleArn": "arn:aws:iam::123456789012:role/r",
+        "RoleSessionName": "s",
+        "SerialNumber": "arn:aws:iam::123456789012:mfa/m",
+        "TokenCode": CANARY,
+    }
+    begun = a_builder().begin(
+        wire_request(operation, parameters, "us-east-1"), operation, a_scope("sts"), a_user(), RECEIVED
+    )
+    refusal = (
+        f"<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>1 validation error detected: "
+        f"Value '{CANARY}' at 'tokenCode' failed to satisfy constraint: Member must have length less than or equal to 6"
+        f"</Message></Error></ErrorResponse>"
+    )
+    event = a_builder().finish(begun, operation, a_response(400, body=refusal.encode()), COMPLETED)
+
+    assert event["errorCode"] == "ValidationError"
+    assert not _leaks(encode_event(event))
