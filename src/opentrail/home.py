@@ -14,6 +14,7 @@ from opentrail.errors import HomeInUse, OperatorError
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
 
 _PRIVATE = 0o600
+_PRIVATE_UMASK = 0o077
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,11 @@ class Home:
         return self.path / "user-keys" / f"{user.replace('/', '_')}.json"
 
     def prepare(self) -> None:
-        """Make the folder, private; raises OperatorError when that is not possible."""
+        """Make the folder, private; raises OperatorError when that is not possible.
+
+        Whatever this process writes from now on is private too, also in a folder that was there and is open to others.
+        """
+        os.umask(_PRIVATE_UMASK)
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (self.journal, self.history, self.archives, self.signing_keys):
@@ -114,7 +119,9 @@ class Home:
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read, atomically and durably."""
     temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PRIVATE)
+    # A leftover, or a link that somebody put there, is never written through.
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()

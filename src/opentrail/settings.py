@@ -266,11 +266,19 @@ def read_settings(
             else:
                 raise SettingsError(f"unknown setting {name} in {origin}; `opentrail settings` lists all")
         except ValueError as error:
-            raise SettingsError(f"{name} = {value!r} ({origin}): {error}") from error
+            raise SettingsError(f"{name} = {_shown(name, value)} ({origin}): {error}") from error
     settings = Settings(**values, upstream_services=services)
     for listener in ("gateway", "api"):
         _refuse_open_listener(listener, getattr(settings, listener)[0], settings.trusted_proxies)
     return SettingsReport(settings, {name: origin for name, (_, origin) in found.items()})
+
+
+_SECRET_WORDS = ("secret", "password", "key", "token", "credential", "metadata_url")
+
+
+def _shown(name: str, value: object) -> str:
+    """Return a value for an error message; one whose name, be it misspelt, speaks of a secret is hidden."""
+    return "(hidden)" if any(word in name.lower() for word in _SECRET_WORDS) else repr(value)
 
 
 def _refuse_open_listener(name: str, host: str, trusted_proxies: tuple[str, ...]) -> None:

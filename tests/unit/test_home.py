@@ -1,5 +1,6 @@
 """The home folder keeps what is private, once, and belongs to one process."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,29 @@ def test_a_damaged_master_key_is_an_operator_error(tmp_path: Path) -> None:
 
     with pytest.raises(OperatorError, match="damaged"):
         home.sealer()
+
+
+def test_what_is_written_after_prepare_is_private_even_in_a_folder_open_to_others(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        (tmp_path / "home").mkdir(mode=0o755)
+        home = a_home(tmp_path)
+        (home.path / "file").write_text("x")
+        (home.path / "folder").mkdir()
+
+        assert (home.path / "file").stat().st_mode & 0o077 == 0
+        assert (home.path / "folder").stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(before)
+
+
+def test_a_private_file_is_never_written_through_a_link(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "ready.new").symlink_to(victim)
+
+    write_private(tmp_path / "ready", b"content")
+
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "ready").read_bytes() == b"content"
+    assert (tmp_path / "ready").stat().st_mode & 0o777 == 0o600

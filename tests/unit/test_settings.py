@@ -98,3 +98,20 @@ def test_secrets_are_masked_in_the_report() -> None:
 )
 def test_durations_are_shown_as_the_file_spells_them(duration: timedelta, text: str) -> None:
     assert format_value(duration) == text
+
+
+@pytest.mark.parametrize(
+    "variable", ["OPENTRAIL_UPSTREAM_SECRET_ACCES_KEY", "OPENTRAIL_UPSTREAM_PASSWORD", "OPENTRAIL_UPSTREAM_TOKEN"]
+)
+def test_a_secret_under_a_misspelt_name_is_not_told_to_the_terminal(variable: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings(None, {variable: "hunter2hunter2"})
+
+    assert "hunter2hunter2" not in str(raised.value)
+
+
+def test_a_secret_of_the_wrong_type_is_not_told_to_the_terminal(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings(write(tmp_path, "[upstream]\nsecret_access_key = 1234567890"), {})
+
+    assert "1234567890" not in str(raised.value)
