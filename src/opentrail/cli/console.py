@@ -34,7 +34,8 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False)
 def print_error(sentence: str) -> None:
     """Print one sentence for the operator on standard error."""
     errors.print("opentrail: ", style="bold red", end="")
-    errors.print(sentence, markup=False)
+    for line in sentence.splitlines():
+        errors.print(plain(line))
 
 
 def plain(text: object) -> Text:

@@ -42,6 +42,8 @@ _AGO_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 _COLUMNS = (("Time (UTC)", 19), ("Event", 36), ("User", 12), ("From", 12), ("Result", 8))
 _WIDEST_COLUMN = 40
+_FORMULA_SIGNS = ("=", "+", "-", "@")
+_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 Row = dict[str, Any]
 
@@ -135,11 +137,11 @@ def parse_when(text: str, now: datetime) -> datetime | None:
     if not text:
         return None
     ago = _AGO.fullmatch(text.strip())
-    if ago:
-        return now - timedelta(**{_AGO_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago:
+            return now - timedelta(**{_AGO_UNITS[ago[2]]: int(ago[1])})
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise OperatorError(f"{text!r} is no time: say 15m, 2h, 7d or 2026-01-31T12:00:00Z") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -169,7 +171,7 @@ class Printer:
     def print(self, rows: Iterable[Row]) -> None:
         if self._form == "json":
             for row in rows:
-                typer.echo(row["event"])
+                typer.echo(terminal_json(row["event"]))
         elif self._form == "csv":
             self._print_csv(rows)
         else:
@@ -187,7 +189,7 @@ class Printer:
                 "resources": " ".join(row["resources"]),
                 "accessKeyId": row["access_key_id"],
             }
-            self._csv.writerow([values.get(column, event.get(column, "")) for column in CSV_COLUMNS])
+            self._csv.writerow([csv_cell(values.get(column, event.get(column, ""))) for column in CSV_COLUMNS])
 
     def _print_table(self, rows: list[Row]) -> None:
         if not rows:
@@ -219,6 +221,18 @@ def _cells(row: Row) -> list[Text]:
         Text(plain(error).plain, style="red") if error else Text("ok"),
         plain(", ".join(row["resources"])),
     ]
+
+
+def csv_cell(value: object) -> str:
+    """Return ``value`` for a CSV file that a spreadsheet may open: control characters visible, and a text that it would
+    take for a formula behind an apostrophe. Callers choose names, so both can come in."""
+    text = plain(value).plain
+    return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text
+
+
+def terminal_json(event: str) -> str:
+    """Return an event's JSON, the same value, with the control and direction signs that JSON leaves bare escaped."""
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", event)
 
 
 def _service(name: str) -> str:

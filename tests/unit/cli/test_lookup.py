@@ -1,11 +1,12 @@
 """Times and cells of `opentrail lookup`."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from opentrail.cli.console import plain
-from opentrail.cli.lookup import parse_when
+from opentrail.cli.console import plain, print_error
+from opentrail.cli.lookup import csv_cell, parse_when, terminal_json
 from opentrail.errors import OperatorError
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -36,3 +37,35 @@ def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
 def test_a_recorded_text_can_neither_move_the_cursor_nor_style_itself() -> None:
     assert plain("\x1b[31mGet[bold]Object").plain == "\\x1b[31mGet[bold]Object"
     assert plain("a\nb").plain == "a\\x0ab"
+
+
+@pytest.mark.parametrize("text", ["9999999999d", "99999999999999999999s"])
+def test_a_time_too_long_ago_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(OperatorError, match="15m"):
+        parse_when(text, NOW)
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)"])
+def test_a_name_that_is_a_formula_stays_a_text_in_a_spreadsheet(text: str) -> None:
+    assert csv_cell(text) == f"'{text}"
+
+
+def test_a_csv_cell_shows_control_characters_and_leaves_other_values_alone() -> None:
+    assert csv_cell("a\x1b[2Jb\r\n") == "a\\x1b[2Jb\\x0d\\x0a"
+    assert csv_cell("alice") == "alice"
+    assert csv_cell(True) == "True"
+
+
+def test_json_on_a_terminal_is_the_same_value_without_bare_control_or_direction_signs() -> None:
+    event = '{"eventName":"a\u009b2Jb\u202ec\x7f ü"}'
+
+    shown = terminal_json(event)
+
+    assert shown == '{"eventName":"a\\u009b2Jb\\u202ec\\u007f ü"}'
+    assert json.loads(shown) == json.loads(event)
+
+
+def test_an_error_sentence_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    print_error("no trail \x1b[2Jx\nsecond line")
+
+    assert capsys.readouterr().err.endswith("no trail \\x1b[2Jx\nsecond line\n")
