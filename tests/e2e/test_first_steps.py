@@ -25,6 +25,14 @@ def log_files(server: RunningServer, bucket: str) -> list[Path]:
     return sorted((server.home / "archives" / bucket).rglob("*_CloudTrail_*.json.gz"))
 
 
+def digested_log_files(server: RunningServer, bucket: str) -> list[Path]:
+    """Return the log files that a digest lists: only those can be found altered."""
+    paths = (server.home / "archives" / bucket).rglob("*_CloudTrail-Digest_*.json.gz")
+    digests = [json.loads(gzip.decompress(path.read_bytes())) for path in paths]
+    listed = {file["s3Object"].rpartition("/")[2] for digest in digests for file in digest["logFiles"]}
+    return [path for path in log_files(server, bucket) if path.name in listed]
+
+
 def delivered_events(server: RunningServer, bucket: str) -> list[dict[str, object]]:
     return [
         event
@@ -68,17 +76,13 @@ def test_a_call_is_looked_up_delivered_digested_validated_and_its_alteration_fou
         "--output",
         "text",
     )
-    assert found.split() == ["DeleteBucket", "root", "figures"] or found.split()[:2] == ["DeleteBucket", "root"]
+    assert found.split()[:2] == ["DeleteBucket", "root"]
+    assert "figures" in found
     wait_until(
         lambda: any(event["eventName"] == "DeleteBucket" for event in delivered_events(server, "audit-archive")),
         "the log file",
     )
-    newest = log_files(server, "audit-archive")[-1].stat().st_mtime
-    digests = server.home / "archives" / "audit-archive"
-    wait_until(
-        lambda: any(path.stat().st_mtime > newest + 0.5 for path in digests.rglob("*_CloudTrail-Digest_*.json.gz")),
-        "the digest that lists the log file",
-    )
+    wait_until(lambda: bool(digested_log_files(server, "audit-archive")), "the digest that lists the log file")
     validate = ("validate-logs", "--trail-arn", TRAIL_ARN, "--start-time", an_hour_ago())
     clean = server.aws("cloudtrail", *validate)
     assert clean.returncode == 0, clean.stdout + clean.stderr
@@ -87,7 +91,7 @@ def test_a_call_is_looked_up_delivered_digested_validated_and_its_alteration_fou
     ours = server.opentrail(*validate)
     assert ours.returncode == 0, ours.stdout + ours.stderr
 
-    victim = log_files(server, "audit-archive")[0]
+    victim = digested_log_files(server, "audit-archive")[0]
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
     victim.write_bytes(content)

@@ -31,11 +31,12 @@ _RETRIED_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Every wait of the gateway, in seconds. ``answer_s`` runs from the last byte of the request to the first of the
-    answer; ``idle_s`` is between two requests of a client."""
+    answer; ``idle_s`` is between two requests of a client; ``hold_s`` is for the whole of a body that is held."""
 
     connect_s: float = 5.0
     head_s: float = 15.0
     read_s: float = 60.0
+    hold_s: float = 120.0
     write_s: float = 60.0
     answer_s: float = 300.0
     idle_s: float = 75.0

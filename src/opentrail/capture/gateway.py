@@ -25,6 +25,7 @@ from opentrail.clock import Identifiers, RandomIdentifiers
 from opentrail.http_message import BODY_LIMIT_BYTES, HttpRequest, HttpResponse
 from opentrail.ports import Unavailable
 from opentrail.protocol import CredentialScope, Operation
+from opentrail.protocol.ambiguity import body_contradiction, contradiction
 from opentrail.protocol.identify import identify
 from opentrail.protocol.scope import read_scope
 
@@ -197,6 +198,9 @@ class Gateway:
 
     async def _dispatch(self, client: Connection, call: _Call, body: RequestBody) -> bool:
         is_continue_due = call.head.expects_continue
+        reason = contradiction(call.request, call.scope)
+        if reason:
+            return await self._refuse(client, call, "InvalidRequest", reason, 400)
         if await self._owner(call) is Owner.OWN:
             return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
         takes_stream, gives_stream = await self._streaming.look_up(call.operation)
@@ -206,10 +210,13 @@ class Gateway:
         if body.is_whole and call.request.body is None:
             is_held = len(body.payload) <= BODY_LIMIT_BYTES
             request = replace(call.request, body=body.payload if is_held else None, body_size_bytes=len(body.payload))
-            call = replace(call, request=request, operation=call.operation or identify(request, call.scope))
+            call = replace(call, request=request, operation=identify(request, call.scope))
             _, gives_stream = await self._streaming.look_up(call.operation)
             if await self._owner(call) is Owner.OWN:
                 return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
+        reason = body_contradiction(call.request, call.scope)
+        if reason:
+            return await self._refuse(client, call, "InvalidRequest", reason, 400, is_whole=body.is_whole)
         return await self._pass_on(client, call, body, holds_answer=not gives_stream, is_continue_due=is_continue_due)
 
     async def _owner(self, call: _Call) -> Owner:
@@ -218,18 +225,23 @@ class Gateway:
     async def _hold(
         self, client: Connection, call: _Call, body: RequestBody, limit: int, *, is_continue_due: bool
     ) -> None:
-        """Read the request's body until it is whole or longer than ``limit``. Raises _TooMuchHeld."""
-        needed = 2 * (call.head.length or limit)
-        if not self._budget.take(needed):
-            raise _TooMuchHeld
-        body.reserved += needed
+        """Read the request's body until it is whole or longer than ``limit``. Raises _TooMuchHeld.
+
+        Memory is reserved as bytes arrive, so that connections that only announce a body hold up nobody.
+        """
         if is_continue_due:
             client.write(CONTINUE)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeouts.hold_s
         wire, payload, size = [body.wire], [body.payload], len(body.payload)
         while not body.scanner.is_complete and size <= limit:
-            data = await client.read(self._timeouts.read_s)
+            data = await client.read(max(0.0, min(self._timeouts.read_s, deadline - loop.time())))
             if not data:
                 raise ConnectionGone
+            needed = 2 * len(data)
+            if not self._budget.take(needed):
+                raise _TooMuchHeld
+            body.reserved += needed
             taken, decoded = body.scanner.feed(data)
             client.unread(data[len(taken) :])
             wire.append(taken)

@@ -94,6 +94,9 @@ def parse_request_head(raw: bytes) -> RequestHead:
         raise MalformedMessage("CONNECT is not offered", 405)
     if not target.startswith("/"):
         raise MalformedMessage("the request target must be a path")
+    if "#" in target:
+        # Servers cut off what follows it, or take it for part of the path (RFC 9112 section 3.2.1 allows neither).
+        raise MalformedMessage("the request target has a fragment")
     headers, noted = _fields(match[4])
     if "host" not in noted:
         raise MalformedMessage("exactly one Host header is needed")

@@ -9,6 +9,7 @@ from opentrail.http_message import HttpRequest
 from opentrail.ports.archives import Archives
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.protocol import CredentialScope, Operation
+from opentrail.protocol.scope import query_values
 
 ALWAYS_OWN = frozenset({"cloudtrail", "cloudtrail-data"})
 """Services that no upstream is ever asked for, by signing name."""
@@ -18,6 +19,9 @@ OWN_UNLESS_SET = frozenset({"logs", "events", "monitoring", "sns", "athena", "or
 
 _SIGNING_NAMES = {"cloudwatch": "monitoring"}
 """botocore's names of services of ours, where the signing name differs."""
+
+
+_ROLE_ARN = frozenset({"RoleArn"})
 
 
 class Owner(Enum):
@@ -96,9 +100,9 @@ def _service(operation: Operation | None, scope: CredentialScope | None) -> str:
 
 def _role_arn(request: HttpRequest) -> str:
     """Return the RoleArn parameter of a query-protocol request; empty when there is none."""
-    for name, value in request.query:
-        if name == "RoleArn":
-            return value
+    role_arn = query_values(request.raw_query, _ROLE_ARN).get("RoleArn", "")
+    if role_arn:
+        return role_arn
     body = request.body or b""
     if b"RoleArn=" not in body:
         return ""

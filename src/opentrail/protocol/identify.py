@@ -11,20 +11,16 @@ from urllib.parse import unquote_plus
 
 from opentrail.http_message import HttpRequest
 from opentrail.protocol import CredentialScope, Operation
+from opentrail.protocol.actions import is_form, named_actions
 from opentrail.protocol.index import Node, OperationIndex, Route, ServiceEntry, operation_index
 from opentrail.protocol.paths import S3_SIGNING_NAMES, object_path, object_segments, service_segments
 
-FORM_TYPE = "application/x-www-form-urlencoded"
 QUERY_LIMIT_PAIRS = 1000
 """Query parameters past this one are not looked at when an operation is identified."""
 PATH_LIMIT_SEGMENTS = 64
 """No service has a route this long; a longer path is matched up to here by greedy labels only."""
 
 _RPC_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)/?")
-_ACTION = re.compile(r"(?:^|&)Action=([A-Za-z0-9_]+)(?:&|$)")
-_VERSION = re.compile(r"(?:^|&)Version=([0-9-]+)(?:&|$)")
-_ACTION_BYTES = re.compile(rb"(?:^|&)Action=([A-Za-z0-9_]+)(?:&|$|[\r\n])")
-_VERSION_BYTES = re.compile(rb"(?:^|&)Version=([0-9-]+)(?:&|$|[\r\n])")
 
 
 def identify(request: HttpRequest, scope: CredentialScope | None) -> Operation | None:
@@ -53,6 +49,14 @@ def identify(request: HttpRequest, scope: CredentialScope | None) -> Operation |
     return _by_route(index, services, scope, request)
 
 
+def is_query_call(request: HttpRequest, scope: CredentialScope | None) -> bool:
+    """Say whether a form's ``Action`` may name the operation of ``request``."""
+    services = _candidates(operation_index(), scope)
+    if services is None:
+        return request.path in ("/", "")
+    return any(service.query_version for service in services)
+
+
 def _candidates(index: OperationIndex, scope: CredentialScope | None) -> list[ServiceEntry] | None:
     """The services of the scope's signing name; None when the scope narrows nothing."""
     if scope is None or not scope.signing_name:
@@ -76,9 +80,12 @@ def _by_action(index: OperationIndex, services: list[ServiceEntry] | None, reque
         # Unsigned: only the host's root is a query endpoint, so that no object read passes for a query call.
         if request.path not in ("/", ""):
             return None
+        if request.body and not is_form(request):
+            return None
     elif not any(service.query_version for service in services):
         return None
-    action, version = _read_action(request)
+    named = named_actions(request)
+    action, version = named.first, named.version
     if not action:
         return None
     found = [
@@ -89,22 +96,6 @@ def _by_action(index: OperationIndex, services: list[ServiceEntry] | None, reque
     if version:
         found = [service for service in found if service.query_version == version] or found
     return Operation(_nearest(index, found, request.host).name, action) if found else None
-
-
-def _read_action(request: HttpRequest) -> tuple[str, str]:
-    body = request.body
-    if body and request.headers.get("content-type").startswith(FORM_TYPE):
-        action = _ACTION_BYTES.search(body)
-        if action is not None:
-            version = _VERSION_BYTES.search(body)
-            return action.group(1).decode("ascii"), version.group(1).decode("ascii") if version else ""
-    if "Action=" not in request.raw_query:
-        return "", ""
-    action_match, version_match = _ACTION.search(request.raw_query), _VERSION.search(request.raw_query)
-    return (
-        action_match.group(1) if action_match else "",
-        version_match.group(1) if version_match else "",
-    )
 
 
 def _nearest(index: OperationIndex, services: list[ServiceEntry], host: str) -> ServiceEntry:
@@ -145,7 +136,12 @@ def _by_bucket(index: OperationIndex, signing_name: str, request: HttpRequest) -
         found = _best(index.routes(signing_name), service_segments(request.path)[:PATH_LIMIT_SEGMENTS], request)
         if found is not None and found.operation.service != "s3":
             return found
-    return _best(index.routes(signing_name), object_segments(object_path(request)), request)
+    path = object_path(request)
+    bucket = path[1:].partition("/")[0]
+    if len(path) > 1 and (not bucket or ("%2f" in bucket.lower() and not bucket.startswith("arn"))):
+        # Servers that merge slashes or decode first read a bucket here that is not the one that stands here.
+        return None
+    return _best(index.routes(signing_name), object_segments(path), request)
 
 
 def _best(tree: Node, segments: tuple[str, ...], request: HttpRequest) -> Route | None:

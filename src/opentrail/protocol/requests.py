@@ -1,13 +1,13 @@
 """Requests -> parameters, by the operation's model and the protocol that the request speaks."""
 
-import zlib
 from dataclasses import replace
 
 from botocore.model import OperationModel
 
 from opentrail.http_message import HttpRequest
 from opentrail.protocol import Operation, Parameters
-from opentrail.protocol.bounds import MAX_INFLATED_BYTES, MalformedValue
+from opentrail.protocol.bounds import MalformedValue
+from opentrail.protocol.inflation import inflate, is_gzip
 from opentrail.protocol.models import operation_model
 from opentrail.protocol.protocols import PROTOCOLS, request_protocol
 
@@ -42,7 +42,7 @@ def read_request(model: OperationModel, request: HttpRequest) -> Parameters:
     codec = PROTOCOLS[request_protocol(model.service_model, request)]
     try:
         if request.body and _is_compressed(model, request):
-            request = replace(request, body=_inflate(request.body))
+            request = replace(request, body=inflate(request.body))
         return codec.parse_request(model, request)
     except MalformedValue as error:
         raise MalformedRequest(codec.malformed_code, str(error)) from error
@@ -50,19 +50,7 @@ def read_request(model: OperationModel, request: HttpRequest) -> Parameters:
 
 def _is_compressed(model: OperationModel, request: HttpRequest) -> bool:
     """Tell whether the body is gzip on the wire only. A blob's own encoding is part of what it says."""
-    encodings = request.headers.get("content-encoding").replace(" ", "").lower().split(",")
-    if encodings[-1] != "gzip" or model.input_shape is None:
+    if not is_gzip(request) or model.input_shape is None:
         return False
     payload = model.input_shape.serialization.get("payload")
     return payload is None or model.input_shape.members[payload].type_name not in ("blob", "string")
-
-
-def _inflate(body: bytes) -> bytes:
-    inflater = zlib.decompressobj(wbits=31)
-    try:
-        content = inflater.decompress(body, MAX_INFLATED_BYTES)
-    except zlib.error as error:
-        raise MalformedValue("The request body is not gzip, as its Content-Encoding says.") from error
-    if not inflater.eof:
-        raise MalformedValue("The compressed request body is cut off or too large.")
-    return content

@@ -32,7 +32,7 @@ def read_scope(request: HttpRequest) -> CredentialScope | None:
     authorization = request.headers.get("authorization")
     if authorization:
         return _header_scope(request, authorization)
-    if "Credential" in request.raw_query or "AWSAccessKeyId" in request.raw_query:
+    if "Amz-" in request.raw_query or "AWSAccessKeyId" in request.raw_query or "%" in request.raw_query:
         return _query_scope(request)
     return None
 
@@ -42,6 +42,8 @@ def query_values(raw_query: str, names: frozenset[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for pair in raw_query.split("&"):
         name, _, value = pair.partition("=")
+        if "%" in name:
+            name = unquote_plus(name)
         if name in names and name not in found:
             found[name] = unquote_plus(value)
     return found
