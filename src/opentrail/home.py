@@ -37,6 +37,12 @@ class Home:
         return self.path / "serving.json"
 
     @property
+    def fail_open_file(self) -> Path:
+        """There from the start of a server that records fail-open until it has drained: after a crash it says that
+        calls may be missing."""
+        return self.path / "recording-fail-open"
+
+    @property
     def control_socket(self) -> Path:
         return self.path / "control.sock"
 

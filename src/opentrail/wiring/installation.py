@@ -27,6 +27,7 @@ from opentrail.home import Home, write_private
 from opentrail.identity import Credential
 from opentrail.pipeline.history import HistoryFeeder
 from opentrail.pipeline.metered_journal import MeteredJournal
+from opentrail.pipeline.recording import record_unclean_stop
 from opentrail.pipeline.regions import EnabledRegions
 from opentrail.pipeline.settings_view import SettingsView
 from opentrail.ports import Unavailable
@@ -114,6 +115,7 @@ class Installation:
 async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Installation]:
     """Open everything in ``home``, whose lock the caller holds; what the journal decided is in force on entry.
 
+    What a crash under fail-open may have lost is on record before anything else is, whatever the settings are now.
     Raises OperatorError: JournalCorrupt, an unusable metadata database.
     """
     clock, identifiers, registry = SystemClock(), RandomIdentifiers(), CollectorRegistry()
@@ -143,6 +145,10 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             regions=lambda: configured,
             identifiers=identifiers,
         )
+        if home.fail_open_file.exists():
+            account_id, region = settings.account_id, settings.region
+            await record_unclean_stop(journal, builder, regions, clock, account_id=account_id, region=region)
+            home.fail_open_file.unlink()
         yield Installation(
             home=home,
             settings=settings,

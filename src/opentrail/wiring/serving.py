@@ -30,12 +30,7 @@ from opentrail.capture.gateway import Gateway
 from opentrail.capture.ownership import Ownership
 from opentrail.errors import OperatorError
 from opentrail.home import Home, write_private
-from opentrail.pipeline.recording import (
-    FailClosedRecorder,
-    FailOpenRecorder,
-    record_unclean_stop,
-    recover_abandoned_calls,
-)
+from opentrail.pipeline.recording import FailClosedRecorder, FailOpenRecorder, recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
 from opentrail.protocol.models import preload
@@ -192,15 +187,6 @@ async def _make_good(installation: Installation) -> None:
     recovered = await recover_abandoned_calls(installation.journal, installation.builder, regions)
     if recovered:
         structlog.get_logger().warning("calls that a crash interrupted are on record as unknown", calls=recovered)
-    if settings.recording is RecordingMode.FAIL_OPEN:
-        await record_unclean_stop(
-            installation.journal,
-            installation.builder,
-            regions,
-            installation.clock,
-            account_id=settings.account_id,
-            region=settings.region,
-        )
 
 
 @asynccontextmanager
@@ -248,6 +234,7 @@ async def _gateway(installation: Installation, api: ApiServer, upstream_url: str
             installation.journal, installation.builder, callers, installation.regions, installation.clock
         )
     else:
+        write_private(installation.home.fail_open_file, b"")
         recorder = FailOpenRecorder(
             installation.journal,
             installation.builder,
@@ -275,6 +262,7 @@ async def _gateway(installation: Installation, api: ApiServer, upstream_url: str
     finally:
         await gateway.stop()
         await recorder.stop()
+        installation.home.fail_open_file.unlink(missing_ok=True)
 
 
 @asynccontextmanager

@@ -1,0 +1,69 @@
+"""What opening a home makes good before anything else happens to it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from opentrail.home import Home, write_private
+from opentrail.ports.journal import EventEntry
+from opentrail.settings import RecordingMode, Settings
+from opentrail.wiring.installation import Installation, open_installation
+
+CALL = {"eventName": "DescribeVpcs", "eventTime": "2026-01-31T12:00:00Z", "awsRegion": "us-east-1"}
+
+
+async def a_crashed_home(tmp_path: Path, *, fail_open: bool) -> Home:
+    """Return a home as a killed server leaves it: one call recorded, nothing closed."""
+    live = Home(tmp_path / "live")
+    live.prepare()
+    crashed = Home(tmp_path / "crashed")
+    async with open_installation(live, Settings()) as installation:
+        await installation.journal.append([EventEntry(orjson.dumps(CALL))])
+        if fail_open:
+            write_private(live.fail_open_file, b"")
+        shutil.copytree(live.path, crashed.path)
+    return crashed
+
+
+async def events_of(installation: Installation) -> list[dict[str, Any]]:
+    """Return every event in the journal of a home just made, oldest first."""
+    start = await installation.history.cursor()
+    events = []
+    async for page in installation.journal.read(start, until=installation.journal.head()):
+        events += [orjson.loads(entry.event) for _, entry in page if isinstance(entry, EventEntry)]
+    return events
+
+
+@pytest.mark.parametrize("later", list(RecordingMode))
+async def test_a_crash_under_fail_open_leaves_a_gap_event_whatever_the_mode_is_now(
+    tmp_path: Path, later: RecordingMode
+) -> None:
+    home = await a_crashed_home(tmp_path, fail_open=True)
+
+    async with open_installation(home, Settings(recording=later)) as installation:
+        events = await events_of(installation)
+
+    assert [event["eventName"] for event in events] == ["DescribeVpcs", "RecordingGap"]
+    assert events[-1]["serviceEventDetails"]["reason"] == "unclean-stop"
+
+
+async def test_the_gap_of_one_crash_is_said_once(tmp_path: Path) -> None:
+    home = await a_crashed_home(tmp_path, fail_open=True)
+
+    for _ in range(2):
+        async with open_installation(home, Settings(recording=RecordingMode.FAIL_OPEN)) as installation:
+            events = await events_of(installation)
+
+    assert [event["eventName"] for event in events].count("RecordingGap") == 1
+
+
+async def test_a_crash_under_fail_closed_is_no_gap_since_its_calls_are_pending(tmp_path: Path) -> None:
+    home = await a_crashed_home(tmp_path, fail_open=False)
+
+    async with open_installation(home, Settings(recording=RecordingMode.FAIL_OPEN)) as installation:
+        events = await events_of(installation)
+
+    assert [event["eventName"] for event in events] == ["DescribeVpcs"]
