@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated, Any
@@ -126,10 +126,12 @@ def lookup_command(
         region=region,
     )
     printer = Printer("json" if as_json else "csv" if as_csv else "table", is_following=follow)
+    follower = Follower(search) if follow else None
     newest_first = list(islice(search.rows(), max_results))
     printer.print(reversed(newest_first) if follow else newest_first)
-    if follow:
-        _follow(search, printer, newest_first)
+    if follower is not None:
+        follower.skip(newest_first)
+        _follow(follower, printer)
 
 
 def parse_when(text: str, now: datetime) -> datetime | None:
@@ -146,17 +148,33 @@ def parse_when(text: str, now: datetime) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _follow(search: Search, printer: "Printer", shown: list[Row]) -> None:
-    seen: dict[str, None] = dict.fromkeys(row["event_id"] for row in shown)
+class Follower:
+    """Finds what came since the last look. Events that were there when it was made are never found."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._seen: dict[str, None] = {}
+        self.fresh()
+
+    def skip(self, rows: Iterable[Row]) -> None:
+        """Take note of events that were shown already."""
+        self._seen.update(dict.fromkeys(row["event_id"] for row in rows))
+        for old in list(islice(self._seen, max(0, len(self._seen) - SEEN_EVENTS))):
+            del self._seen[old]
+
+    def fresh(self) -> list[Row]:
+        """Return the events of the last FOLLOW_OVERLAP that were not seen yet, newest first."""
+        since = datetime.now(UTC) - FOLLOW_OVERLAP
+        latest = replace(self._search, start=since, end=None)
+        found = [row for row in latest.rows() if row["event_id"] not in self._seen]
+        self.skip(found)
+        return found
+
+
+def _follow(follower: Follower, printer: "Printer") -> None:
     while True:
         time.sleep(FOLLOW_SECONDS)
-        since = datetime.now(UTC) - FOLLOW_OVERLAP
-        latest = Search(search.context, search.attributes, since, None, search.region)
-        fresh = [row for row in latest.rows() if row["event_id"] not in seen]
-        printer.print(reversed(fresh))
-        seen.update(dict.fromkeys(row["event_id"] for row in fresh))
-        for old in list(islice(seen, max(0, len(seen) - SEEN_EVENTS))):
-            del seen[old]
+        printer.print(reversed(follower.fresh()))
 
 
 class Printer:

@@ -2,12 +2,16 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from opentrail.cli.console import plain, print_error
-from opentrail.cli.lookup import csv_cell, parse_when, terminal_json
+from opentrail.cli.console import Context, plain, print_error
+from opentrail.cli.lookup import Follower, Search, csv_cell, parse_when, terminal_json
 from opentrail.errors import OperatorError
+from opentrail.home import Home
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
@@ -69,3 +73,40 @@ def test_an_error_sentence_cannot_move_the_cursor(capsys: pytest.CaptureFixture[
     print_error("no trail \x1b[2Jx\nsecond line")
 
     assert capsys.readouterr().err.endswith("no trail \\x1b[2Jx\nsecond line\n")
+
+
+class Recorded(Context):
+    """A home in which ``events`` stand, given out whole whatever is asked for."""
+
+    events: list[str]
+
+    def __init__(self, *events: str) -> None:
+        super().__init__(Home(Path("unused")), None)
+        object.__setattr__(self, "events", list(events))
+
+    def run(self, command: str, **arguments: Any) -> dict[str, Any]:
+        assert command == "lookup_events"
+        rows = [{"event_id": event, "event_time": event} for event in sorted(self.events, reverse=True)]
+        return {"events": rows, "next_token": ""}
+
+
+def test_following_shows_what_comes_and_nothing_that_the_first_lookup_left_out() -> None:
+    home = Recorded("1", "2", "3")
+    search = Search(home, [], None, None, "us-east-1")
+
+    follower = Follower(search)
+    home.events.append("4")
+    follower.skip(islice(search.rows(), 1))
+    home.events.append("5")
+
+    assert [row["event_id"] for row in follower.fresh()] == ["5"]
+    assert follower.fresh() == []
+
+
+def test_an_event_that_came_before_the_first_lookup_but_was_not_in_it_is_followed() -> None:
+    home = Recorded("1")
+    follower = Follower(Search(home, [], None, None, "us-east-1"))
+
+    home.events.append("0")
+
+    assert [row["event_id"] for row in follower.fresh()] == ["0"]
