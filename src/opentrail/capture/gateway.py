@@ -26,7 +26,7 @@ from opentrail.http_message import BODY_LIMIT_BYTES, HttpRequest, HttpResponse
 from opentrail.ports import Unavailable
 from opentrail.protocol import CredentialScope, Operation
 from opentrail.protocol.ambiguity import body_contradiction, contradiction
-from opentrail.protocol.identify import identify
+from opentrail.protocol.identify import identify, is_query_call
 from opentrail.protocol.scope import read_scope
 
 MAX_CONNECTIONS = 2048
@@ -204,15 +204,15 @@ class Gateway:
         if await self._owner(call) is Owner.OWN:
             return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
         takes_stream, gives_stream = await self._streaming.look_up(call.operation)
-        if not body.is_whole and not takes_stream and call.head.length <= BODY_LIMIT_BYTES:
+        may_name_action = call.operation is None and is_query_call(call.request, call.scope)
+        is_held_at_all = call.head.length <= BODY_LIMIT_BYTES or may_name_action
+        if not body.is_whole and not takes_stream and is_held_at_all:
             await self._hold(client, call, body, BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
             is_continue_due = False
-        if body.is_whole and call.request.body is None:
-            is_held = len(body.payload) <= BODY_LIMIT_BYTES
-            request = replace(call.request, body=body.payload if is_held else None, body_size_bytes=len(body.payload))
-            call = replace(call, request=request, operation=identify(request, call.scope))
+        if call.request.body is None and body.payload:
+            call = _with_body(call, body)
             _, gives_stream = await self._streaming.look_up(call.operation)
-            if await self._owner(call) is Owner.OWN:
+            if body.is_whole and await self._owner(call) is Owner.OWN:
                 return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
         reason = body_contradiction(call.request, call.scope)
         if reason:
@@ -328,6 +328,16 @@ class Gateway:
                     left -= len(data)
         except (ConnectionGone, TimeoutError):
             pass
+
+
+def _with_body(call: _Call, body: RequestBody) -> _Call:
+    """Return the call with its body, None when that is too long; its beginning names the operation all the same."""
+    beginning = replace(call.request, body=body.payload[:BODY_LIMIT_BYTES])
+    request = call.request
+    if body.is_whole:
+        held = body.payload if len(body.payload) <= BODY_LIMIT_BYTES else None
+        request = replace(request, body=held, body_size_bytes=len(body.payload))
+    return replace(call, request=request, operation=identify(beginning, call.scope))
 
 
 def _failure_answer(failure: ExchangeFailed) -> tuple[str, str, int]:
