@@ -38,6 +38,7 @@ from opentrail.settings import RecordingMode, Settings
 from opentrail.wiring.api_listener import ApiListener
 from opentrail.wiring.buckets import open_buckets
 from opentrail.wiring.installation import Installation, open_installation
+from opentrail.wiring.interpreter import tune_interpreter
 
 DRAIN_SECONDS = 25
 
@@ -105,6 +106,7 @@ async def _serve(home: Home, settings: Settings, ready_file: Path | None, on_rea
         write_private(home.serving_file, serving.to_json())
         if ready_file is not None:
             write_private(ready_file, serving.to_json())
+        tune_interpreter()
         on_ready(serving)
         await stopped.wait()
         structlog.get_logger().info("draining")

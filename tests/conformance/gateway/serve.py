@@ -14,6 +14,7 @@ from pathlib import Path
 
 import uvloop
 
+from opentrail.wiring.interpreter import tune_interpreter
 from tests.conformance.gateway.recording_gateway import recording_gateway
 
 ROOT = Path(__file__).parents[3]
@@ -23,6 +24,7 @@ async def serve(upstream_url: str, mode: str, folder: Path) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     async with recording_gateway(upstream_url, mode, folder=folder) as gateway:
+        tune_interpreter()
         sys.stdout.write(f"{gateway.url}\n")
         sys.stdout.flush()
         await ended.wait()
