@@ -24,6 +24,7 @@ _SECRET_ALPHABET = string.ascii_letters + string.digits + "/+"
 _INLINE_POLICY_NAME = "default"
 NAME_ALPHABET = frozenset(string.ascii_letters + string.digits + "+=,.@_-")
 MAX_USER_NAME_LENGTH = 64  # IAM's own bound
+ACCOUNT_ID_LENGTH = 12
 
 _IAM = "iam.amazonaws.com"
 
@@ -87,15 +88,22 @@ class Administration:
             )
         }
 
-    async def create_user(self, name: str, policy: str = "", managed: str = "") -> Answer:
+    def _account(self, account: str) -> str:
+        """Return the account that a command is about: the one it names, else the installation's own."""
+        if account:
+            check_account(account)
+        return account or self._account_id
+
+    async def create_user(self, name: str, policy: str = "", managed: str = "", account: str = "") -> Answer:
         """Create a user with at most one policy: a document (JSON text) or a managed policy's name."""
         _check_name(name)
+        account_id = self._account(account)
         document = _policy_text(policy, managed)
         user = User(
-            account_id=self._account_id,
+            account_id=account_id,
             name=name,
             user_id="AIDA" + self._identifiers.token(17, _ID_ALPHABET),
-            arn=f"arn:aws:iam::{self._account_id}:user/{name}",
+            arn=f"arn:aws:iam::{account_id}:user/{name}",
             path="/",
             created_at=self._clock.now(),
             policies={_INLINE_POLICY_NAME: document} if document else {},
@@ -107,32 +115,36 @@ class Administration:
         await self._record(_IAM, "CreateUser", {"userName": name, "arn": user.arn, "managedPolicy": managed or None})
         return {"name": name, "arn": user.arn, "user_id": user.user_id}
 
-    async def list_users(self) -> Answer:
+    async def list_users(self, account: str = "") -> Answer:
         """Return the users with their policies' names."""
-        users = await self._identities.users(self._account_id)
+        users = await self._identities.users(self._account(account))
         return {
             "users": [{"name": user.name, "arn": user.arn, "has_policy": bool(user.policies)} for user in users],
         }
 
-    async def delete_user(self, name: str) -> Answer:
+    async def delete_user(self, name: str, account: str = "") -> Answer:
         """Delete a user with its keys."""
+        account_id = self._account(account)
         try:
-            await self._identities.delete_user(self._account_id, name)
+            await self._identities.delete_user(account_id, name)
         except NoSuchEntity as error:
             raise OperatorError(f"there is no user {name}") from error
-        await self._record(_IAM, "DeleteUser", {"userName": name})
+        await self._record(_IAM, "DeleteUser", {"userName": name, "accountId": account_id})
         return {"name": name}
 
-    async def create_role(self, name: str, trust_policy: str, policy: str = "", managed: str = "") -> Answer:
+    async def create_role(
+        self, name: str, trust_policy: str, policy: str = "", managed: str = "", account: str = ""
+    ) -> Answer:
         """Create a role: who may assume it (a trust policy), and what it may do."""
         _check_name(name)
         _check_policy(trust_policy, PolicyKind.TRUST)
         document = _policy_text(policy, managed)
+        account_id = self._account(account)
         role = Role(
-            account_id=self._account_id,
+            account_id=account_id,
             name=name,
             role_id="AROA" + self._identifiers.token(17, _ID_ALPHABET),
-            arn=f"arn:aws:iam::{self._account_id}:role/{name}",
+            arn=f"arn:aws:iam::{account_id}:role/{name}",
             path="/",
             created_at=self._clock.now(),
             trust_policy=trust_policy,
@@ -145,18 +157,19 @@ class Administration:
         await self._record(_IAM, "CreateRole", {"roleName": name, "arn": role.arn, "managedPolicy": managed or None})
         return {"name": name, "arn": role.arn, "role_id": role.role_id}
 
-    async def list_roles(self) -> Answer:
+    async def list_roles(self, account: str = "") -> Answer:
         """Return the roles."""
-        roles = await self._identities.roles(self._account_id)
+        roles = await self._identities.roles(self._account(account))
         return {"roles": [{"name": role.name, "arn": role.arn, "has_policy": bool(role.policies)} for role in roles]}
 
-    async def delete_role(self, name: str) -> Answer:
+    async def delete_role(self, name: str, account: str = "") -> Answer:
         """Delete a role; its sessions stop being allowed anything."""
+        account_id = self._account(account)
         try:
-            await self._identities.delete_role(self._account_id, name)
+            await self._identities.delete_role(account_id, name)
         except NoSuchEntity as error:
             raise OperatorError(f"there is no role {name}") from error
-        await self._record(_IAM, "DeleteRole", {"roleName": name})
+        await self._record(_IAM, "DeleteRole", {"roleName": name, "accountId": account_id})
         return {"name": name}
 
     async def put_policy(self, arn: str, policy: str = "", managed: str = "") -> Answer:
@@ -170,12 +183,13 @@ class Administration:
         await self._record(_IAM, f"Put{kind}Policy" if document else f"Delete{kind}Policy", {"arn": arn})
         return {"arn": arn}
 
-    async def create_key(self, user: str = "") -> Answer:
-        """Create a key pair of a user, or of the owner; the secret is in this answer and nowhere else."""
+    async def create_key(self, user: str = "", account: str = "") -> Answer:
+        """Create a key pair of a user, or of the account's Root; the secret is in this answer and nowhere else."""
+        account_id = self._account(account)
         if not user:
-            credential = new_root_credential(self._account_id, self._identifiers)
+            credential = new_root_credential(account_id, self._identifiers)
         else:
-            found = await self._identities.user(self._account_id, user)
+            found = await self._identities.user(account_id, user)
             if found is None:
                 raise OperatorError(f"there is no user {user}; `opentrail users create {user}` makes one")
             credential = Credential(
@@ -184,37 +198,40 @@ class Administration:
                 principal=_user_principal(found),
             )
         await self._identities.add_credential(credential)
-        await self._record(_IAM, "CreateAccessKey", {"userName": user, "accessKeyId": credential.access_key_id})
+        details = {"userName": user, "accountId": account_id, "accessKeyId": credential.access_key_id}
+        await self._record(_IAM, "CreateAccessKey", details)
         return {
             "access_key_id": credential.access_key_id,
             "secret_access_key": credential.secret_access_key,
             "arn": credential.principal.arn,
         }
 
-    async def import_key(self, access_key_id: str, secret_access_key: str, user: str = "") -> Answer:
-        """Register an upstream's key pair under a user (made when missing) or, without one, the owner."""
+    async def import_key(self, access_key_id: str, secret_access_key: str, user: str = "", account: str = "") -> Answer:
+        """Register an upstream's key pair under a user (made when missing) or, without one, the account's Root."""
+        account_id = self._account(account)
         if not 4 <= len(access_key_id) <= 128 or not access_key_id.isprintable() or not secret_access_key:
             raise OperatorError("an access key id has 4 to 128 printable characters, and its secret cannot be empty")
-        if user and await self._identities.user(self._account_id, user) is None:
-            await self.create_user(user)
-        found = await self._identities.user(self._account_id, user) if user else None
-        owner = Principal(PrincipalType.ROOT, self._account_id, root_arn(self._account_id), self._account_id)
+        if user and await self._identities.user(account_id, user) is None:
+            await self.create_user(user, account=account_id)
+        found = await self._identities.user(account_id, user) if user else None
+        root = Principal(PrincipalType.ROOT, account_id, root_arn(account_id), account_id)
         credential = Credential(
             access_key_id=access_key_id,
             secret_access_key=secret_access_key,
-            principal=_user_principal(found) if found else owner,
+            principal=_user_principal(found) if found else root,
             is_imported=True,
         )
         try:
             await self._identities.add_credential(credential)
         except EntityAlreadyExists as error:
             raise OperatorError(f"the key {access_key_id} is known already") from error
-        await self._record(_IAM, "ImportAccessKey", {"userName": user, "accessKeyId": access_key_id})
+        details = {"userName": user, "accountId": account_id, "accessKeyId": access_key_id}
+        await self._record(_IAM, "ImportAccessKey", details)
         return {"access_key_id": access_key_id, "arn": credential.principal.arn}
 
-    async def list_keys(self) -> Answer:
+    async def list_keys(self, account: str = "") -> Answer:
         """Return the long-lived keys without their secrets."""
-        keys = await self._identities.credentials(self._account_id)
+        keys = await self._identities.credentials(self._account(account))
         return {
             "keys": [
                 {
@@ -274,6 +291,12 @@ class Administration:
         key = await self._signer.rotate(region, self._clock.now())
         await self._record("cloudtrail.amazonaws.com", "RotateSigningKey", {"fingerprint": key.fingerprint})
         return {"region": region, "fingerprint": key.fingerprint, "valid_until": key.valid_until.date().isoformat()}
+
+
+def check_account(account: str) -> None:
+    """Raise OperatorError unless ``account`` is an account id."""
+    if not (len(account) == ACCOUNT_ID_LENGTH and account.isascii() and account.isdigit()):
+        raise OperatorError(f"{account!r} is no account: an account id has {ACCOUNT_ID_LENGTH} digits")
 
 
 def _user_principal(user: User) -> Principal:

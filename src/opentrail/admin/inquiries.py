@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from opentrail.admin.administration import check_account
 from opentrail.arn import Arn
 from opentrail.clock import Clock
 from opentrail.errors import OperatorError
@@ -57,11 +58,22 @@ class Inquiries:
         }
 
     async def lookup_events(
-        self, region: str, attributes: Sequence[Sequence[str]], start: str = "", end: str = "", page_token: str = ""
+        self,
+        region: str,
+        attributes: Sequence[Sequence[str]],
+        start: str = "",
+        end: str = "",
+        page_token: str = "",
+        account: str = "",
     ) -> Answer:
-        """Return one page of Event history, newest first, each event's JSON as text. Times are ISO 8601 or empty."""
+        """Return one page of an account's Event history, newest first, each event's JSON as text.
+
+        Times are ISO 8601 or empty; without ``account`` it is the installation's own.
+        """
+        if account:
+            check_account(account)
         query = LookupQuery(
-            account_id=self._account_id,
+            account_id=account or self._account_id,
             region=region,
             attributes=tuple((LookupKey(key), value) for key, value in attributes),
             start_time=datetime.fromisoformat(start) if start else None,
@@ -81,8 +93,8 @@ class Inquiries:
         return {"regions": sorted({self._region, *await self._trails.enabled_regions()})}
 
     async def describe_trail(self, arn: str) -> Answer:
-        """Return where a trail delivers; ``arn`` may be a name in the home's Region."""
-        for trail in await self._trails.trails(self._account_id):
+        """Return where a trail of any account delivers; ``arn`` may be the name of one of the installation's own."""
+        for trail in await self._trails.trails(self._account_of(arn)):
             if arn in {trail.arn, trail.name}:
                 return {
                     "arn": trail.arn,
@@ -92,6 +104,12 @@ class Inquiries:
                     "account_id": trail.account_id,
                 }
         raise OperatorError(f"a trail could not be found for {arn}")
+
+    def _account_of(self, arn: str) -> str:
+        try:
+            return Arn.parse(arn).account_id
+        except ValueError:
+            return self._account_id
 
     async def list_public_keys(self, region: str, start: str, end: str) -> Answer:
         """Return the keys that were valid between two ISO 8601 times, DER as base64."""

@@ -22,6 +22,9 @@ PolicyOption = Annotated[
 ManagedOption = Annotated[
     str, typer.Option("--managed", metavar="NAME", help="A managed policy, such as AWSCloudTrail_ReadOnlyAccess.")
 ]
+AccountOption = Annotated[
+    str, typer.Option("--account", metavar="ID", help="In this account; default: the installation's own.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -40,18 +43,26 @@ def _print_json(answer: object) -> None:
 
 @users_app.command("create")
 def create_user(
-    context: typer.Context, name: str, policy: PolicyOption = None, managed: ManagedOption = "", home: HomeOption = None
+    context: typer.Context,
+    name: str,
+    policy: PolicyOption = None,
+    managed: ManagedOption = "",
+    account: AccountOption = "",
+    home: HomeOption = None,
 ) -> None:
     """Make a user; without a policy it may do nothing."""
-    answer = Context.of(context, home).run("create_user", name=name, policy=_read(policy), managed=managed)
+    arguments = {"name": name, "policy": _read(policy), "managed": managed, "account": account}
+    answer = Context.of(context, home).run("create_user", **arguments)
     output.print(f"Created the user {answer['arn']}")
     output.print(f"Next: opentrail keys create --user {name}", style="dim")
 
 
 @users_app.command("list")
-def list_users(context: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_users(
+    context: typer.Context, as_json: JsonOption = False, account: AccountOption = "", home: HomeOption = None
+) -> None:
     """List the users."""
-    answer = Context.of(context, home).run("list_users")
+    answer = Context.of(context, home).run("list_users", account=account)
     if as_json:
         _print_json(answer)
         return
@@ -60,9 +71,9 @@ def list_users(context: typer.Context, as_json: JsonOption = False, home: HomeOp
 
 
 @users_app.command("delete")
-def delete_user(context: typer.Context, name: str, home: HomeOption = None) -> None:
+def delete_user(context: typer.Context, name: str, account: AccountOption = "", home: HomeOption = None) -> None:
     """Delete a user with its keys."""
-    Context.of(context, home).run("delete_user", name=name)
+    Context.of(context, home).run("delete_user", name=name, account=account)
     output.print(f"Deleted the user {name} and its keys")
 
 
@@ -85,18 +96,22 @@ def create_role(
     ],
     policy: PolicyOption = None,
     managed: ManagedOption = "",
+    account: AccountOption = "",
     home: HomeOption = None,
 ) -> None:
     """Make a role that sts AssumeRole hands out."""
-    arguments = {"name": name, "trust_policy": _read(trust), "policy": _read(policy), "managed": managed}
+    policies = {"trust_policy": _read(trust), "policy": _read(policy), "managed": managed}
+    arguments = {"name": name, "account": account, **policies}
     answer = Context.of(context, home).run("create_role", **arguments)
     output.print(f"Created the role {answer['arn']}")
 
 
 @roles_app.command("list")
-def list_roles(context: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_roles(
+    context: typer.Context, as_json: JsonOption = False, account: AccountOption = "", home: HomeOption = None
+) -> None:
     """List the roles."""
-    answer = Context.of(context, home).run("list_roles")
+    answer = Context.of(context, home).run("list_roles", account=account)
     if as_json:
         _print_json(answer)
         return
@@ -105,26 +120,29 @@ def list_roles(context: typer.Context, as_json: JsonOption = False, home: HomeOp
 
 
 @roles_app.command("delete")
-def delete_role(context: typer.Context, name: str, home: HomeOption = None) -> None:
+def delete_role(context: typer.Context, name: str, account: AccountOption = "", home: HomeOption = None) -> None:
     """Delete a role."""
-    Context.of(context, home).run("delete_role", name=name)
+    Context.of(context, home).run("delete_role", name=name, account=account)
     output.print(f"Deleted the role {name}")
 
 
 @keys_app.command("create")
 def create_key(
     context: typer.Context,
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose key; without it, the owner's.")] = "",
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose key; default: the account's Root.")] = "",
     save: Annotated[
         bool, typer.Option("--save", help="Keep it in the home (0600), for `opentrail exec --as NAME`.")
     ] = False,
+    account: AccountOption = "",
     home: HomeOption = None,
 ) -> None:
     """Make an access key. The secret is shown once."""
     chosen = Context.of(context, home)
     if save and not user:
         raise OperatorError("--save keeps a user's key: give --user NAME (the owner's key is kept already)")
-    answer = chosen.run("create_key", user=user)
+    if save and account:
+        raise OperatorError("--save keeps keys of the installation's own account: leave out --account")
+    answer = chosen.run("create_key", user=user, account=account)
     if save:
         path = chosen.home.user_key_file(user)
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -140,20 +158,24 @@ def create_key(
 def import_key(
     context: typer.Context,
     access_key_id: str,
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose key; without it, the owner's.")] = "",
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Whose key; default: the account's Root.")] = "",
+    account: AccountOption = "",
     home: HomeOption = None,
 ) -> None:
     """Register an upstream's key pair, so that one pair serves both. The secret is asked for, or read from a pipe."""
     secret = typer.prompt("Secret access key", hide_input=True, err=True).strip()
-    arguments = {"access_key_id": access_key_id, "secret_access_key": secret, "user": user}
+    key_pair = {"access_key_id": access_key_id, "secret_access_key": secret}
+    arguments = {**key_pair, "user": user, "account": account}
     answer = Context.of(context, home).run("import_key", **arguments)
     output.print(f"Calls signed with {access_key_id} are now recorded, verified, as {answer['arn']}")
 
 
 @keys_app.command("list")
-def list_keys(context: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_keys(
+    context: typer.Context, as_json: JsonOption = False, account: AccountOption = "", home: HomeOption = None
+) -> None:
     """List the access keys, never their secrets."""
-    answer = Context.of(context, home).run("list_keys")
+    answer = Context.of(context, home).run("list_keys", account=account)
     if as_json:
         _print_json(answer)
         return

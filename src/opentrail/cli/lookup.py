@@ -57,6 +57,7 @@ class Search:
     start: datetime | None
     end: datetime | None
     region: str
+    account: str = ""
 
     def regions(self) -> list[str]:
         return [self.region] if self.region else self.context.run("list_regions")["regions"]
@@ -76,6 +77,7 @@ class Search:
                 start=self.start.isoformat() if self.start else "",
                 end=self.end.isoformat() if self.end else "",
                 page_token=token,
+                account=self.account,
             )
             yield from page["events"]
             token = page["next_token"]
@@ -98,6 +100,7 @@ def lookup_command(
     since: Annotated[str, typer.Option(metavar="WHEN", help="90s, 15m, 2h, 7d ago, or a time (ISO 8601).")] = "",
     until: Annotated[str, typer.Option(metavar="WHEN", help="The same; default: now.")] = "",
     region: Annotated[str, typer.Option(help="Only this Region; default: all.")] = "",
+    account: Annotated[str, typer.Option(help="Of this account; default: the installation's own.")] = "",
     max_results: Annotated[int, typer.Option("--max", min=1, max=100_000, help="How many events.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One whole event a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
@@ -124,6 +127,7 @@ def lookup_command(
         start=parse_when(since, now),
         end=parse_when(until, now),
         region=region,
+        account=account,
     )
     printer = Printer("json" if as_json else "csv" if as_csv else "table", is_following=follow)
     follower = Follower(search) if follow else None

@@ -139,3 +139,30 @@ async def test_names_that_are_taken_are_refused() -> None:
     ):
         with pytest.raises(OperatorError, match="exists already"):
             await bench.administration.commands()[command](**arguments)
+
+
+async def test_users_roles_and_keys_of_further_accounts_are_kept_apart_by_account() -> None:
+    bench = Bench()
+    other = "999988887777"
+
+    await bench.administration.create_user("bob")
+    await bench.administration.create_user("bob", account=other)
+    await bench.administration.create_role("auditor", TRUST, account=other)
+    root_key = await bench.administration.create_key(account=other)
+    user_key = await bench.administration.create_key("bob", account=other)
+
+    assert root_key["arn"] == f"arn:aws:iam::{other}:root"
+    assert user_key["arn"] == f"arn:aws:iam::{other}:user/bob"
+    assert (await bench.administration.list_roles())["roles"] == []
+    assert (await bench.administration.list_keys())["keys"] == []
+    assert len((await bench.administration.list_keys(other))["keys"]) == 2
+    await bench.administration.delete_user("bob", other)
+    assert [user["arn"] for user in (await bench.administration.list_users())["users"]] == [
+        f"arn:aws:iam::{ACCOUNT}:user/bob"
+    ]
+
+
+@pytest.mark.parametrize("account", ["1", "12345678901x", "1234567890123"])
+async def test_what_is_no_account_id_is_refused(account: str) -> None:
+    with pytest.raises(OperatorError, match="12 digits"):
+        await Bench().administration.create_key(account=account)
