@@ -53,8 +53,10 @@ def hide_quoted_values(message: str, secret_names: Collection[str]) -> str:
     """Hide the values that a validation message quotes back, unless it says that they stood in a harmless member.
 
     ``secret_names`` are the lower-case names of an operation's members that are never recorded. A value of which the
-    message does not say where it stood is hidden.
+    message does not say where it stood is hidden. Of a long message only the beginning is returned (events keep 1 KB):
+    the search takes quadratic time in the worst case.
     """
+    is_cut, message = len(message) > SEARCHED_CHARACTERS, message[:SEARCHED_CHARACTERS]
     if not secret_names:
         return message
 
@@ -64,7 +66,14 @@ def hide_quoted_values(message: str, secret_names: Collection[str]) -> str:
             return match[0]
         return f"{match['before']}{HIDDEN}{match['after']}"
 
-    return _QUOTED_VALUE.sub(hide, message)
+    hidden = _QUOTED_VALUE.sub(hide, message)
+    return _LAST_VALUE.sub(rf"\g<1>{HIDDEN}", hidden) if is_cut else hidden
+
+
+SEARCHED_CHARACTERS = 4096
+"""How much of an error message is searched for values that it quotes."""
+
+_LAST_VALUE = re.compile(r"""(\bvalue:?\s+)['"(].*""", re.I | re.S)
 
 
 _QUOTED_VALUE = re.compile(

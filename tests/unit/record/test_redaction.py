@@ -1,5 +1,6 @@
 """No secret reaches a record: canaries in every sensitive member of every operation of thirteen services."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from botocore.model import Shape
 
 from opentrail.event.encoding import encode_event
-from opentrail.event.redaction import Action, action_of
+from opentrail.event.redaction import Action, action_of, hide_quoted_values
 from opentrail.protocol import Operation, models
 from opentrail.protocol.models import operation_model, service_model
 from opentrail.protocol.observed import parse_response
@@ -263,3 +264,18 @@ def test_a_one_time_code_is_neither_recorded_nor_quoted_back() -> None:
 
     assert event["errorCode"] == "ValidationError"
     assert not _leaks(encode_event(event))
+
+
+def test_a_secret_in_a_message_that_is_cut_off_before_it_ends_is_hidden() -> None:
+    message = f"1 validation error detected: Value '{CANARY * 1000}' at 'password' failed to satisfy constraint"
+
+    assert CANARY not in hide_quoted_values(message, {"password"})
+
+
+def test_a_hostile_message_is_searched_in_bounded_time() -> None:
+    started = time.process_time()
+    hide_quoted_values("value '" * 150_000, {"password"})
+    hide_quoted_values("value (" * 150_000, {"password"})
+    hide_quoted_values("value " + " " * 1_000_000, {"password"})
+
+    assert time.process_time() - started < 1
