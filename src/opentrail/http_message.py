@@ -4,6 +4,7 @@ Header names keep the case they came in; look-ups ignore case. ``target`` is the
 the request line (raw path and query), because signatures are computed over it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl
@@ -15,24 +16,27 @@ BODY_LIMIT_BYTES = 1024 * 1024
 
 
 class Headers:
-    """A header list with case-insensitive look-up of the first value of each name."""
+    """A header list with case-insensitive look-up of the first value of each name (``first``: by lower-case name)."""
 
     def __init__(self, items: HeaderList) -> None:
         self.items = items
-        self._first: dict[str, str] = {}
-        for name, value in items:
-            self._first.setdefault(name.lower(), value)
+        first = {name.lower(): value for name, value in items}
+        if len(first) < len(items):
+            first = {}
+            for name, value in items:
+                first.setdefault(name.lower(), value)
+        self.first: Mapping[str, str] = first
 
     def get(self, name: str, default: str = "") -> str:
         """Return the first value of ``name`` (any case), or ``default``."""
-        return self._first.get(name.lower(), default)
+        return self.first.get(name.lower(), default)
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._first
+        return name.lower() in self.first
 
     def as_lower_dict(self) -> dict[str, str]:
         """Return a copy of the first values keyed by lower-case name."""
-        return dict(self._first)
+        return dict(self.first)
 
 
 @dataclass(frozen=True)

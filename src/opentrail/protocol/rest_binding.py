@@ -4,6 +4,8 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -20,25 +22,50 @@ _LIST_ITEM = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)')
 
 def read_located_members(operation: OperationModel, request: HttpRequest) -> dict[str, Any]:
     """Return the members that the request's URI, query string and headers hold. Raises MalformedValue."""
-    shape = operation.input_shape
-    labels = _labels(operation, request)
-    query = _query(request.raw_query)
+    places = _places(operation)
+    labels = _labels(places, request) if places.has_labels else {}
+    query = _query(request.raw_query) if request.raw_query else {}
+    headers = request.headers.first
     result: dict[str, Any] = {}
-    for name, member in shape.members.items():
-        location = member.serialization.get("location")
-        if location is None:
-            continue
-        wire_name = member.serialization.get("name", name)
-        if location == "uri":
+    for name, member, location, wire_name, lower_name in places.members:
+        if location == "header":
+            if lower_name in headers:
+                result[name] = _header_value(member, headers[lower_name])
+            elif query and lower_name.startswith("x-amz-"):
+                _read_hoisted_header(result, name, member, lower_name, query)
+        elif location == "uri":
             if wire_name in labels:
                 result[name] = read_text(member, labels[wire_name])
         elif location == "querystring":
-            _read_query_member(result, name, member, wire_name, query, operation)
-        elif location == "header":
-            _read_header_member(result, name, member, wire_name, request, query)
+            if query:
+                _read_query_member(result, name, member, wire_name, query, operation)
         elif location == "headers":
             _read_header_map(result, name, wire_name, request)
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where an operation's input members travel outside the body: (member, shape, location, name on the wire, the same
+    in lower case); and the path's template in segments."""
+
+    members: tuple[tuple[str, Shape, str, str, str], ...]
+    template: tuple[str, ...]
+    has_labels: bool
+    is_s3: bool
+
+
+@cache
+def _places(operation: OperationModel) -> _Places:
+    members = []
+    for name, member in operation.input_shape.members.items():
+        location = member.serialization.get("location")
+        if location is not None:
+            wire_name = member.serialization.get("name", name)
+            members.append((name, member, location, wire_name, wire_name.lower()))
+    template = tuple(part for part in operation.http["requestUri"].partition("?")[0].split("/") if part)
+    has_labels = any(part.startswith("{") for part in template)
+    return _Places(tuple(members), template, has_labels, operation.service_model.service_name == "s3")
 
 
 def write_located_members(shape: Shape, output: Mapping[str, Any]) -> tuple[list[tuple[str, str]], int | None]:
@@ -59,14 +86,9 @@ def write_located_members(shape: Shape, output: Mapping[str, Any]) -> tuple[list
     return headers, status
 
 
-def _labels(operation: OperationModel, request: HttpRequest) -> dict[str, str]:
-    template = tuple(part for part in operation.http["requestUri"].partition("?")[0].split("/") if part)
-    if not any(part.startswith("{") for part in template):
-        return {}
-    if operation.service_model.service_name == "s3":
-        actual = object_segments(object_path(request))
-    else:
-        actual = service_segments(request.path)
+def _labels(places: _Places, request: HttpRequest) -> dict[str, str]:
+    template = places.template
+    actual = object_segments(object_path(request)) if places.is_s3 else service_segments(request.path)
     labels: dict[str, str] = {}
     for number, part in enumerate(template):
         if number >= len(actual):
@@ -82,8 +104,6 @@ def _labels(operation: OperationModel, request: HttpRequest) -> dict[str, str]:
 
 def _query(raw_query: str) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
-    if not raw_query:
-        return values
     pairs = raw_query.split("&", MAX_FORM_PAIRS)
     if len(pairs) > MAX_FORM_PAIRS:
         raise MalformedValue(f"The request has more than {MAX_FORM_PAIRS} parameters.")
@@ -128,31 +148,21 @@ def _bound_query_names(operation: OperationModel) -> set[str]:
     return names
 
 
-def _read_header_member(
-    result: dict[str, Any],
-    name: str,
-    member: Shape,
-    wire_name: str,
-    request: HttpRequest,
-    query: dict[str, list[str]],
+def _read_hoisted_header(
+    result: dict[str, Any], name: str, member: Shape, lower_name: str, query: dict[str, list[str]]
 ) -> None:
-    if wire_name in request.headers:
-        text = request.headers.get(wire_name)
-    else:
-        # Presigned URLs carry what would be x-amz- headers in the query string, in either case.
-        lower = wire_name.lower()
-        if not query or not lower.startswith("x-amz-"):
-            return
-        hoisted = next((values[0] for key, values in query.items() if key.lower() == lower), None)
-        if hoisted is None:
-            return
-        text = hoisted
+    """Presigned URLs carry what would be x-amz- headers in the query string, in either case."""
+    hoisted = next((values[0] for key, values in query.items() if key.lower() == lower_name), None)
+    if hoisted is not None:
+        result[name] = _header_value(member, hoisted)
+
+
+def _header_value(member: Shape, text: str) -> Any:
     if member.type_name == "list":
-        result[name] = _read_header_list(member.member, text)
-    elif member.serialization.get("jsonvalue"):
-        result[name] = _read_json_header(text)
-    else:
-        result[name] = read_text(member, text.strip())
+        return _read_header_list(member.member, text)
+    if member.serialization.get("jsonvalue"):
+        return _read_json_header(text)
+    return read_text(member, text.strip())
 
 
 def _read_header_list(shape: Shape, text: str) -> list[Any]:
