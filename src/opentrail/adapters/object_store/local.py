@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import heapq
 import os
+import re
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ from opentrail.adapters.object_store.paths import (
 )
 from opentrail.ports import Unavailable
 from opentrail.ports.object_store import AlreadyExists, ObjectNotFound, ObjectSummary, StoredObject
+
+_METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 _PAGE = 500
 """Objects listed per step of the worker thread."""
@@ -180,7 +183,23 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
         sidecar = orjson.loads(_sidecar_path(path).read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
         return {}  # a file that was copied in or whose sidecar was damaged is still readable, without metadata
-    return sidecar if isinstance(sidecar, dict) else {}
+    return _sound(sidecar) if isinstance(sidecar, dict) else {}
+
+
+def _sound(sidecar: dict[str, Any]) -> dict[str, Any]:
+    """Return what of a sidecar has the form that ``_put`` gave it: one that was tampered with must not hide its object
+    from who checks it. What could end a header line is left out."""
+    sound: dict[str, Any] = {
+        name: value for name, value in sidecar.items() if isinstance(value, str) and value.isprintable()
+    }
+    metadata = sidecar.get("metadata")
+    if isinstance(metadata, dict):
+        sound["metadata"] = {
+            name: value
+            for name, value in metadata.items()
+            if isinstance(value, str) and value.isprintable() and _METADATA_NAME.fullmatch(name)
+        }
+    return sound
 
 
 def _modified_at(status: os.stat_result) -> datetime:

@@ -136,3 +136,35 @@ def test_an_archive_that_was_not_finished_does_not_exist(tmp_path: Path) -> None
     assert archives.list() == []
     archives.create(an_archive("logs"))
     assert archives.get("logs") is not None
+
+
+@pytest.mark.parametrize(
+    "sidecar",
+    [
+        b'{"etag": 5, "content_type": 7, "content_encoding": [], "metadata": [1]}',
+        b'{"etag": "a\\r\\nX: y", "metadata": {"signature": 5, "bad name": "x", "broken": "a\\r\\nX: y"}}',
+        b"[]",
+        b"\xff\xfe",
+    ],
+)
+async def test_a_sidecar_that_was_tampered_with_neither_hides_its_object_nor_makes_headers(
+    tmp_path: Path, sidecar: bytes
+) -> None:
+    bucket = LocalBucket(tmp_path)
+    await put(bucket, signature="ab")
+    (tmp_path / "objects" / f"{KEY}%meta").write_bytes(sidecar)
+
+    stored = await bucket.get(KEY)
+
+    assert stored.body == b"body"
+    assert stored.metadata == {}
+    assert stored.summary.etag.startswith('"')
+    assert [item.key async for item in bucket.list("")] == [KEY]
+
+
+async def test_metadata_that_is_sound_is_read_beside_what_is_not(tmp_path: Path) -> None:
+    bucket = LocalBucket(tmp_path)
+    await put(bucket, signature="ab")
+    (tmp_path / "objects" / f"{KEY}%meta").write_bytes(b'{"etag": 5, "metadata": {"signature": "cd", "x": 1}}')
+
+    assert (await bucket.get(KEY)).metadata == {"signature": "cd"}
