@@ -1,5 +1,6 @@
 """The operator's commands as methods: JSON-ready arguments in, JSON-ready answers out."""
 
+import re
 import string
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -25,6 +26,9 @@ _INLINE_POLICY_NAME = "default"
 NAME_ALPHABET = frozenset(string.ascii_letters + string.digits + "+=,.@_-")
 MAX_USER_NAME_LENGTH = 64  # IAM's own bound
 ACCOUNT_ID_LENGTH = 12
+
+_KEY_ID = re.compile(r"[!-~]{4,128}")
+_REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 _IAM = "iam.amazonaws.com"
 
@@ -209,8 +213,10 @@ class Administration:
     async def import_key(self, access_key_id: str, secret_access_key: str, user: str = "", account: str = "") -> Answer:
         """Register an upstream's key pair under a user (made when missing) or, without one, the account's Root."""
         account_id = self._account(account)
-        if not 4 <= len(access_key_id) <= 128 or not access_key_id.isprintable() or not secret_access_key:
-            raise OperatorError("an access key id has 4 to 128 printable characters, and its secret cannot be empty")
+        if not _KEY_ID.fullmatch(access_key_id) or not secret_access_key:
+            raise OperatorError(
+                "an access key id has 4 to 128 printable ASCII characters, and its secret cannot be empty"
+            )
         if user and await self._identities.user(account_id, user) is None:
             await self.create_user(user, account=account_id)
         found = await self._identities.user(account_id, user) if user else None
@@ -266,6 +272,7 @@ class Administration:
 
     async def create_archive(self, name: str, region: str = "") -> Answer:
         """Make a local bucket that trails can deliver to and that is served read-only over S3."""
+        _check_region(region)
         archive = Archive(name, region or self._region, self._account_id, self._clock.now())
         try:
             self._archives.create(archive)
@@ -287,6 +294,7 @@ class Administration:
 
     async def rotate_signing_key(self, region: str = "") -> Answer:
         """Start signing a Region's digests with a new key pair; the old public key stays listed."""
+        _check_region(region)
         region = region or self._region
         key = await self._signer.rotate(region, self._clock.now())
         await self._record("cloudtrail.amazonaws.com", "RotateSigningKey", {"fingerprint": key.fingerprint})
@@ -306,6 +314,11 @@ def _user_principal(user: User) -> Principal:
 def _check_name(name: str) -> None:
     if not name or len(name) > MAX_USER_NAME_LENGTH or not set(name) <= NAME_ALPHABET:
         raise OperatorError(f"{name!r} cannot be a name: letters, digits and +=,.@_- only, at most 64 characters")
+
+
+def _check_region(region: str) -> None:
+    if region and not _REGION.fullmatch(region):
+        raise OperatorError(f"{region[:64]!r} cannot be a Region's name, such as us-east-1")
 
 
 def _check_policy(text: str, kind: PolicyKind) -> None:

@@ -50,7 +50,8 @@ def read_response(model: OperationModel, response: HttpResponse) -> ObservedResu
             return _read_error(model, response, headers, request_id)
         return _read_output(model, response, headers, request_id)
     except Exception as error:  # botocore's parsers raise whatever a malformed answer makes them stumble over
-        log.info("response_not_parsed", operation=model.name, error=repr(error)[:200])
+        # The kind alone: botocore quotes the answer, which may hold credentials.
+        log.info("response_not_parsed", operation=model.name, error=type(error).__name__)
         return _by_status(response, headers, request_id)
 
 

@@ -166,3 +166,22 @@ async def test_users_roles_and_keys_of_further_accounts_are_kept_apart_by_accoun
 async def test_what_is_no_account_id_is_refused(account: str) -> None:
     with pytest.raises(OperatorError, match="12 digits"):
         await Bench().administration.create_key(account=account)
+
+
+@pytest.mark.parametrize("region", ["../x", "us east 1", "us-east-1\n", "x" * 64, "US-EAST-1"])
+async def test_what_cannot_be_a_region_changes_nothing(region: str) -> None:
+    bench = Bench()
+
+    with pytest.raises(OperatorError, match="Region"):
+        await bench.administration.create_archive("logs", region=region)
+    with pytest.raises(OperatorError, match="Region"):
+        await bench.administration.rotate_signing_key(region)
+
+    assert bench.archives.list() == []
+    assert bench.recorded == []
+
+
+@pytest.mark.parametrize("key_id", ["abc", "AKIA\u00e9\u00e9", "AKIA BCD", "AKIA\x1b[2J", "A" * 129])
+async def test_what_cannot_be_a_key_id_is_refused_with_a_sentence(key_id: str) -> None:
+    with pytest.raises(OperatorError, match="access key id"):
+        await Bench().administration.import_key(key_id, "secret")

@@ -100,3 +100,13 @@ def test_garbage_never_raises(operation: Operation, status: int, body: bytes | N
     observed = parse_response(operation, an_answer(status, body, Content_Type=content_type))
 
     assert bool(observed.error_code) or status < 400
+
+
+def test_an_answer_that_does_not_parse_is_not_quoted_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    body = b"<!doctype html>canary5ecret</SecretAccessKey>"
+
+    result = parse_response(Operation("iam", "CreateAccessKey"), HttpResponse(200, (), body, len(body)))
+
+    assert result.output == {}
+    captured = capsys.readouterr()
+    assert "canary5ecret" not in captured.out + captured.err
