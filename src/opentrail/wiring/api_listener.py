@@ -7,6 +7,7 @@ must cost neither memory nor connections.
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -28,8 +29,9 @@ MAX_CONNECTIONS = 1024
 class BoundedProtocol(HttpToolsProtocol):
     """One connection of the API. What oversteps a bound is cut off: whoever does so is no AWS client."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
+    def __init__(self, *arguments: Any, max_connections: int, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._max_connections = max_connections
         self._timer: asyncio.TimerHandle | None = None
         self._is_in_head = True
         self._has_just_begun = True
@@ -37,7 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
+        if len(self.connections) > self._max_connections:
             transport.abort()
             return
         self._end_after(HEAD_SECONDS)
@@ -90,11 +92,11 @@ class BoundedProtocol(HttpToolsProtocol):
 class ApiListener(uvicorn.Server):
     """A uvicorn server that leaves the process's signals to ``serve``."""
 
-    def __init__(self, application: Any, *, drain_seconds: int) -> None:
+    def __init__(self, application: Any, *, drain_seconds: int, max_connections: int = MAX_CONNECTIONS) -> None:
         super().__init__(
             uvicorn.Config(
                 application,
-                http=BoundedProtocol,
+                http=partial(BoundedProtocol, max_connections=max_connections),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,

@@ -26,7 +26,7 @@ from opentrail.admin.control import ControlServer
 from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
 from opentrail.capture.callers import CallerResolver
-from opentrail.capture.gateway import Gateway
+from opentrail.capture.gateway import MAX_CONNECTIONS, Gateway
 from opentrail.capture.ownership import Ownership
 from opentrail.errors import OperatorError
 from opentrail.home import Home, write_private
@@ -35,8 +35,10 @@ from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
 from opentrail.protocol.models import preload
 from opentrail.settings import RecordingMode, Settings
+from opentrail.wiring import api_listener
 from opentrail.wiring.api_listener import ApiListener
 from opentrail.wiring.buckets import open_buckets
+from opentrail.wiring.descriptors import claim_descriptors, share_of
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
 
@@ -66,6 +68,7 @@ class Serving:
 def serve(home: Home, settings: Settings, ready_file: Path | None, on_ready: Callable[[Serving], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises OperatorError when it cannot start."""
     configure_logging(settings.log_level)
+    claim_descriptors()
     home.prepare()
     with home.lock():
         try:
@@ -254,6 +257,7 @@ async def _gateway(installation: Installation, api: ApiServer, upstream_url: str
         Ownership(installation.archives, installation.identities, settings.upstream_services),
         service_upstreams=settings.upstream_services,
         trusted_proxies=settings.trusted_proxies,
+        max_connections=share_of(claim_descriptors(), MAX_CONNECTIONS),
     )
     try:
         host, port = await gateway.start(*settings.gateway)
@@ -280,7 +284,11 @@ async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]
         [Route("/healthz", _health(installation)), Route("/metrics", _metrics(installation))],
         trusted_proxies=installation.settings.trusted_proxies,
     )
-    server = ApiListener(application, drain_seconds=DRAIN_SECONDS)
+    server = ApiListener(
+        application,
+        drain_seconds=DRAIN_SECONDS,
+        max_connections=share_of(claim_descriptors(), api_listener.MAX_CONNECTIONS),
+    )
     task = asyncio.create_task(server.serve(sockets=[listener]), name="api")
     folding = asyncio.create_task(api.run(), name="refusals")
     try:

@@ -27,9 +27,9 @@ async def _application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def _listening() -> AsyncIterator[int]:
+async def _listening(max_connections: int = 100) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = ApiListener(_application, drain_seconds=1)
+    server = ApiListener(_application, drain_seconds=1, max_connections=max_connections)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
         await asyncio.sleep(0.005)
@@ -101,9 +101,8 @@ async def test_a_slow_body_is_cut_off_in_time(monkeypatch: pytest.MonkeyPatch) -
         assert await _ends(reader)
 
 
-async def test_a_connection_beyond_the_limit_is_closed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_listener, "MAX_CONNECTIONS", 1)
-    async with _listening() as port:
+async def test_a_connection_beyond_the_limit_is_closed_at_once() -> None:
+    async with _listening(max_connections=1) as port:
         first_reader, first_writer = await asyncio.open_connection("127.0.0.1", port)
         first_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert await _answer(first_reader) == b"HTTP/1.1 200 OK 0"
