@@ -33,13 +33,15 @@ def contradiction(request: HttpRequest, scope: CredentialScope | None) -> str:
 
     What depends on the body is left to ``body_contradiction``. Never raises.
     """
-    seen: set[str] = set()
-    for name, _ in request.header_list:
-        lower = name.lower()
-        if lower in _SINGLE and lower in seen:
-            return f"The header {lower} stands twice."
-        seen.add(lower)
-    if "x-amz-target" in seen and "smithy-protocol" in seen:
+    headers = request.headers.first
+    if len(headers) < len(request.header_list):
+        seen: set[str] = set()
+        for name, _ in request.header_list:
+            lower = name.lower()
+            if lower in _SINGLE and lower in seen:
+                return f"The header {lower} stands twice."
+            seen.add(lower)
+    if "x-amz-target" in headers and "smithy-protocol" in headers:
         return "The operation is named by X-Amz-Target and by the path."
     return _two_signers(request, scope)
 
@@ -52,6 +54,8 @@ def body_contradiction(request: HttpRequest, scope: CredentialScope | None) -> s
     if scope is not None and scope.signing_name in S3_SIGNING_NAMES:
         return ""
     if "x-amz-target" in request.headers:
+        if not request.raw_query and not is_form(request):
+            return ""
         named = named_actions(request)
         is_named_twice = bool(named.in_query) or (bool(named.in_body) and is_form(request))
         return "The operation is named by X-Amz-Target and by Action." if is_named_twice else ""

@@ -44,18 +44,25 @@ class Route:
     host_prefix: str
     has_slash: bool
 
-    @property
-    def rank(self) -> tuple[int, int, int]:
-        """Sort key: the most demanding route first, preferred ones first among equals."""
+    rank: tuple[int, int, int] = field(init=False)
+    """Sort key: the most demanding route first, preferred ones first among equals."""
+
+    def __post_init__(self) -> None:
         demands = len(self.required_query) + len(self.required_headers)
-        return (-len(self.literal_query), -demands, self.preference)
+        object.__setattr__(self, "rank", (-len(self.literal_query), -demands, self.preference))
 
     def has_literals(self, query: QueryNames) -> bool:
         """Tell whether every literal query parameter of the route is there with its value (none means any)."""
-        return all(name in query and (not value or query[name] == value) for name, value in self.literal_query)
+        if not self.literal_query:
+            return True
+        return bool(query) and all(
+            name in query and (not value or query[name] == value) for name, value in self.literal_query
+        )
 
     def has_required(self, query: QueryNames, headers: Headers) -> bool:
         """Tell whether every required query and header member is there."""
+        if not self.required_query and not self.required_headers:
+            return True
         return all(name in query for name in self.required_query) and all(
             name in headers for name in self.required_headers
         )

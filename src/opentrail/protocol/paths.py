@@ -5,11 +5,15 @@ what is parsed is the same path.
 """
 
 import re
+from functools import lru_cache
 
 from opentrail.http_message import HttpRequest
 
 S3_SIGNING_NAMES = frozenset({"s3", "s3express", "s3-outposts", "s3-object-lambda"})
 """Signing names under which a path is an object key: it is neither normalised nor encoded twice."""
+
+REMEMBERED_HOST_CHARACTERS = 300
+"""Longest Host whose bucket is remembered, for the last 1024 of them; DNS names end at 253 characters."""
 
 _S3_HOST = re.compile(
     r"(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{1,254}?)"
@@ -22,8 +26,17 @@ def virtual_host_bucket(host: str) -> str:
 
     Empty when the host names none (path-style addressing).
     """
-    match = _S3_HOST.fullmatch(host) if "." in host else None
+    if "." not in host:
+        return ""
+    return _remembered_bucket(host) if len(host) <= REMEMBERED_HOST_CHARACTERS else _bucket_of(host)
+
+
+def _bucket_of(host: str) -> str:
+    match = _S3_HOST.fullmatch(host)
     return match.group("bucket") if match else ""
+
+
+_remembered_bucket = lru_cache(maxsize=1024)(_bucket_of)
 
 
 def object_path(request: HttpRequest) -> str:

@@ -4,12 +4,12 @@ A plan is compiled at the operation's first call and kept; there are as many as 
 as botocore has. Compiling reads the service's model when nobody did before (23-103 ms: preload the busy services).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from botocore.model import OperationModel
+from botocore.model import OperationModel, Shape
 
 from opentrail.event.categories import is_data_event, is_read_only
 from opentrail.http_message import HttpRequest
@@ -84,11 +84,15 @@ def plan_of(operation: Operation) -> OperationPlan:
         is_data_event=data,
         request=request,
         response=_response(model, service) if keeps_response else None,
-        resources=resource_rules(service, name),
+        resources=resource_rules(service, name, _members(model.input_shape), _members(model.output_shape)),
         error_names=error_names(model),
         secret_names=secret_names,
         streams_request=bool(model.has_streaming_input or model.has_event_stream_input),
     )
+
+
+def _members(shape: Shape | None) -> Collection[str]:
+    return () if shape is None else shape.members
 
 
 def _request(model: OperationModel, service: str) -> tuple[RenderRequest, frozenset[str]]:

@@ -1,6 +1,6 @@
 """The resources a call is about, as ``resources[]`` lists them: found by the table, not by code per service."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ MAX_RESOURCES = 100
 
 MAX_NAME_CHARACTERS = 2048
 
+_RulePaths = list[tuple[Mapping[str, Any], list[list[str]]]]
 FindResources = Callable[[Any, "Place"], list[dict[str, Any]]]
 
 
@@ -34,18 +35,33 @@ class ResourceRules:
     in_response: FindResources | None
 
 
-def resource_rules(service: str, operation: str) -> ResourceRules | None:
-    """Return the rules that the table has for an operation, None when its events list no resources."""
+def resource_rules(
+    service: str, operation: str, request_members: Collection[str], response_members: Collection[str]
+) -> ResourceRules | None:
+    """Return the rules that the table has for an operation, None when its events list no resources.
+
+    Rules for members that neither its input nor its output has are left out.
+    """
     rules = [row for row in _table().get(service, ()) if operation in row.get("operations", (operation,))]
     if not rules:
         return None
-    has_response = any("response" in row for row in rules)
-    return ResourceRules(_finder(rules, "request"), _finder(rules, "response") if has_response else None)
+    in_response = _paths(rules, "response", response_members)
+    return ResourceRules(
+        _finder(_paths(rules, "request", request_members)), _finder(in_response) if in_response else None
+    )
 
 
-def _finder(rules: Sequence[Mapping[str, Any]], where: str) -> FindResources:
-    paths = [(row, [path.split(".") for path in row.get(where, ())]) for row in rules]
+def _paths(rules: Sequence[Mapping[str, Any]], where: str, members: Collection[str]) -> _RulePaths:
+    found = []
+    for row in rules:
+        paths = [path.split(".") for path in row.get(where, ())]
+        paths = [path for path in paths if path[0] in members or path[0] in ("#", "*")]
+        if paths:
+            found.append((row, paths))
+    return found
 
+
+def _finder(paths: _RulePaths) -> FindResources:
     def find(parameters: Any, place: Place) -> list[dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for row, row_paths in paths:
