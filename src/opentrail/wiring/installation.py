@@ -174,10 +174,18 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
 async def _owner_key(
     home: Home, settings: Settings, identities: SqlIdentityStore, identifiers: RandomIdentifiers
 ) -> Credential:
-    """Return the owner's key, made once: stored sealed, and written once to a file that only the owner can read."""
+    """Return the owner's key, made once: stored sealed, and written once to a file that only the owner can read.
+
+    Raises OperatorError when either does not open.
+    """
     if home.owner_key_file.exists():
-        kept = orjson.loads(home.owner_key_file.read_bytes())
-        known = await identities.credential(kept["access_key_id"])
+        try:
+            kept = orjson.loads(home.owner_key_file.read_bytes())
+            known = await identities.credential(str(kept["access_key_id"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise OperatorError(f"{home.owner_key_file} is damaged: restore it, or remove it for a new key") from error
+        except Unavailable as error:
+            raise OperatorError(f"the home {home.path} cannot be opened: {error}") from error
         if known is not None:
             return known
     credential = new_root_credential(settings.account_id, identifiers)

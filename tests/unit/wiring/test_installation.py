@@ -1,12 +1,14 @@
 """What opening a home makes good before anything else happens to it."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from opentrail.errors import OperatorError
 from opentrail.home import Home, write_private
 from opentrail.ports.journal import EventEntry
 from opentrail.settings import RecordingMode, Settings
@@ -67,3 +69,30 @@ async def test_a_crash_under_fail_closed_is_no_gap_since_its_calls_are_pending(t
         events = await events_of(installation)
 
     assert [event["eventName"] for event in events] == ["DescribeVpcs"]
+
+
+@pytest.mark.parametrize("damage", ["master.key", "owner-key.json", "not JSON"])
+async def test_a_home_whose_secrets_do_not_open_is_refused_with_a_sentence(tmp_path: Path, damage: str) -> None:
+    home = await a_crashed_home(tmp_path, fail_open=False)
+    if damage == "master.key":
+        write_private(home.path / damage, b"0" * 32)
+    else:
+        write_private(home.owner_key_file, b"[]" if damage == "owner-key.json" else b"{")
+
+    with pytest.raises(OperatorError, match=str(home.path)):
+        async with open_installation(home, Settings()):
+            pass
+
+
+@pytest.mark.parametrize("record", [b"\xff\x00", b"\x02\x00\x00\x00[]", b"", b"\x01\x00\x00\x00{"])
+async def test_a_damaged_event_in_the_tail_of_history_is_refused_with_a_sentence(tmp_path: Path, record: bytes) -> None:
+    home = await a_crashed_home(tmp_path, fail_open=False)
+    async with open_installation(home, Settings()) as installation:
+        await installation.feeder.catch_up()
+    with sqlite3.connect(home.history / "tail.sqlite") as connection:
+        connection.execute("INSERT OR REPLACE INTO tail (sequence, record) VALUES (1, ?)", (record,))
+    connection.close()
+
+    with pytest.raises(OperatorError, match="Event history is damaged"):
+        async with open_installation(home, Settings()):
+            pass

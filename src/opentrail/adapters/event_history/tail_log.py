@@ -6,6 +6,7 @@ the tail. The caller serialises all calls.
 """
 
 import sqlite3
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,13 @@ class TailLog:
         """Return the tail as (sequence, row), in the order they came."""
         with _translated():
             found = self._connection.execute("SELECT sequence, record FROM tail ORDER BY sequence")
-            return [(sequence, restore_row(record)) for sequence, record in found]
+            try:
+                return [(sequence, restore_row(record)) for sequence, record in found]
+            except (struct.error, ValueError, IndexError, TypeError) as error:
+                raise HistoryDamaged(
+                    "an event in the tail of Event history is damaged: restore the history folder from a copy, or move "
+                    "it away to build it again from what the journal still holds"
+                ) from error
 
     def segment_names(self) -> list[str]:
         """Return the segments in force, by name, so by day."""
