@@ -28,7 +28,9 @@ def test_a_stream_that_ends_early_is_not_whole() -> None:
     assert hash_inflated(BODY[: len(BODY) // 2]).sha256 != hashlib.sha256(RAW).hexdigest()
 
 
-@pytest.mark.parametrize("body", [b"text", BODY[:5] + b"\xff" * 30, BODY[:-6] + b"\0" * 6])
+@pytest.mark.parametrize(
+    "body", [b"text", BODY[:5] + b"\xff" * 30, BODY[:-6] + b"\0" * 6], ids=["no gzip", "corrupt data", "corrupt sum"]
+)
 def test_a_corrupt_stream_is_no_gzip(body: bytes) -> None:
     with pytest.raises(NotGzip):
         inflate(body)
