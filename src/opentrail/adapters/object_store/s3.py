@@ -259,6 +259,8 @@ def _needs_path_style(url: str) -> bool:
 
 _MISSING_BUCKET = frozenset({"NoSuchBucket"})
 _MISSING_OBJECT = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchBucketPolicy"})
+_BODYLESS = {"403": "AccessDenied"}
+"""Codes that botocore makes of the status where a HEAD's answer has no body to name one."""
 _PRESENT = frozenset({"PreconditionFailed", "412"})
 _CLIENT_FAULTS_TO_RETRY = frozenset(
     {"SlowDown", "RequestTimeout", "RequestTimeTooSkewed", "OperationAborted", "ConditionalRequestConflict"}
@@ -281,4 +283,4 @@ def _translate(error: botocore.exceptions.ClientError, name: str) -> PortError:
         return _NotImplemented(str(error))
     if status >= _SERVER_FAULT or status == _TOO_MANY or code in _CLIENT_FAULTS_TO_RETRY:
         return Unavailable(str(error))
-    return AccessRefused(code or str(status), str(error))
+    return AccessRefused(_BODYLESS.get(code, code) or str(status), str(error))

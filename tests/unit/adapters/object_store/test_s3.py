@@ -114,6 +114,15 @@ async def test_a_refusal_keeps_s3s_code() -> None:
     assert caught.value.code == "InvalidObjectState"
 
 
+async def test_a_refusal_without_a_body_is_told_by_s3s_code_not_by_the_status() -> None:
+    bucket, _ = a_bucket(lambda *_: refusal("403", 403))
+
+    with pytest.raises(AccessRefused) as caught:
+        await put(bucket)
+
+    assert caught.value.code == "AccessDenied"
+
+
 async def test_a_server_without_conditional_puts_is_asked_first() -> None:
     def answer(operation: str, sent: dict[str, Any]) -> Any:
         if "IfNoneMatch" in sent:
