@@ -65,7 +65,9 @@ class RandomIdentifiers:
 
 def format_time(moment: datetime) -> str:
     """Format an aware datetime as events and digests have it: ``YYYY-MM-DDTHH:MM:SSZ``, cut to the second."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="seconds")[:19] + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -54,6 +54,8 @@ def safe_text(text: str) -> str:
 
 def cut_text(text: str, limit_bytes: int) -> str:
     """Return the longest prefix of ``text`` that is at most ``limit_bytes`` long in UTF-8, whole characters only."""
+    if len(text) <= limit_bytes and text.isascii():
+        return text
     text = safe_text(text[:limit_bytes])
     encoded = text.encode()
     if len(encoded) <= limit_bytes:

@@ -8,7 +8,7 @@ before the call goes upstream. No method raises on any input; what could not be 
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -39,6 +39,13 @@ OUTCOME_UNKNOWN = "unknown"
 MAX_ADDRESS_BYTES = 128
 
 _log = structlog.get_logger(__name__)
+
+
+class EncodedEvent(NamedTuple):
+    """An event within every limit, in order, and its JSON."""
+
+    event: Event
+    json: bytes
 
 
 class EventBuilder:
@@ -74,6 +81,30 @@ class EventBuilder:
 
         ``parameters`` spares a second parse of the request. ``eventTime`` is when the call came, until ``finish``.
         """
+        return self.begin_encoded(request, operation, scope, caller, received_at, parameters=parameters).event
+
+    def begin_encoded(
+        self,
+        request: HttpRequest,
+        operation: Operation | None,
+        scope: CredentialScope | None,
+        caller: CallerIdentity,
+        received_at: datetime,
+        *,
+        parameters: Parameters | None = None,
+    ) -> EncodedEvent:
+        """Return what ``begin`` does, and its JSON."""
+        return _encoded(self._begin(request, operation, scope, caller, received_at, parameters))
+
+    def _begin(
+        self,
+        request: HttpRequest,
+        operation: Operation | None,
+        scope: CredentialScope | None,
+        caller: CallerIdentity,
+        received_at: datetime,
+        parameters: Parameters | None,
+    ) -> Event:
         event = self._frame(request, caller, received_at)
         try:
             self._describe_call(event, request, operation, scope, caller)
@@ -84,8 +115,7 @@ class EventBuilder:
             self._describe_parameters(event, request, plan, scope, parameters)
         elif operation is None:
             add_own_members(event, method=cut_text(request.method, 32), path=_bounded_path(request))
-        bound_event(event)
-        return in_order(event)
+        return event
 
     def finish(
         self,
@@ -100,26 +130,68 @@ class EventBuilder:
 
         ``result`` spares a parse of the response.
         """
+        return self.finish_encoded(event, operation, response, completed_at, result=result).event
+
+    def finish_encoded(
+        self,
+        event: Event,
+        operation: Operation | None,
+        response: HttpResponse,
+        completed_at: datetime,
+        *,
+        result: ObservedResult | None = None,
+    ) -> EncodedEvent:
+        """Return what ``finish`` does, and its JSON."""
         finished = dict(event)
-        finished["eventTime"] = format_time(completed_at)
+        self._finish(finished, operation, response, completed_at, result)
+        return _encoded(finished)
+
+    def build_encoded(
+        self,
+        request: HttpRequest,
+        operation: Operation | None,
+        scope: CredentialScope | None,
+        caller: CallerIdentity,
+        received_at: datetime,
+        response: HttpResponse,
+        completed_at: datetime,
+        *,
+        result: ObservedResult | None = None,
+    ) -> EncodedEvent:
+        """Return the complete event of a call of which nothing was stored before it ended, and its JSON: what
+        ``begin`` and ``finish`` make of it, without bounding and encoding it in between."""
+        event = self._begin(request, operation, scope, caller, received_at, None)
+        self._finish(event, operation, response, completed_at, result)
+        return _encoded(event)
+
+    def _finish(
+        self,
+        event: Event,
+        operation: Operation | None,
+        response: HttpResponse,
+        completed_at: datetime,
+        result: ObservedResult | None,
+    ) -> None:
+        event["eventTime"] = format_time(completed_at)
         try:
-            self._describe_result(finished, operation, response, result)
+            self._describe_result(event, operation, response, result)
         except Exception as error:
-            _not_understood(finished, operation, error)
-        if "requestID" not in finished:
-            finished["requestID"] = self._identifiers.uuid()
-        bound_event(finished)
-        return in_order(finished)
+            _not_understood(event, operation, error)
+        if "requestID" not in event:
+            event["requestID"] = self._identifiers.uuid()
 
     def finish_unknown(self, event: Event, reason: str) -> Event:
         """Return the complete event of a call of which nobody saw the answer; ``reason`` is a short word.
 
         ``eventTime`` stays the time the call came; there is no requestID.
         """
+        return self.finish_unknown_encoded(event, reason).event
+
+    def finish_unknown_encoded(self, event: Event, reason: str) -> EncodedEvent:
+        """Return what ``finish_unknown`` does, and its JSON."""
         finished = dict(event)
         add_own_members(finished, outcome=OUTCOME_UNKNOWN, reason=cut_text(reason, MAX_REASON_BYTES))
-        bound_event(finished)
-        return in_order(finished)
+        return _encoded(finished)
 
     def gap(
         self,
@@ -133,8 +205,7 @@ class EventBuilder:
     ) -> Event:
         """Return the service event that says that calls went unrecorded; ``count`` is None when nobody counted."""
         event = gap_event(account_id, region, started_at, ended_at, count, reason, event_id=self._identifiers.uuid())
-        bound_event(event)
-        return in_order(event)
+        return _encoded(event).event
 
     def _frame(self, request: HttpRequest, caller: CallerIdentity, received_at: datetime) -> Event:
         """What can be said of any call, from values that cannot fail."""
@@ -251,6 +322,11 @@ class EventBuilder:
                 kinds = {resource.get("type") for resource in found}
                 kept = [old for old in event.get("resources", ()) if old.get("type") not in kinds]
                 event["resources"] = kept + found
+
+
+def _encoded(event: Event) -> EncodedEvent:
+    ordered = in_order(event)
+    return EncodedEvent(ordered, bound_event(ordered))
 
 
 def _plan(operation: Operation | None) -> OperationPlan | None:

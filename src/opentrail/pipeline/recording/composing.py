@@ -1,5 +1,6 @@
 """From a call that was seen to its event: what both recorders do, before they differ in when it is stored."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,16 +11,21 @@ from opentrail.clock import Clock
 from opentrail.event import Event
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity
-from opentrail.ports import PortError
+from opentrail.ports import PortError, Unavailable
 from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
 from opentrail.protocol.observed import parse_response
 from opentrail.protocol.requests import MalformedRequest, parse_request
-from opentrail.record.events import EventBuilder
+from opentrail.record.events import EncodedEvent, EventBuilder
+
+LARGE_BODY_BYTES = 16 * 1024
+"""Longer bodies, and compressed ones, are read in a thread: a hostile one takes up to 0.25 ms a KB, and the event loop
+is not to stand still for more than 5 ms."""
+
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SeenCall:
     """A call as the gateway saw it begin."""
 
@@ -44,37 +50,95 @@ class CallComposer:
     def now(self) -> datetime:
         return self._clock.now()
 
-    async def begin(self, call: SeenCall) -> tuple[Event, CallerIdentity]:
+    async def begin(self, call: SeenCall) -> tuple[EncodedEvent, CallerIdentity]:
         """Return the unfinished event; raises Unavailable when the caller cannot be looked up."""
         caller = await self._callers.resolve(call.request, call.scope)
-        return self._builder.begin(call.request, call.operation, call.scope, caller, call.received_at), caller
-
-    def begin_unasked(self, call: SeenCall) -> tuple[Event, CallerIdentity]:
-        """Return the unfinished event when the caller cannot be looked up: the key it names, as a claim."""
-        caller = CallerIdentity(None, call.scope.access_key_id if call.scope is not None else "", is_verified=False)
-        return self._builder.begin(call.request, call.operation, call.scope, caller, call.received_at), caller
+        return await self._begin(call, caller), caller
 
     async def finish(
         self, call: SeenCall, event: Event, caller: CallerIdentity, response: HttpResponse, completed_at: datetime
-    ) -> Event:
+    ) -> EncodedEvent:
         """Return the finished event. What cannot be learned now is logged; it may be learned from a later answer."""
-        result = None
-        if call.operation is not None and self._callers.learns_from(call.operation, response.status):
-            result = parse_response(call.operation, response)
-            await self._learn(call, caller, result, response.status)
-        return self._builder.finish(event, call.operation, response, completed_at, result=result)
+        result = await self._learned_from(call, caller, response)
 
-    def unknown(self, event: Event, reason: str) -> Event:
+        def build() -> EncodedEvent:
+            return self._builder.finish_encoded(event, call.operation, response, completed_at, result=result)
+
+        return await asyncio.to_thread(build) if _is_long(response.body) else build()
+
+    async def whole(self, call: SeenCall, response: HttpResponse, completed_at: datetime) -> EncodedEvent:
+        """Return the event of a call that ended, nothing of which was stored before; a caller that cannot be looked up
+        is the key that the call names, as a claim."""
+        caller = await self._caller_or_claim(call)
+        result = await self._learned_from(call, caller, response)
+
+        def build() -> EncodedEvent:
+            return self._builder.build_encoded(
+                call.request,
+                call.operation,
+                call.scope,
+                caller,
+                call.received_at,
+                response,
+                completed_at,
+                result=result,
+            )
+
+        is_long = _is_large(call.request) or _is_long(response.body)
+        return await asyncio.to_thread(build) if is_long else build()
+
+    async def whole_unknown(self, call: SeenCall, reason: str) -> EncodedEvent:
+        """Return the event of a call whose result nobody saw, nothing of which was stored before."""
+        begun = await self._begin(call, await self._caller_or_claim(call))
+        return self.unknown(begun.event, reason)
+
+    def unknown(self, event: Event, reason: str) -> EncodedEvent:
         """Return the event of a call whose result nobody saw."""
-        return self._builder.finish_unknown(event, reason)
+        return self._builder.finish_unknown_encoded(event, reason)
 
-    async def _learn(self, call: SeenCall, caller: CallerIdentity, result: ObservedResult, status: int) -> None:
-        assert call.operation is not None
+    async def _begin(self, call: SeenCall, caller: CallerIdentity) -> EncodedEvent:
+        def build() -> EncodedEvent:
+            return self._builder.begin_encoded(call.request, call.operation, call.scope, caller, call.received_at)
+
+        return await asyncio.to_thread(build) if _is_large(call.request) else build()
+
+    async def _caller_or_claim(self, call: SeenCall) -> CallerIdentity:
         try:
-            parameters: Parameters = parse_request(call.operation, call.request)
-        except MalformedRequest:
-            parameters = {}
+            return await self._callers.resolve(call.request, call.scope)
+        except Unavailable:
+            access_key_id = call.scope.access_key_id if call.scope is not None else ""
+            return CallerIdentity(None, access_key_id, is_verified=False)
+
+    async def _learned_from(
+        self, call: SeenCall, caller: CallerIdentity, response: HttpResponse
+    ) -> ObservedResult | None:
+        """Learn what an answer teaches; return it as parsed, None when it teaches nothing and was not parsed."""
+        operation = call.operation
+        if operation is None or not self._callers.learns_from(operation, response.status):
+            return None
+
+        def parse() -> tuple[ObservedResult, Parameters]:
+            return parse_response(operation, response), _parameters(operation, call.request)
+
+        is_long = _is_large(call.request) or _is_long(response.body)
+        result, parameters = await asyncio.to_thread(parse) if is_long else parse()
         try:
-            await self._callers.learn(call.operation, call.scope, caller, parameters, status, result)
+            await self._callers.learn(operation, call.scope, caller, parameters, response.status, result)
         except PortError as error:
-            _log.warning("an identity could not be learned", operation=call.operation.name, error=str(error))
+            _log.warning("an identity could not be learned", operation=operation.name, error=str(error))
+        return result
+
+
+def _parameters(operation: Operation, request: HttpRequest) -> Parameters:
+    try:
+        return parse_request(operation, request)
+    except MalformedRequest:
+        return {}
+
+
+def _is_large(request: HttpRequest) -> bool:
+    return _is_long(request.body) or (bool(request.body) and "content-encoding" in request.headers.first)
+
+
+def _is_long(body: bytes | None) -> bool:
+    return body is not None and len(body) > LARGE_BODY_BYTES

@@ -10,7 +10,6 @@ from opentrail.capture import RecordingUnavailable
 from opentrail.capture.callers import CallerResolver
 from opentrail.clock import Clock
 from opentrail.event import Event
-from opentrail.event.encoding import encode_event
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity
 from opentrail.pipeline.recording.composing import CallComposer, SeenCall
@@ -18,7 +17,7 @@ from opentrail.pipeline.regions import EnabledRegions
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import CallId, EventEntry, Journal, JournalEntry
 from opentrail.protocol import CredentialScope, Operation
-from opentrail.record.events import EventBuilder
+from opentrail.record.events import EncodedEvent, EventBuilder
 
 DURABLE_WITHIN_SECONDS = 1.0
 """How long a caller waits for one durable step before it gets the service's own 503."""
@@ -84,9 +83,9 @@ class FailClosedRecorder:
             await asyncio.gather(*pending, return_exceptions=True)
 
     async def _open(self, call: SeenCall) -> "ClosedCall":
-        event, caller = await self._composer.begin(call)
-        call_id = await self._journal.open_call(encode_event(event))
-        return ClosedCall(self, call, event, caller, call_id)
+        begun, caller = await self._composer.begin(call)
+        call_id = await self._journal.open_call(begun.json)
+        return ClosedCall(self, call, begun.event, caller, call_id)
 
     async def _close_refused(self, opening: "asyncio.Task[ClosedCall]") -> None:
         try:
@@ -96,7 +95,7 @@ class FailClosedRecorder:
         refused = HttpResponse(503, (), b"")
         await self._close_late(call.id, await call.finished(refused))
 
-    async def finish(self, call_id: CallId, event: Event) -> None:
+    async def finish(self, call_id: CallId, event: EncodedEvent) -> None:
         """Close a call; raises RecordingUnavailable when that is not durable in time, and goes on trying."""
         closing = asyncio.ensure_future(self._close(call_id, event))
         try:
@@ -110,21 +109,19 @@ class FailClosedRecorder:
         except ValueError as error:
             raise RecordingUnavailable(str(error)) from error
 
-    async def _close(self, call_id: CallId, event: Event) -> None:
-        entries: Sequence[JournalEntry] = [
-            *self._regions.entries_for(event["awsRegion"]),
-            EventEntry(encode_event(event)),
-        ]
+    async def _close(self, call_id: CallId, event: EncodedEvent) -> None:
+        region = event.event["awsRegion"]
+        entries: Sequence[JournalEntry] = [*self._regions.entries_for(region), EventEntry(event.json)]
         position = await self._journal.close_call(call_id, entries)
         await self._regions.stored(position, entries)
 
-    async def _settle_late(self, closing: "asyncio.Task[None]", call_id: CallId, event: Event) -> None:
+    async def _settle_late(self, closing: "asyncio.Task[None]", call_id: CallId, event: EncodedEvent) -> None:
         try:
             await closing
         except Unavailable:
             await self._close_late(call_id, event)
 
-    async def _close_late(self, call_id: CallId, event: Event) -> None:
+    async def _close_late(self, call_id: CallId, event: EncodedEvent) -> None:
         tries = 0
         while True:
             try:
@@ -161,7 +158,7 @@ class ClosedCall:
         self._event = event
         self._caller = caller
 
-    async def finished(self, response: HttpResponse) -> Event:
+    async def finished(self, response: HttpResponse) -> EncodedEvent:
         """Return the event with the result that ``response`` is."""
         composer = self._recorder.composer
         return await composer.finish(self._call, self._event, self._caller, response, composer.now())

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
@@ -11,7 +10,6 @@ import structlog
 
 from opentrail.capture.callers import CallerResolver
 from opentrail.clock import Clock
-from opentrail.event import Event
 from opentrail.event.encoding import encode_event
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.pipeline.recording.composing import CallComposer, SeenCall
@@ -23,10 +21,10 @@ from opentrail.protocol import CredentialScope, Operation
 from opentrail.record.events import EventBuilder
 
 COMMIT_INTERVAL_SECONDS = 0.01
-"""How long calls are gathered for one commit, and so about what a crash can lose."""
+"""How long events are gathered for one commit, and so about what a crash can lose."""
 
 MAX_QUEUED_CALLS = 20_000
-"""Calls waiting to be recorded."""
+"""Calls waiting to be recorded, those included whose events wait for the journal."""
 
 MAX_QUEUED_BYTES = 64 * 1024 * 1024
 """What the waiting calls hold: bodies, and CALL_OVERHEAD_BYTES for each."""
@@ -53,7 +51,7 @@ DRAIN_SECONDS = 10.0
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _EndedCall:
     call: SeenCall
     response: HttpResponse | None
@@ -62,8 +60,28 @@ class _EndedCall:
     size_bytes: int
 
 
+class _Batch:
+    """Events on their way to one append, with what their calls count against the bounds."""
+
+    def __init__(self) -> None:
+        self.events: list[EventEntry] = []
+        self.regions: set[str] = set()
+        self.size_bytes = 0
+        self.calls = 0
+        self.held_bytes = 0
+
+    def add(self, region: str, event: bytes) -> None:
+        self.events.append(EventEntry(event))
+        self.regions.add(region)
+        self.size_bytes += len(event)
+
+
 class FailOpenRecorder:
-    """A CallRecorder that never makes a caller wait for the disk; ``stop`` it when the last call has ended."""
+    """A CallRecorder that never makes a caller wait for the disk; ``stop`` it when the last call has ended.
+
+    One task builds the events of calls as soon as these end, while what they hold is warm in the processor's caches;
+    another stores what was built, once per commit interval.
+    """
 
     def __init__(
         self,
@@ -89,16 +107,20 @@ class FailOpenRecorder:
         self._max_calls = max_calls
         self._max_bytes = max_bytes
         self._queue: deque[_EndedCall] = deque()
-        self._queued_bytes = 0
+        self._waiting_calls = 0
+        self._waiting_bytes = 0
+        self._batch = _Batch()
         self._gaps = GapLog()
         self._arrived = asyncio.Event()
+        self._built = asyncio.Event()
+        self._taken = asyncio.Event()
         self._is_stopping = False
-        self._worker: asyncio.Task[None] | None = None
+        self._workers: tuple[asyncio.Task[None], ...] = ()
 
     @property
     def queued_calls(self) -> int:
         """How many calls wait to be recorded."""
-        return len(self._queue)
+        return self._waiting_calls
 
     async def begin(
         self, request: HttpRequest, operation: Operation | None, scope: CredentialScope | None
@@ -111,97 +133,105 @@ class FailOpenRecorder:
         held = len(call.request.body or b"") + (len(response.body or b"") if response is not None else 0)
         size = held + CALL_OVERHEAD_BYTES
         now = self._composer.now()
-        if len(self._queue) >= self._max_calls or self._queued_bytes + size > self._max_bytes:
+        if self._waiting_calls >= self._max_calls or self._waiting_bytes + size > self._max_bytes:
             self._gaps.add("queue-full", now)
+            self._built.set()
         else:
             self._queue.append(_EndedCall(call, response, reason, now, size))
-            self._queued_bytes += size
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._run())
-        self._arrived.set()
+            self._waiting_calls += 1
+            self._waiting_bytes += size
+            self._arrived.set()
+        if not self._workers:
+            self._workers = (asyncio.create_task(self._build()), asyncio.create_task(self._store()))
 
     async def stop(self) -> None:
         """Record what is queued, for DRAIN_SECONDS at most; what is left then is logged as lost."""
         self._is_stopping = True
         self._arrived.set()
-        if self._worker is None:
+        self._built.set()
+        if not self._workers:
             return
-        done, _ = await asyncio.wait({self._worker}, timeout=DRAIN_SECONDS)
-        if not done:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
-            _log.error("calls were lost: the journal took nothing", calls=len(self._queue))
+        _, late = await asyncio.wait(self._workers, timeout=DRAIN_SECONDS)
+        for worker in late:
+            worker.cancel()
+        if late:
+            await asyncio.gather(*late, return_exceptions=True)
+            _log.error("calls were lost: the journal took nothing", calls=self._waiting_calls)
 
-    async def _run(self) -> None:
+    async def _build(self) -> None:
+        """Build events until the last call's is built."""
         while True:
             await self._arrived.wait()
-            if not self._is_stopping:
-                await asyncio.sleep(self._commit_interval_s)
             self._arrived.clear()
-            while self._queue or self._gaps:
-                try:
-                    await self._record_batch()
-                except Exception:
-                    _log.exception("a batch of calls could not be recorded")
-                    await asyncio.sleep(RETRY_SECONDS)
+            started = perf_counter()
+            while self._queue:
+                while self._batch.size_bytes >= BATCH_BYTES:
+                    self._taken.clear()
+                    await self._taken.wait()
+                await self._build_one(self._queue.popleft())
+                if perf_counter() - started > (BUSY_SLICE_SECONDS if len(self._queue) > BUSY_CALLS else SLICE_SECONDS):
+                    await asyncio.sleep(0)
+                    started = perf_counter()
             if self._is_stopping:
+                self._built.set()
                 return
 
-    async def _record_batch(self) -> None:
-        events: list[tuple[str, bytes]] = []
-        size = 0
-        started = perf_counter()
-        while self._queue and size < BATCH_BYTES:
-            ended = self._queue.popleft()
-            self._queued_bytes -= ended.size_bytes
-            event = await self._event(ended)
-            if event is not None:
-                events.append(event)
-                size += len(event[1])
-            if perf_counter() - started > (BUSY_SLICE_SECONDS if len(self._queue) > BUSY_CALLS else SLICE_SECONDS):
-                await asyncio.sleep(0)
-                started = perf_counter()
-        await self._store(events)
-
-    async def _event(self, ended: _EndedCall) -> tuple[str, bytes] | None:
-        """Return the Region and bytes of one event; a call that no event can be made of is counted as lost."""
+    async def _build_one(self, ended: _EndedCall) -> None:
+        """Add one event to the batch; a call that no event can be made of is counted as lost."""
         try:
-            event = await self._compose(ended)
-            return event["awsRegion"], encode_event(event)
+            if ended.response is None:
+                event = await self._composer.whole_unknown(ended.call, ended.reason)
+            else:
+                event = await self._composer.whole(ended.call, ended.response, ended.ended_at)
+            self._batch.add(event.event["awsRegion"], event.json)
         except Exception:
             _log.exception("a call could not be recorded", method=ended.call.request.method)
             self._gaps.add("record-failed", self._composer.now())
-            return None
+        self._batch.calls += 1
+        self._batch.held_bytes += ended.size_bytes
+        self._built.set()
 
-    async def _compose(self, ended: _EndedCall) -> Event:
-        try:
-            event, caller = await self._composer.begin(ended.call)
-        except Unavailable:
-            event, caller = self._composer.begin_unasked(ended.call)
-        if ended.response is None:
-            return self._composer.unknown(event, ended.reason)
-        return await self._composer.finish(ended.call, event, caller, ended.response, ended.ended_at)
+    async def _store(self) -> None:
+        """Store batches, and the gaps known by then, until everything is stored."""
+        while True:
+            await self._built.wait()
+            if not self._is_stopping:
+                await asyncio.sleep(self._commit_interval_s)
+            self._built.clear()
+            batch, self._batch = self._batch, _Batch()
+            self._taken.set()
+            try:
+                await self._store_batch(batch)
+            except Exception:
+                _log.exception("a batch of calls could not be recorded")
+                self._gaps.add("record-failed", self._composer.now(), len(batch.events))
+                self._built.set()
+                await asyncio.sleep(RETRY_SECONDS)
+            self._waiting_calls -= batch.calls
+            self._waiting_bytes -= batch.held_bytes
+            if self._batch.calls or self._gaps:
+                self._built.set()
+            elif self._is_stopping and self._workers[0].done():
+                return
 
-    async def _store(self, events: Sequence[tuple[str, bytes]]) -> None:
-        """Append a batch and the gaps known by then; tries until the journal takes it (the queue is bounded)."""
+    async def _store_batch(self, batch: _Batch) -> None:
+        """Append a batch and gaps; tries until the journal takes it (what waits meanwhile is bounded)."""
         while True:
             gaps = self._gaps.take()
-            batch = [*events, *(self._gap_event(gap.started_at, gap.ended_at, gap.count, gap.reason) for gap in gaps)]
-            if not batch:
+            said = [self._gap_event(gap.started_at, gap.ended_at, gap.count, gap.reason) for gap in gaps]
+            events = [*batch.events, *(EventEntry(event) for _, event in said)]
+            if not events:
                 return None
-            entries: list[JournalEntry] = [
-                *self._regions.entries_for(*(region for region, _ in batch)),
-                *(EventEntry(event) for _, event in batch),
-            ]
+            regions = batch.regions.union(region for region, _ in said)
+            entries: list[JournalEntry] = [*self._regions.entries_for(*regions), *events]
             try:
                 position = await self._journal.append(entries)
             except Unavailable as error:
                 self._gaps.put_back(gaps)
-                _log.warning("the journal takes nothing; calls wait", calls=len(self._queue), error=str(error))
+                _log.warning("the journal takes nothing; calls wait", calls=self._waiting_calls, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
             except BaseException:
                 self._gaps.put_back(gaps)
-                self._gaps.add("record-failed", self._composer.now(), len(events))
                 raise
             else:
                 return await self._regions.stored(position, entries)

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from opentrail.clock import RandomIdentifiers
-from opentrail.event import Event
-from opentrail.http_message import HttpResponse
+from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity
 from opentrail.pipeline.recording import FailOpenRecorder
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import START, JournalEntry, Position
-from opentrail.record.events import EventBuilder
+from opentrail.record.events import EncodedEvent, EventBuilder
 from tests.memory.journal import InMemoryJournal
 from tests.unit.pipeline.recording.support import (
     ACCOUNT,
@@ -142,10 +141,10 @@ async def test_a_journal_that_is_away_for_a_while_loses_nothing_that_fits() -> N
 
 async def test_a_call_that_no_event_can_be_made_of_is_a_gap_and_stops_nothing() -> None:
     class Broken(EventBuilder):
-        def finish(self, event: Event, *rest: Any, **options: Any) -> Event:
-            if event["requestParameters"]["bucketName"] == "bad":
+        def build_encoded(self, request: HttpRequest, *rest: Any, **options: Any) -> EncodedEvent:
+            if request.path == "/bad":
                 raise RuntimeError("broken")
-            return super().finish(event, *rest, **options)
+            return super().build_encoded(request, *rest, **options)
 
     journal, clock = InMemoryJournal(), HandClock()
     builder = Broken(
