@@ -1,5 +1,6 @@
 """Who signed: verified by a secret we know, learned from a trusted upstream, or claimed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -107,6 +108,27 @@ async def test_a_key_that_does_not_hold_any_more_verifies_nothing(changes: dict[
     request = signed("AKIAOURS000000000001", "right")
 
     assert not (await resolver.resolve(request, read_scope(request))).is_verified
+
+
+@pytest.mark.parametrize(("signing_name", "is_verified"), [("iam", False), ("s3", True)])
+async def test_a_body_that_was_not_held_verifies_nobody_where_it_says_what_is_called(
+    signing_name: str, is_verified: bool
+) -> None:
+    identities = InMemoryIdentityStore()
+    await identities.add_credential(Credential(KEY, "secret", ANN))
+    request = sign(
+        HttpRequest("POST", "/", (("Host", "h"),), b"Action=ListUsers", "127.0.0.1"),
+        access_key_id=KEY,
+        secret_access_key="secret",
+        region="us-east-1",
+        signing_name=signing_name,
+        now=NOW,
+    )
+    swapped = replace(request, body=None, body_size_bytes=2**21)
+
+    caller = await CallerResolver(identities, FixedClock(), learns=False).resolve(swapped, read_scope(swapped))
+
+    assert caller == CallerIdentity(ANN, KEY, is_verified=is_verified)
 
 
 async def test_get_caller_identity_teaches_the_signing_key_and_stays_a_claim() -> None:
