@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentrail.adapters.object_store.paths import (
+    KEY_LIMIT_BYTES,
     NotAKeyPath,
     check_key,
     file_to_key_part,
@@ -12,12 +13,21 @@ from opentrail.adapters.object_store.paths import (
     key_to_path,
 )
 
-KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=300)
-TRICKY = st.lists(
-    st.sampled_from(["/", ".", "..", "%", "%2E", "%+", "%meta", "a", "é", "x" * 239, "\0", "\n", "~", "-"]),
-    min_size=1,
-    max_size=8,
-).map("".join)
+
+def _is_short_enough(key: str) -> bool:
+    return len(key.encode()) <= KEY_LIMIT_BYTES
+
+
+KEYS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=300).filter(_is_short_enough)
+TRICKY = (
+    st.lists(
+        st.sampled_from(["/", ".", "..", "%", "%2E", "%+", "%meta", "a", "é", "x" * 239, "\0", "\n", "~", "-"]),
+        min_size=1,
+        max_size=8,
+    )
+    .map("".join)
+    .filter(_is_short_enough)
+)
 
 
 def path_to_key(path: str) -> str:
