@@ -187,7 +187,7 @@ class DigestDelivery:
             await log.set_status(plan.trail_arn, plan.region, members)
 
     async def _note_failure(self, plans: Sequence[DigestPlan], error: PortError) -> None:
-        _log.warning("digest not delivered", trail=self._trail_arn, key=plans[0].key, error=str(error))
+        _log.warning("digest not delivered", trail=self._trail_arn, key=plans[0].key, error=repr(error))
         members = {"LatestDigestDeliveryError": error_code(error)}
         for plan in plans:
             await self._context.delivery_log.set_status(plan.trail_arn, plan.region, members)

@@ -183,7 +183,7 @@ class FileDelivery:
 
     async def _note_failure(self, failure: _Failure, regions: Sequence[str], at: datetime) -> None:
         plan, error = failure.plan, failure.error
-        _log.warning("log file not delivered", trail=plan.trail_arn, key=plan.key, error=str(error))
+        _log.warning("log file not delivered", trail=plan.trail_arn, key=plan.key, error=repr(error))
         members = {"LatestDeliveryAttemptTime": format_time(at), "LatestDeliveryError": error_code(error)}
         for region in regions:
             await self._context.delivery_log.set_status(plan.trail_arn, region, members)

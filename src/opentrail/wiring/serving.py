@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,10 +15,6 @@ from pathlib import Path
 import orjson
 import structlog
 import uvloop
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from opentrail import __version__
 from opentrail.adapters.stand_in.moto import MotoStandIn
@@ -41,6 +37,7 @@ from opentrail.wiring.buckets import open_buckets
 from opentrail.wiring.descriptors import claim_descriptors, share_of
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
+from opentrail.wiring.probes import Probes
 
 DRAIN_SECONDS = 25
 
@@ -281,7 +278,7 @@ async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]
     host, port = listener.getsockname()[:2]
     application = asgi_app(
         api.handle,
-        [Route("/healthz", _health(installation)), Route("/metrics", _metrics(installation))],
+        Probes(installation).routes(),
         trusted_proxies=installation.settings.trusted_proxies,
     )
     server = ApiListener(
@@ -301,21 +298,6 @@ async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]
         folding.cancel()
         await asyncio.gather(folding, return_exceptions=True)
         await api.close()
-
-
-def _health(installation: Installation) -> Callable[[Request], Awaitable[Response]]:
-    async def health(_: Request) -> Response:
-        is_behind = await installation.history.cursor() < installation.journal.head()
-        return JSONResponse({"status": "ok", "history": "behind" if is_behind else "current"})
-
-    return health
-
-
-def _metrics(installation: Installation) -> Callable[[Request], Awaitable[Response]]:
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(installation.registry), media_type=CONTENT_TYPE_LATEST)
-
-    return metrics
 
 
 def _literal(host: str) -> str:

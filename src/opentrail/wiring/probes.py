@@ -1,0 +1,62 @@
+"""What answers without a signature: ``/healthz`` for whoever routes around us, ``/metrics`` for Prometheus."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from opentrail.wiring.installation import Installation
+
+PROBE_SECONDS = 1.0
+"""How long an answer of the disk is good for: probes come unsigned and must not make us write for each."""
+
+PROBE_BYTES = 64 * 1024
+
+
+class Probes:
+    """The unsigned routes of one installation."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._probed_at = float("-inf")
+        self._is_writable = True
+
+    def routes(self) -> list[Route]:
+        return [Route("/healthz", self.health), Route("/metrics", self.metrics)]
+
+    async def health(self, _: Request) -> Response:
+        """Answer 200 while calls can be recorded, else 503; JSON says what is wrong."""
+        if time.monotonic() - self._probed_at > PROBE_SECONDS:
+            self._probed_at = time.monotonic()
+            self._is_writable = await asyncio.to_thread(is_writable, self._installation.home.journal)
+        is_behind = await self._installation.history.cursor() < self._installation.journal.head()
+        answer = {
+            "status": "ok" if self._is_writable else "failing",
+            "journal": "writable" if self._is_writable else "cannot be written; is the disk full?",
+            "history": "behind" if is_behind else "current",
+        }
+        return JSONResponse(answer, 200 if self._is_writable else 503)
+
+    async def metrics(self, _: Request) -> Response:
+        """Answer the installation's figures in Prometheus's text format."""
+        return Response(generate_latest(self._installation.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def is_writable(folder: Path) -> bool:
+    """Say whether the disk under ``folder`` takes PROBE_BYTES durably; what is written is removed again. Blocks."""
+    path = folder / "probe"
+    try:
+        with path.open("wb") as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+    except OSError:
+        path.unlink(missing_ok=True)
+        return False
+    return True
