@@ -4,10 +4,12 @@ Header names keep the case they came in; look-ups ignore case. ``target`` is the
 the request line (raw path and query), because signatures are computed over it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any, Generic, Self, TypeVar, overload
 from urllib.parse import parse_qsl
+
+_Value = TypeVar("_Value")
 
 HeaderList = tuple[tuple[str, str], ...]
 
@@ -15,8 +17,32 @@ BODY_LIMIT_BYTES = 1024 * 1024
 """Bodies up to this size are held, parsed and redacted; of longer ones, and of object data, only the length is kept."""
 
 
+class _Once(Generic[_Value]):
+    """A property that is worked out when it is first asked for. Unlike functools.cached_property it takes no lock,
+    which cost more than most of what is worked out here; two threads at a time may both do the work."""
+
+    def __init__(self, work: Callable[[Any], _Value]) -> None:
+        self._work = work
+        self._name = work.__name__
+        self.__doc__ = work.__doc__
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> _Value: ...
+
+    def __get__(self, instance: object | None, owner: type) -> "Self | _Value":
+        if instance is None:
+            return self
+        value = instance.__dict__[self._name] = self._work(instance)
+        return value
+
+
 class Headers:
     """A header list with case-insensitive look-up of the first value of each name (``first``: by lower-case name)."""
+
+    __slots__ = ("first", "items")
 
     def __init__(self, items: HeaderList) -> None:
         self.items = items
@@ -55,22 +81,44 @@ class HttpRequest:
     body_size_bytes: int = 0
     is_tls: bool = False
 
-    @cached_property
+    @classmethod
+    def received(
+        cls,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes | None,
+        peer: str,
+        body_size_bytes: int,
+        is_tls: bool,
+    ) -> Self:
+        """Return a request whose headers were looked through already."""
+        request = cls(method, target, headers.items, body, peer, body_size_bytes, is_tls)
+        request.__dict__["headers"] = headers
+        return request
+
+    def with_body(self, body: bytes | None, body_size_bytes: int) -> Self:
+        """Return this request with another body, and all that was worked out of its head."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, body=body, body_size_bytes=body_size_bytes)
+        return other
+
+    @_Once
     def headers(self) -> Headers:
         return Headers(self.header_list)
 
-    @cached_property
+    @_Once
     def path(self) -> str:
         """The raw path, still percent-encoded."""
         return self.target.split("?", 1)[0]
 
-    @cached_property
+    @_Once
     def raw_query(self) -> str:
         """The raw query string without its question mark; empty when there is none."""
         _, _, query = self.target.partition("?")
         return query
 
-    @cached_property
+    @_Once
     def query(self) -> tuple[tuple[str, str], ...]:
         """The decoded query parameters in order, blank values kept."""
         return tuple(parse_qsl(self.raw_query, keep_blank_values=True, max_num_fields=10_000))
@@ -89,6 +137,13 @@ class HttpResponse:
     body: bytes | None
     body_size_bytes: int = 0
 
-    @cached_property
+    @classmethod
+    def received(cls, status: int, headers: Headers, body: bytes | None, body_size_bytes: int) -> Self:
+        """Return a response whose headers were looked through already."""
+        response = cls(status, headers.items, body, body_size_bytes)
+        response.__dict__["headers"] = headers
+        return response
+
+    @_Once
     def headers(self) -> Headers:
         return Headers(self.header_list)

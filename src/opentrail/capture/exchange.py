@@ -254,7 +254,9 @@ class Exchange:
                 if self._is_client_gone and held is None:
                     break
         self._is_answered = not self._is_client_gone
-        await self._finish(HttpResponse(head.status, head.header_list, None if held is None else bytes(held), size))
+        await self._finish(
+            HttpResponse.received(head.status, head.headers, None if held is None else bytes(held), size)
+        )
         await self._to_client(unsent)
         return scanner.is_complete and not head.is_last and not extra
 

@@ -7,7 +7,7 @@ this one imports (``connection``, ``upstream``, ``exchange``, ``http1``).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -181,9 +181,9 @@ class Gateway:
             head = parse_request_head(await client.read_head(self._timeouts.head_s))
         except MalformedMessage as error:
             return await self._refuse_malformed(client, error)
-        peer, is_tls = self._proxies.caller(client.peer, head.header_list)
+        peer, is_tls = self._proxies.caller(client.peer, head.headers.items)
         known_body = b"" if head.framing is Framing.NONE else None
-        request = HttpRequest(head.method, head.target, head.header_list, known_body, peer, head.length, is_tls)
+        request = HttpRequest.received(head.method, head.target, head.headers, known_body, peer, head.length, is_tls)
         scope = read_scope(request)
         call = _Call(head, request, scope, identify(request, scope))
         body = RequestBody(BodyScanner(head.framing, head.length))
@@ -254,7 +254,7 @@ class Gateway:
             await self._hold(client, call, body, OWN_BODY_LIMIT_BYTES, is_continue_due=is_continue_due)
         if not body.is_whole or len(body.payload) > OWN_BODY_LIMIT_BYTES:
             return await self._refuse(client, call, "RequestEntityTooLarge", "The request is too large.", 413)
-        request = replace(call.request, body=body.payload, body_size_bytes=len(body.payload))
+        request = call.request.with_body(body.payload, len(body.payload))
         response = await self._own_api(request)
         closes = call.head.is_last or self._is_stopping
         client.write(response_bytes(response, call.head.method, closes=closes))
@@ -332,12 +332,12 @@ class Gateway:
 
 def _with_body(call: _Call, body: RequestBody) -> _Call:
     """Return the call with its body, None when that is too long; its beginning names the operation all the same."""
-    beginning = replace(call.request, body=body.payload[:BODY_LIMIT_BYTES])
+    beginning = call.request.with_body(body.payload[:BODY_LIMIT_BYTES], call.request.body_size_bytes)
     request = call.request
     if body.is_whole:
         held = body.payload if len(body.payload) <= BODY_LIMIT_BYTES else None
-        request = replace(request, body=held, body_size_bytes=len(body.payload))
-    return replace(call, request=request, operation=identify(beginning, call.scope))
+        request = request.with_body(held, len(body.payload))
+    return _Call(call.head, request, call.scope, identify(beginning, call.scope))
 
 
 def _failure_answer(failure: ExchangeFailed) -> tuple[str, str, int]:

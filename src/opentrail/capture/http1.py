@@ -7,10 +7,11 @@ but ``chunked``, and malformed chunks.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from opentrail.http_message import HeaderList
+from opentrail.http_message import Headers
 
 HEAD_LIMIT_BYTES = 64 * 1024
 """Longest request or response head. S3 allows 8 KB of headers and presigned URLs reach 8 KB; nginx stops at 32 KB."""
@@ -27,13 +28,13 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _FIELDS = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 _REQUEST = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/(\d\.\d)\r\n" + _FIELDS)
 _RESPONSE = re.compile(rb"HTTP/(1\.[01]) ([1-9]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?\r\n" + _FIELDS)
+_FIELD = re.compile(r"([^:]+):[\t ]*([^\r]*)\r\n")
 _LENGTH = re.compile(r"\d{1,18}")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER_LINE = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*")
+_NO_OPTIONS: frozenset[str] = frozenset()
 _SINGLE = frozenset({"host", "content-length", "transfer-encoding"})
-_HOP_TO_UPSTREAM = (b"upgrade", b"http2-settings", b"connection")
-_HOP_TO_CLIENT = (b"connection", b"keep-alive", b"proxy-connection")
-_HOP_TO_CLIENT_NAMES = frozenset(name.decode() for name in _HOP_TO_CLIENT)
+_HOP_TO_CLIENT_NAMES = frozenset({"connection", "keep-alive", "proxy-connection"})
 _NOTED = _SINGLE | {"connection", "expect", "upgrade", "keep-alive", "proxy-connection"}
 
 
@@ -61,7 +62,7 @@ class RequestHead:
     raw: bytes
     method: str
     target: str
-    header_list: HeaderList
+    headers: Headers
     framing: Framing
     length: int
     is_last: bool
@@ -75,7 +76,7 @@ class ResponseHead:
 
     raw: bytes
     status: int
-    header_list: HeaderList
+    headers: Headers
     framing: Framing
     length: int
     is_last: bool
@@ -148,18 +149,19 @@ def parse_response_head(raw: bytes, method: str) -> ResponseHead:
     )
 
 
-def _fields(block: bytes) -> tuple[HeaderList, dict[str, str]]:
-    """Split header lines; return them all, and by lower-case name those that framing depends on."""
-    lines = block.decode("latin-1").split("\r\n")
-    lines.pop()
-    if len(lines) > HEADER_LIMIT:
+def _fields(block: bytes) -> tuple[Headers, Mapping[str, str]]:
+    """Split header lines; return them all, and by lower-case name at least those that framing depends on."""
+    text = block.decode("latin-1")
+    items = _FIELD.findall(text)
+    if len(items) > HEADER_LIMIT:
         raise MalformedMessage("too many header lines", 431)
-    headers = []
+    if " \r\n" in text or "\t\r\n" in text:
+        items = [(name, value.rstrip(" \t")) for name, value in items]
+    headers = Headers(tuple(items))
+    if len(headers.first) == len(items):
+        return headers, headers.first
     noted: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        value = value.strip(" \t")
-        headers.append((name, value))
+    for name, value in items:
         lower = name.lower()
         if lower in _NOTED:
             if lower not in noted:
@@ -168,28 +170,28 @@ def _fields(block: bytes) -> tuple[HeaderList, dict[str, str]]:
                 raise MalformedMessage(f"{lower} stands twice")
             else:
                 noted[lower] += "," + value
-    return tuple(headers), noted
+    return headers, noted
 
 
-def _framing(noted: dict[str, str]) -> tuple[Framing, int]:
+def _framing(noted: Mapping[str, str]) -> tuple[Framing, int]:
     coding, length = noted.get("transfer-encoding"), noted.get("content-length")
+    if coding is None and length is None:
+        return Framing.NONE, 0
     if coding is not None:
         if length is not None:
             raise MalformedMessage("content-length stands beside transfer-encoding")
         if coding.lower() != "chunked":
             raise MalformedMessage("the only transfer coding is chunked")
         return Framing.CHUNKED, 0
-    if length is None:
-        return Framing.NONE, 0
-    if not _LENGTH.fullmatch(length) or not length.isascii():
+    if length is None or not _LENGTH.fullmatch(length) or not length.isascii():
         raise MalformedMessage("content-length is not a number")
     return Framing.LENGTH, int(length)
 
 
-def _options(noted: dict[str, str]) -> frozenset[str]:
+def _options(noted: Mapping[str, str]) -> frozenset[str]:
     """Return the options of every Connection header, lower case."""
     value = noted.get("connection")
-    return frozenset(option.strip().lower() for option in value.split(",")) if value else frozenset()
+    return frozenset([option.strip().lower() for option in value.split(",")]) if value else _NO_OPTIONS
 
 
 def forwarded_request_head(head: RequestHead) -> bytes:
@@ -212,10 +214,17 @@ def forwarded_response_head(head: ResponseHead, *, closes: bool) -> bytes:
     return raw[:-2] + b"Connection: close\r\n\r\n" if closes else raw
 
 
-def _without(raw: bytes, names: tuple[bytes, ...]) -> bytes:
-    start, *lines = raw[: -len(HEAD_END)].split(b"\r\n")
-    kept = [line for line in lines if line.partition(b":")[0].lower() not in names]
-    return b"\r\n".join((start, *kept)) + HEAD_END
+def _without(raw: bytes, lines: re.Pattern[bytes]) -> bytes:
+    """Return a head without the header lines that ``lines`` finds; a start line is none, for its name has blanks."""
+    return lines.sub(b"", raw)
+
+
+def _lines_named(*names: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?<=\n)(?:" + b"|".join(map(re.escape, names)) + rb"):[^\r]*\r\n", re.I)
+
+
+_HOP_TO_UPSTREAM = _lines_named(b"upgrade", b"http2-settings", b"connection")
+_HOP_TO_CLIENT = _lines_named(*(name.encode() for name in _HOP_TO_CLIENT_NAMES))
 
 
 class BodyScanner:

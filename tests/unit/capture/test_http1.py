@@ -32,7 +32,7 @@ def test_a_request_head_keeps_its_bytes_and_its_headers_in_order() -> None:
 
     assert head.raw == raw
     assert (head.method, head.target) == ("POST", "/p?q")
-    assert head.header_list == (("Host", "h"), ("b", "2"), ("A", "1"), ("b", "3"))
+    assert head.headers.items == (("Host", "h"), ("b", "2"), ("A", "1"), ("b", "3"))
     assert head.framing is Framing.NONE
 
 
