@@ -108,13 +108,43 @@ class Connection(asyncio.Protocol):
     def has_input(self) -> bool:
         return bool(self._pieces)
 
+    @property
+    def must_drain(self) -> bool:
+        """Say whether a writer has to wait in ``drain``, or would learn there that the connection is gone."""
+        return self._is_writing_paused or self._transport is None
+
+    def take(self) -> bytes:
+        """Return the next bytes that have arrived; there must be some (``has_input``)."""
+        data = self._pieces.popleft()
+        self._buffered_bytes -= len(data)
+        if self._is_reading_paused and self._buffered_bytes <= READ_BUFFER_BYTES // 2 and self._transport is not None:
+            self._is_reading_paused = False
+            self._transport.resume_reading()
+        return data
+
+    def take_head(self) -> bytes | None:
+        """Return what ``read_head`` does when all of it has arrived in one piece, else None, and take nothing."""
+        if not self._pieces:
+            return None
+        data = self._pieces[0]
+        end = data.find(HEAD_END) + len(HEAD_END)
+        if end < len(HEAD_END):
+            return None
+        if end > HEAD_LIMIT_BYTES:
+            raise MalformedMessage("the head is too long", 431)
+        if end == len(data):
+            return self.take()
+        self._pieces[0] = data[end:]
+        self._buffered_bytes -= end
+        return data[:end]
+
     async def read(self, timeout_s: float) -> bytes:
         """Return the next bytes; empty at the end of the stream. Raises ConnectionGone when none come in time."""
         while not self._pieces:
             if self._is_ended:
                 return b""
             await self._arrival(timeout_s)
-        return self._take()
+        return self.take()
 
     def unread(self, data: bytes) -> None:
         """Put bytes back that belong to the next message."""
@@ -220,14 +250,6 @@ class Connection(asyncio.Protocol):
             self._arm()
         else:
             self._reader.set_exception(ConnectionGone(is_timeout=True))
-
-    def _take(self) -> bytes:
-        data = self._pieces.popleft()
-        self._buffered_bytes -= len(data)
-        if self._is_reading_paused and self._buffered_bytes <= READ_BUFFER_BYTES // 2 and self._transport is not None:
-            self._is_reading_paused = False
-            self._transport.resume_reading()
-        return data
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

@@ -201,9 +201,10 @@ class Exchange:
 
     async def _answer_head(self, upstream: Connection) -> ResponseHead:
         for _ in range(INTERIM_LIMIT):
-            await self._first_byte(upstream)
+            if not upstream.has_input:
+                await self._first_byte(upstream)
             try:
-                raw = await upstream.read_head(self._timeouts.head_s)
+                raw = upstream.take_head() or await upstream.read_head(self._timeouts.head_s)
                 head = parse_response_head(raw, self._head.method)
             except MalformedMessage as error:
                 raise ExchangeFailed("upstream-malformed", 502) from error
@@ -236,7 +237,7 @@ class Exchange:
         held = bytearray() if self._may_hold(head) else None
         size, extra, unsent = 0, b"", forwarded_response_head(head, closes=not outlives(self._head, head))
         while not scanner.is_complete:
-            data = await self._next_piece(upstream, head)
+            data = upstream.take() if upstream.has_input else await self._next_piece(upstream, head)
             if not data:
                 break
             try:
@@ -285,6 +286,8 @@ class Exchange:
             return
         self.has_answered = True
         self._client.write(data)
+        if not self._client.must_drain:
+            return
         try:
             await self._client.drain(self._timeouts.write_s)
         except ConnectionGone:

@@ -178,7 +178,8 @@ class Gateway:
             finally:
                 self._idle.discard(client)
         try:
-            head = parse_request_head(await client.read_head(self._timeouts.head_s))
+            raw = client.take_head()
+            head = parse_request_head(await client.read_head(self._timeouts.head_s) if raw is None else raw)
         except MalformedMessage as error:
             return await self._refuse_malformed(client, error)
         peer, is_tls = self._proxies.caller(client.peer, head.headers.items)
@@ -203,7 +204,7 @@ class Gateway:
             return await self._refuse(client, call, "InvalidRequest", reason, 400)
         if await self._owner(call) is Owner.OWN:
             return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
-        takes_stream, gives_stream = await self._streaming.look_up(call.operation)
+        takes_stream, gives_stream = await self._streams(call)
         may_name_action = call.operation is None and is_query_call(call.request, call.scope)
         is_held_at_all = call.head.length <= BODY_LIMIT_BYTES or may_name_action
         if not body.is_whole and not takes_stream and is_held_at_all:
@@ -211,7 +212,7 @@ class Gateway:
             is_continue_due = False
         if call.request.body is None and body.payload:
             call = _with_body(call, body)
-            _, gives_stream = await self._streaming.look_up(call.operation)
+            _, gives_stream = await self._streams(call)
             if body.is_whole and await self._owner(call) is Owner.OWN:
                 return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
         reason = body_contradiction(call.request, call.scope)
@@ -220,7 +221,11 @@ class Gateway:
         return await self._pass_on(client, call, body, holds_answer=not gives_stream, is_continue_due=is_continue_due)
 
     async def _owner(self, call: _Call) -> Owner:
-        return await self._ownership.owner(call.request, call.operation, call.scope)
+        decided = self._ownership.owner_at_once(call.request, call.operation, call.scope)
+        return await self._ownership.owner(call.request, call.operation, call.scope) if decided is None else decided
+
+    async def _streams(self, call: _Call) -> tuple[bool, bool]:
+        return self._streaming.known(call.operation) or await self._streaming.look_up(call.operation)
 
     async def _hold(
         self, client: Connection, call: _Call, body: RequestBody, limit: int, *, is_continue_due: bool

@@ -45,6 +45,13 @@ class Ownership:
 
         Unsigned requests are judged by their operation alone. Raises Unavailable when a key cannot be looked up.
         """
+        decided = self.owner_at_once(request, operation, scope)
+        return await self._sts_owner(request, operation, scope) if decided is None else decided
+
+    def owner_at_once(
+        self, request: HttpRequest, operation: Operation | None, scope: CredentialScope | None
+    ) -> Owner | None:
+        """Return what ``owner`` does, None when keys and roles decide and must be looked up."""
         service = _service(operation, scope)
         if service in ALWAYS_OWN:
             return Owner.OWN
@@ -54,9 +61,7 @@ class Ownership:
             return Owner.OWN
         if service == "s3" or (not service and operation is None):
             return Owner.OWN if self._names_archive(request) else Owner.UPSTREAM
-        if service == "sts":
-            return await self._sts_owner(request, operation, scope)
-        return Owner.UPSTREAM
+        return None if service == "sts" else Owner.UPSTREAM
 
     def _names_archive(self, request: HttpRequest) -> bool:
         """Say whether an S3 request names an archive, path style or virtual-host style."""

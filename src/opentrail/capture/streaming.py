@@ -18,6 +18,10 @@ class StreamingTable:
     def __init__(self) -> None:
         self._known: dict[Operation | None, tuple[bool, bool]] = {None: (False, False)}
 
+    def known(self, operation: Operation | None) -> tuple[bool, bool] | None:
+        """Return what ``look_up`` does for an operation that was looked up before, else None."""
+        return self._known.get(operation)
+
     async def look_up(self, operation: Operation | None) -> tuple[bool, bool]:
         """Return (input is a stream, output is a stream); an operation that nobody knows has neither."""
         known = self._known.get(operation)

@@ -32,13 +32,18 @@ class UpstreamPool:
 
     async def acquire(self, *, fresh: bool = False) -> tuple[Connection, bool]:
         """Return a connection and whether it was used before; raises UpstreamUnreachable."""
+        idle = None if fresh else self.take_idle()
+        return (await self._connect(), False) if idle is None else (idle, True)
+
+    def take_idle(self) -> Connection | None:
+        """Return a connection that was used before, None when there is none."""
         oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
-        while self._idle and not fresh:
+        while self._idle:
             since, connection = self._idle.pop()
             if since >= oldest and connection.is_open and not connection.has_input:
-                return connection, True
+                return connection
             connection.close()
-        return await self._connect(), False
+        return None
 
     def release(self, connection: Connection) -> None:
         """Take back a connection on which the last answer was read whole."""
