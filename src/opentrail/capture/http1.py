@@ -7,7 +7,7 @@ but ``chunked``, and malformed chunks.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -238,9 +238,11 @@ class BodyScanner:
         self.is_complete = framing is Framing.NONE
         self._framing = framing
         self._remaining = length
-        self._state = self._size_line
-        self._line = bytearray()
         self._trailer_bytes = 0
+        if framing is Framing.CHUNKED:
+            # A function and no bound method, which would refer back to this object and leave it to the collector.
+            self._state: Callable[[BodyScanner, bytes, int, list[bytes]], int] = BodyScanner._size_line
+            self._line = bytearray()
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """Take bytes of the body; raises MalformedMessage on a bad chunk."""
@@ -257,7 +259,7 @@ class BodyScanner:
         decoded: list[bytes] = []
         at = 0
         while at < len(data) and not self.is_complete:
-            at = self._state(data, at, decoded)
+            at = self._state(self, data, at, decoded)
         return (data if at == len(data) else data[:at]), b"".join(decoded)
 
     def _take_line(self, data: bytes, at: int) -> tuple[int, bytes | None]:
@@ -283,7 +285,7 @@ class BodyScanner:
         if match is None:
             raise MalformedMessage("a chunk size is malformed")
         self._remaining = int(match[1], 16)
-        self._state = self._chunk_data if self._remaining else self._trailer_line
+        self._state = BodyScanner._chunk_data if self._remaining else BodyScanner._trailer_line
         return at
 
     def _chunk_data(self, data: bytes, at: int, decoded: list[bytes]) -> int:
@@ -291,7 +293,7 @@ class BodyScanner:
         decoded.append(piece)
         self._remaining -= len(piece)
         if not self._remaining:
-            self._state = self._chunk_end
+            self._state = BodyScanner._chunk_end
         return at + len(piece)
 
     def _chunk_end(self, data: bytes, at: int, decoded: list[bytes]) -> int:
@@ -300,7 +302,7 @@ class BodyScanner:
             return at
         if line != b"":
             raise MalformedMessage("a chunk is longer than its size")
-        self._state = self._size_line
+        self._state = BodyScanner._size_line
         return at
 
     def _trailer_line(self, data: bytes, at: int, decoded: list[bytes]) -> int:

@@ -7,6 +7,7 @@ string of a presigned URL (SigV4, SigV4A, and S3's old ``AWSAccessKeyId``).
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from opentrail.http_message import HttpRequest
@@ -18,6 +19,10 @@ SIGV2 = "AWS"
 
 HEADER_LIMIT_CHARACTERS = 8192
 """A longer Authorization header, credential or date is garbage (HTTP servers stop at 8 KB too)."""
+
+REMEMBERED_CHARACTERS = 4096
+"""Longest credential, date and session token that are remembered together, for the 1024 used last: the calls that a key
+signs within one second share them."""
 
 _CREDENTIAL = re.compile(r"Credential=([^,\s]+)")
 _V2_HEADER = re.compile(r"AWS ([^\s:]{1,128}):(\S{1,128})")
@@ -68,7 +73,10 @@ def _header_scope(request: HttpRequest, authorization: str) -> CredentialScope |
         match = _CREDENTIAL.search(rest)
         if match is None:
             return None
-        return _scope(scheme, match.group(1), _header_time(request), is_presigned=False, token=token)
+        credential, date = match.group(1), request.headers.get("x-amz-date")
+        if date and len(credential) + len(date) + len(token) <= REMEMBERED_CHARACTERS:
+            return _remembered_scope(scheme, credential, date, token)
+        return _scope(scheme, credential, _header_time(request), is_presigned=False, token=token)
     old = _V2_HEADER.fullmatch(authorization)
     if old is None:
         return None
@@ -77,9 +85,11 @@ def _header_scope(request: HttpRequest, authorization: str) -> CredentialScope |
 
 def _header_time(request: HttpRequest) -> datetime | None:
     basic = request.headers.get("x-amz-date")
-    if basic:
-        return parse_basic_time(basic) or _http_date(basic)
-    return _http_date(request.headers.get("date"))
+    return _amz_date(basic) if basic else _http_date(request.headers.get("date"))
+
+
+def _amz_date(text: str) -> datetime | None:
+    return parse_basic_time(text) or _http_date(text)
 
 
 def _http_date(text: str) -> datetime | None:
@@ -134,3 +144,8 @@ def _scope(
         return None
     region = parts[2] if scheme == SIGV4 else ""
     return CredentialScope(parts[0], region, parts[-2], scheme, signed_at, is_presigned, token)
+
+
+@lru_cache(maxsize=1024)
+def _remembered_scope(scheme: str, credential: str, date: str, token: str) -> CredentialScope | None:
+    return _scope(scheme, credential, _amz_date(date), is_presigned=False, token=token)
