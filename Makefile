@@ -27,7 +27,7 @@ $(CLIENTS)/.ready: constraints-clients.txt
 run: setup ## start Opentrail with embedded defaults and a stand-in upstream
 	@$(BIN)/opentrail --home $(HOME_FOLDER) serve --upstream moto
 
-demo: setup setup-clients ## the whole story with real output, in under two minutes
+demo: setup setup-clients ## the whole story with real output, in half a minute
 	@PATH="$(CURDIR)/$(CLIENTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.demo
 
 test: setup setup-clients ## unit and conformance tests, about two minutes

@@ -112,7 +112,7 @@ class Home:
 
     def serving(self) -> dict[str, object] | None:
         """Return what the running server wrote about itself, or None when no server holds the home."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             described: dict[str, object] = orjson.loads(self.serving_file.read_bytes())
             try:
                 with self.lock():

@@ -5,7 +5,7 @@ import string
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from opentrail.arn import Arn, root_arn
+from opentrail.arn import root_arn
 from opentrail.clock import Clock, Identifiers
 from opentrail.errors import OperatorError
 from opentrail.identity import Credential, Principal, PrincipalType, Role, User
@@ -176,15 +176,16 @@ class Administration:
         await self._record(_IAM, "DeleteRole", {"roleName": name, "accountId": account_id})
         return {"name": name}
 
-    async def put_policy(self, arn: str, policy: str = "", managed: str = "") -> Answer:
-        """Replace what a user or role may do; neither a document nor a name takes everything away."""
+    async def put_policy(self, kind: str, name: str, policy: str = "", managed: str = "", account: str = "") -> Answer:
+        """Replace what a user or role (``kind``) may do; neither a document nor a managed name takes all away."""
         document = _policy_text(policy, managed)
+        arn = f"arn:aws:iam::{self._account(account)}:{kind}/{name}"
         try:
             await self._identities.put_policy(arn, _INLINE_POLICY_NAME, document or None)
         except NoSuchEntity as error:
-            raise OperatorError(f"there is no user or role {arn}") from error
-        kind = "User" if Arn.parse(arn).resource.startswith("user/") else "Role"
-        await self._record(_IAM, f"Put{kind}Policy" if document else f"Delete{kind}Policy", {"arn": arn})
+            raise OperatorError(f"there is no {kind} {name}") from error
+        change = f"{'Put' if document else 'Delete'}{kind.capitalize()}Policy"
+        await self._record(_IAM, change, {f"{kind}Name": name, "arn": arn})
         return {"arn": arn}
 
     async def create_key(self, user: str = "", account: str = "") -> Answer:

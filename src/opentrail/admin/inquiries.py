@@ -1,7 +1,7 @@
 """The operator's questions: what was recorded, how far deliveries got, and what a validation needs to know."""
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -140,7 +140,7 @@ class Inquiries:
                         "logging": "yes" if trail.is_logging else "no",
                         "last_log_file": found.get("LatestDeliveryTime", "-"),
                         "last_digest": found.get("LatestDigestDeliveryTime", "-"),
-                        "error": found.get("LatestDeliveryError", "") or found.get("LatestDigestDeliveryError", ""),
+                        "error": _delivery_error(found),
                     }
                 )
         installation = {
@@ -151,6 +151,13 @@ class Inquiries:
             "Time": self._clock.now().astimezone(UTC).isoformat(timespec="seconds"),
         }
         return {"installation": installation, "trails": trails}
+
+
+def _delivery_error(status: Mapping[str, str]) -> str:
+    """Return what is wrong with a trail's deliveries, "" when nothing is. S3 gives time-outs no code."""
+    named = status.get("LatestDeliveryError", "") or status.get("LatestDigestDeliveryError", "")
+    is_stuck = status.get("LatestDeliveryAttemptTime", "") > status.get("LatestDeliveryTime", "")
+    return named or ("the bucket does not answer" if is_stuck else "")
 
 
 def _row(event_json: bytes) -> Answer:

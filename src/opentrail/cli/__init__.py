@@ -22,7 +22,11 @@ app = typer.Typer(
 )
 app.callback()(Context.from_options)
 app.command("serve")(serve_command)
-app.command("exec", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(exec_command)
+app.command(
+    "exec",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    options_metavar="[--as USER] -- COMMAND...",
+)(exec_command)
 app.command("lookup")(lookup_command)
 app.command("validate-logs")(validate_logs_command)
 app.command("settings")(settings_command)
@@ -45,3 +49,6 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:
+        print_error(f"{error.filename or 'a file'} cannot be used: {error.strerror or error}")
+        sys.exit(2)

@@ -1,5 +1,6 @@
 """``opentrail users``, ``roles``, ``keys``, ``archive`` and ``signing-keys``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ signing_keys_app = typer.Typer(help="The keys that sign digest files.", no_args_
 PolicyOption = Annotated[
     Path | None, typer.Option("--policy", metavar="FILE", exists=True, dir_okay=False, help="A policy document (JSON).")
 ]
+NoneOption = Annotated[bool, typer.Option("--none", help="Take every permission away.")]
 ManagedOption = Annotated[
     str, typer.Option("--managed", metavar="NAME", help="A managed policy, such as AWSCloudTrail_ReadOnlyAccess.")
 ]
@@ -78,13 +80,43 @@ def delete_user(context: typer.Context, name: str, account: AccountOption = "", 
 
 
 @users_app.command("policy")
-@roles_app.command("policy")
-def put_policy(
-    context: typer.Context, arn: str, policy: PolicyOption = None, managed: ManagedOption = "", home: HomeOption = None
+def put_user_policy(
+    context: typer.Context,
+    name: str,
+    policy: PolicyOption = None,
+    managed: ManagedOption = "",
+    none: NoneOption = False,
+    account: AccountOption = "",
+    home: HomeOption = None,
 ) -> None:
-    """Replace what a user or role may do (ARN); without a policy it may do nothing."""
-    Context.of(context, home).run("put_policy", arn=arn, policy=_read(policy), managed=managed)
-    output.print(f"{arn} has {'a new policy' if policy or managed else 'no policy any more'}")
+    """Replace what a user may do with Opentrail's own services."""
+    _put_policy(Context.of(context, home), "user", name, policy, managed, none, account)
+
+
+@roles_app.command("policy")
+def put_role_policy(
+    context: typer.Context,
+    name: str,
+    policy: PolicyOption = None,
+    managed: ManagedOption = "",
+    none: NoneOption = False,
+    account: AccountOption = "",
+    home: HomeOption = None,
+) -> None:
+    """Replace what a role's sessions may do with Opentrail's own services."""
+    _put_policy(Context.of(context, home), "role", name, policy, managed, none, account)
+
+
+def _put_policy(
+    chosen: Context, kind: str, name: str, policy: Path | None, managed: str, none: bool, account: str
+) -> None:
+    if not none and policy is None and not managed:
+        raise OperatorError("give --policy FILE or --managed NAME, or --none to take every permission away")
+    if none and (policy is not None or managed):
+        raise OperatorError("--none stands alone")
+    arguments = {"kind": kind, "name": name, "policy": _read(policy), "managed": managed, "account": account}
+    answer = chosen.run("put_policy", **arguments)
+    output.print(f"{answer['arn']} {'may do nothing any more' if none else 'has a new policy'}")
 
 
 @roles_app.command("create")
@@ -163,7 +195,10 @@ def import_key(
     home: HomeOption = None,
 ) -> None:
     """Register an upstream's key pair, so that one pair serves both. The secret is asked for, or read from a pipe."""
-    secret = typer.prompt("Secret access key", hide_input=True, err=True).strip()
+    if sys.stdin.isatty():
+        secret = typer.prompt("Secret access key", hide_input=True, err=True).strip()
+    else:
+        secret = sys.stdin.readline().strip()
     key_pair = {"access_key_id": access_key_id, "secret_access_key": secret}
     arguments = {**key_pair, "user": user, "account": account}
     answer = Context.of(context, home).run("import_key", **arguments)

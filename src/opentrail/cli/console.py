@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from opentrail import __version__
 from opentrail.admin import control
+from opentrail.cli.columns import Column, fit, line
+from opentrail.errors import OperatorError
 from opentrail.home import Home
 from opentrail.settings import SettingsReport, read_settings
 
@@ -34,8 +35,8 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False)
 def print_error(sentence: str) -> None:
     """Print one sentence for the operator on standard error."""
     errors.print("opentrail: ", style="bold red", end="")
-    for line in sentence.splitlines():
-        errors.print(plain(line))
+    for part in sentence.splitlines():
+        errors.print(plain(part))
 
 
 def plain(text: object) -> Text:
@@ -48,12 +49,11 @@ def print_table(columns: list[str], rows: list[list[str]], empty: str) -> None:
     if not rows:
         output.print(empty, style="dim")
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(plain(cell) for cell in row))
-    output.print(table)
+    shown = [Column(title) for title in columns[:-1]] + [Column(columns[-1], shrinks=1, least=24)]
+    cells = [[plain(cell) for cell in row] for row in rows]
+    widths = fit(shown, cells, output.width)
+    for line_cells in ([Text(title, style="bold") for title in columns], *cells):
+        output.print(line(line_cells, widths), soft_wrap=True)
 
 
 def _print_version(is_asked: bool) -> None:
@@ -103,6 +103,8 @@ class Context:
 
     def read_settings(self, options: Mapping[str, object] | None = None) -> SettingsReport:
         """Read this home's settings. Raises SettingsError."""
+        if self.settings_file is not None and not self.settings_file.exists():
+            raise OperatorError(f"there is no settings file {self.settings_file}")
         return read_settings(self.settings_file or self.home.settings_file, options=options)
 
     def run(self, command: str, **arguments: Any) -> dict[str, Any]:

@@ -40,7 +40,8 @@ def exec_command(
     environment = client_environment(serving, read_key(chosen, as_user), os.environ)
     executable = shutil.which(command[0], path=environment.get("PATH"))
     if executable is None:
-        raise OperatorError(f"{command[0]} is not installed or not on PATH")
+        hint = "; `make setup-clients` puts it into .venv-clients/bin" if command[0] == "aws" else ""
+        raise OperatorError(f"{command[0]} is not installed or not on PATH{hint}")
     warn_of_bypass(command, executable, str(serving["gateway_url"]))
     sys.stdout.flush()
     os.execvpe(executable, command, environment)  # noqa: S606 - running the user's own command is the purpose

@@ -1,51 +1,27 @@
 """``opentrail lookup``: Event history in the terminal, every filter combined, over all Regions at once."""
 
-import csv
 import heapq
 import re
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from opentrail.cli.console import Context, HomeOption, output, plain
+from opentrail.cli.console import Context, HomeOption
+from opentrail.cli.event_printer import EventPrinter, Row
 from opentrail.errors import OperatorError
 
 FOLLOW_SECONDS = 0.5
 FOLLOW_OVERLAP = timedelta(seconds=15)
 """How far back each look of ``--follow`` reaches: events of one second arrive in no order, and calls take a while."""
 SEEN_EVENTS = 50_000
-CSV_COLUMNS = (
-    "eventTime",
-    "eventName",
-    "eventSource",
-    "awsRegion",
-    "username",
-    "sourceIPAddress",
-    "readOnly",
-    "errorCode",
-    "accessKeyId",
-    "resources",
-    "eventID",
-)
 
 _AGO = re.compile(r"(\d+)([smhd])")
 _AGO_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-_COLUMNS = (("Time (UTC)", 19), ("Event", 36), ("User", 12), ("From", 12), ("Result", 8))
-_WIDEST_COLUMN = 40
-_FORMULA_SIGNS = ("=", "+", "-", "@")
-_UNSEEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -88,7 +64,7 @@ class Search:
 def lookup_command(
     context: typer.Context,
     event_name: Annotated[str, typer.Option(help="Such as DeleteBucket.")] = "",
-    event_source: Annotated[str, typer.Option(help="Such as s3.amazonaws.com.")] = "",
+    event_source: Annotated[str, typer.Option(help="Such as s3.amazonaws.com, or s3.")] = "",
     user: Annotated[str, typer.Option(help="User name, role session name, or root.")] = "",
     access_key: Annotated[str, typer.Option(help="Access key id.")] = "",
     resource: Annotated[str, typer.Option(help="Resource name or ARN.")] = "",
@@ -112,7 +88,7 @@ def lookup_command(
         raise OperatorError("choose one of --json and --csv")
     given = {
         "EventName": event_name,
-        "EventSource": event_source,
+        "EventSource": f"{event_source}.amazonaws.com" if event_source and "." not in event_source else event_source,
         "Username": user,
         "AccessKeyId": access_key,
         "ResourceName": resource,
@@ -121,15 +97,22 @@ def lookup_command(
         "ReadOnly": "" if read_only is None else str(read_only).lower(),
     }
     now = datetime.now(UTC)
+    start, end = parse_when(since, now), parse_when(until, now)
+    if start is not None and start > (end or now):
+        raise OperatorError("--since is after --until: nothing can be between them")
     search = Search(
         context=Context.of(context, home),
         attributes=[(key, value) for key, value in given.items() if value],
-        start=parse_when(since, now),
-        end=parse_when(until, now),
+        start=start,
+        end=end,
         region=region,
         account=account,
     )
-    printer = Printer("json" if as_json else "csv" if as_csv else "table", is_following=follow)
+    if region:
+        enabled = search.context.run("list_regions")["regions"]
+        if region not in enabled:
+            raise OperatorError(f"nothing was recorded in {region}; Regions with events: {', '.join(enabled)}")
+    printer = EventPrinter("json" if as_json else "csv" if as_csv else "table", is_following=follow)
     follower = Follower(search) if follow else None
     newest_first = list(islice(search.rows(), max_results))
     printer.print(reversed(newest_first) if follow else newest_first)
@@ -175,87 +158,7 @@ class Follower:
         return found
 
 
-def _follow(follower: Follower, printer: "Printer") -> None:
+def _follow(follower: Follower, printer: EventPrinter) -> None:
     while True:
         time.sleep(FOLLOW_SECONDS)
         printer.print(reversed(follower.fresh()))
-
-
-class Printer:
-    """Prints rows in one form; the header stands once."""
-
-    def __init__(self, form: str, *, is_following: bool) -> None:
-        self._form = form
-        self._is_following = is_following
-        self._csv = csv.writer(sys.stdout)
-        self._has_header = False
-
-    def print(self, rows: Iterable[Row]) -> None:
-        if self._form == "json":
-            for row in rows:
-                typer.echo(terminal_json(row["event"]))
-        elif self._form == "csv":
-            self._print_csv(rows)
-        else:
-            self._print_table(list(rows))
-        sys.stdout.flush()
-
-    def _print_csv(self, rows: Iterable[Row]) -> None:
-        if not self._has_header:
-            self._csv.writerow(CSV_COLUMNS)
-            self._has_header = True
-        for row in rows:
-            event = orjson.loads(row["event"])
-            values = {
-                "username": row["username"],
-                "resources": " ".join(row["resources"]),
-                "accessKeyId": row["access_key_id"],
-            }
-            self._csv.writerow([csv_cell(values.get(column, event.get(column, ""))) for column in CSV_COLUMNS])
-
-    def _print_table(self, rows: list[Row]) -> None:
-        if not rows:
-            if not self._is_following:
-                output.print("No event matches.", style="dim")
-            return
-        cells = [_cells(row) for row in rows]
-        table = Table(box=None, pad_edge=False, header_style="bold", show_header=not self._has_header)
-        for number, (column, following_width) in enumerate(_COLUMNS):
-            # Followed events come a few at a time: fixed widths keep their columns in line.
-            width = following_width if self._is_following else max(len(column), *(len(line[number]) for line in cells))
-            table.add_column(column, no_wrap=True, min_width=min(width, _WIDEST_COLUMN))
-        table.add_column("Resources", no_wrap=True, overflow="ellipsis")
-        for line in cells:
-            table.add_row(*line)
-        output.print(table)
-        self._has_header = self._is_following
-
-
-def _cells(row: Row) -> list[Text]:
-    event = orjson.loads(row["event"])
-    identity = event.get("userIdentity", {})
-    error = event.get("errorCode", "")
-    return [
-        plain(event["eventTime"].replace("T", " ").rstrip("Z")),
-        plain(f"{_service(event['eventSource'])}:{event['eventName']}"),
-        plain(row["username"] or _service(identity.get("invokedBy", "")) or identity.get("type", "")),
-        plain(_service(event.get("sourceIPAddress", ""))),
-        Text(plain(error).plain, style="red") if error else Text("ok"),
-        plain(", ".join(row["resources"])),
-    ]
-
-
-def csv_cell(value: object) -> str:
-    """Return ``value`` for a CSV file that a spreadsheet may open: control characters visible, and a text that it would
-    take for a formula behind an apostrophe. Callers choose names, so both can come in."""
-    text = plain(value).plain
-    return f"'{text}" if text.startswith(_FORMULA_SIGNS) else text
-
-
-def terminal_json(event: str) -> str:
-    """Return an event's JSON, the same value, with the control and direction signs that JSON leaves bare escaped."""
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", event)
-
-
-def _service(name: str) -> str:
-    return name.removesuffix(".amazonaws.com")

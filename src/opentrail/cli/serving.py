@@ -1,11 +1,12 @@
 """``opentrail serve``, ``settings`` and ``status``."""
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
-from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
@@ -35,37 +36,43 @@ def serve_command(
 
     chosen = Context.of(context, home)
     options = {"gateway": gateway, "api": api, "upstream.url": upstream}
-    settings = chosen.read_settings(options).settings
-    serve(
-        chosen.home,
-        settings,
-        ready_file,
-        on_ready=lambda serving: _print_banner(chosen, serving, settings.upstream__url),
-    )
+    report = chosen.read_settings(options)
+    upstream_url = report.settings.upstream__url
+    serve(chosen.home, report, ready_file, on_ready=lambda serving: _print_banner(chosen, serving, upstream_url))
 
 
 def _print_banner(context: Context, serving: "Serving", upstream: str) -> None:
     home = context.home.path
-    described = serving.upstream_url or "none: only Opentrail's own API answers"
-    if upstream == "moto":
-        described += "   moto, a stand-in for AWS; it forgets everything when it stops"
+    program = "opentrail" if shutil.which("opentrail") else sys.argv[0]
+    first_call = "aws s3 mb s3://my-first-bucket" if serving.upstream_url else "aws cloudtrail describe-trails"
     lines = Text()
-    lines.append("Gateway  ", style="bold").append(f"{serving.gateway_url}   clients call this\n")
-    lines.append("API      ", style="bold").append(f"{serving.api_url}   /healthz, /metrics\n")
-    lines.append("Upstream ", style="bold").append(f"{described}\n")
-    lines.append("Account  ", style="bold").append(f"{serving.account_id} in {serving.region}, home {home}")
-    usage = Text("\nIn another terminal:\n\n", style="dim")
-    for command in (
-        f"opentrail --home {home} exec -- aws s3 mb s3://my-first-bucket",
-        f"opentrail --home {home} lookup",
+    for name, value, remark in (
+        ("Gateway", serving.gateway_url, "clients call this"),
+        ("API", serving.api_url, "/healthz, /metrics"),
+        ("Upstream", serving.upstream_url or "none", _upstream_remark(serving.upstream_url, upstream)),
+        ("Account", f"{serving.account_id}, {serving.region}", ""),
+        ("Home", str(home), ""),
     ):
-        usage.append(f"  {command}\n", style="bold")
-    output.print(Panel(Group(lines, usage), title="Opentrail is recording", expand=False, padding=(1, 2)))
+        lines.append(f"{name:<10}", style="bold").append(f"{value:<24}  ").append(f"{remark}\n", style="dim")
+    lines.append("\nIn another terminal:\n\n", style="dim")
+    lines.append(f"  {program} --home {home} exec -- {first_call}\n", style="bold")
+    lines.append(f"  {program} --home {home} lookup", style="bold")
+    output.print(Panel(lines, title="Opentrail is recording", expand=False, padding=(1, 2)))
+
+
+def _upstream_remark(url: str, setting: str) -> str:
+    if setting == "moto":
+        return "moto, a stand-in for AWS"
+    return "" if url else "only Opentrail's own API answers"
 
 
 def settings_command(context: typer.Context, home: HomeOption = None) -> None:
-    """Show every setting, its value and where it comes from."""
-    rows = [list(row) for row in Context.of(context, home).read_settings().rows()]
+    """Show every setting, its value and where it comes from: the running server's, else those of the next start."""
+    chosen = Context.of(context, home)
+    if chosen.home.serving() is not None:
+        rows = chosen.run("settings_rows")["rows"]
+    else:
+        rows = [list(row) for row in chosen.read_settings().rows()]
     print_table(["Setting", "Value", "Origin", "What it is"], rows, "")
 
 
@@ -75,7 +82,11 @@ def status_command(
     home: HomeOption = None,
 ) -> None:
     """Show what is recorded, how far each delivery got, and what is wrong."""
-    answer = Context.of(context, home).run("status")
+    chosen = Context.of(context, home)
+    serving = chosen.home.serving()
+    answer = chosen.run("status")
+    running = f"running, process {serving['pid']}, {serving['gateway_url']}" if serving else "not running"
+    answer["installation"] = {"Server": running, **answer["installation"]}
     if as_json:
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
         return

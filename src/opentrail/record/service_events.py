@@ -1,11 +1,12 @@
 """Events that no API call made: gaps in the record, and changes that the operator made from the command line."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from opentrail.clock import format_time
 from opentrail.event import Event
-from opentrail.event.fields import EVENT_VERSION
+from opentrail.event.fields import EVENT_VERSION, in_order
 from opentrail.event.json_values import cut_text
 
 OWN_SOURCE = "cloudtrail.amazonaws.com"
@@ -43,9 +44,13 @@ def service_event(
     at: datetime,
     *,
     event_id: str,
+    resources: Sequence[tuple[str, str]] = (),
 ) -> Event:
-    """Return an ``AwsServiceEvent`` of our own making; ``details`` become its ``serviceEventDetails``, unredacted."""
-    return {
+    """Return an ``AwsServiceEvent`` of our own making; ``details`` become its ``serviceEventDetails``, unredacted.
+
+    ``resources`` are (type, ARN) of what it is about.
+    """
+    event: Event = {
         "eventVersion": EVENT_VERSION,
         "userIdentity": {"accountId": account_id, "invokedBy": OWN_SOURCE},
         "eventTime": format_time(at),
@@ -64,3 +69,6 @@ def service_event(
         "serviceEventDetails": details,
         "eventCategory": "Management",
     }
+    if resources:
+        event["resources"] = [{"accountId": account_id, "type": kind, "ARN": arn} for kind, arn in resources]
+    return in_order(event)

@@ -19,6 +19,7 @@ from opentrail.adapters.object_store.archives import LocalArchives
 from opentrail.adapters.signer.local import LocalSigner
 from opentrail.admin.administration import Administration, Answer, new_root_credential
 from opentrail.admin.inquiries import Inquiries
+from opentrail.arn import Arn
 from opentrail.clock import RandomIdentifiers, SystemClock
 from opentrail.errors import OperatorError
 from opentrail.event import Event
@@ -107,8 +108,19 @@ class Installation:
             global_region(event_source.removesuffix(".amazonaws.com"), self.settings.region) or self.settings.region,
             self.clock.now(),
             event_id=self.identifiers.uuid(),
+            resources=_resources(details),
         )
         await self.journal.append([EventEntry(encode_event(event))])
+
+
+def _resources(details: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (type, ARN) of what an operator's change is about."""
+    if "bucketName" in details:
+        return [("AWS::S3::Bucket", f"arn:aws:s3:::{details['bucketName']}")]
+    if "arn" in details:
+        is_role = Arn.parse(details["arn"]).resource.startswith("role/")
+        return [("AWS::IAM::Role" if is_role else "AWS::IAM::User", details["arn"])]
+    return []
 
 
 @asynccontextmanager

@@ -10,7 +10,9 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import orjson
 import structlog
@@ -30,7 +32,7 @@ from opentrail.pipeline.recording import FailClosedRecorder, FailOpenRecorder, r
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
 from opentrail.protocol.models import preload
-from opentrail.settings import RecordingMode, Settings
+from opentrail.settings import RecordingMode, Settings, SettingsReport
 from opentrail.wiring import api_listener
 from opentrail.wiring.api_listener import ApiListener
 from opentrail.wiring.buckets import open_buckets
@@ -62,14 +64,14 @@ class Serving:
         return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2)
 
 
-def serve(home: Home, settings: Settings, ready_file: Path | None, on_ready: Callable[[Serving], None]) -> None:
+def serve(home: Home, report: SettingsReport, ready_file: Path | None, on_ready: Callable[[Serving], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises OperatorError when it cannot start."""
-    configure_logging(settings.log_level)
+    configure_logging(report.settings.log_level)
     claim_descriptors()
     home.prepare()
     with home.lock():
         try:
-            uvloop.run(_serve(home, settings, ready_file, on_ready))
+            uvloop.run(_serve(home, report, ready_file, on_ready))
         finally:
             home.serving_file.unlink(missing_ok=True)
 
@@ -94,14 +96,17 @@ def configure_logging(level: str) -> None:
     )
 
 
-async def _serve(home: Home, settings: Settings, ready_file: Path | None, on_ready: Callable[[Serving], None]) -> None:
+async def _serve(
+    home: Home, report: SettingsReport, ready_file: Path | None, on_ready: Callable[[Serving], None]
+) -> None:
+    settings = report.settings
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with (
         open_installation(home, settings) as installation,
         _upstream(settings) as upstream_url,
-        _running(installation, upstream_url) as serving,
+        _running(installation, upstream_url, report) as serving,
     ):
         write_private(home.serving_file, serving.to_json())
         if ready_file is not None:
@@ -110,6 +115,7 @@ async def _serve(home: Home, settings: Settings, ready_file: Path | None, on_rea
         on_ready(serving)
         await stopped.wait()
         structlog.get_logger().info("draining")
+    structlog.get_logger().info("stopped")
 
 
 @asynccontextmanager
@@ -125,7 +131,7 @@ async def _upstream(settings: Settings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _running(installation: Installation, upstream_url: str) -> AsyncIterator[Serving]:
+async def _running(installation: Installation, upstream_url: str, report: SettingsReport) -> AsyncIterator[Serving]:
     """Start everything that runs; on leaving, stop taking calls first, then let the readers finish."""
     settings = installation.settings
     await asyncio.to_thread(preload, PRELOADED_SERVICES)
@@ -164,7 +170,8 @@ async def _running(installation: Installation, upstream_url: str) -> AsyncIterat
     )
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(_readers(installation, delivery))
-        control = ControlServer(installation.home.control_socket, installation.commands())
+        commands = installation.commands() | {"settings_rows": partial(_settings_rows, report)}
+        control = ControlServer(installation.home.control_socket, commands)
         await control.start()
         stack.push_async_callback(control.stop)
         api_url = await stack.enter_async_context(_api(api, installation))
@@ -178,6 +185,10 @@ async def _running(installation: Installation, upstream_url: str) -> AsyncIterat
             upstream_url=upstream_url,
             pid=os.getpid(),
         )
+
+
+async def _settings_rows(report: SettingsReport) -> dict[str, Any]:
+    return {"rows": report.rows()}
 
 
 async def _make_good(installation: Installation) -> None:
@@ -305,7 +316,6 @@ def _literal(host: str) -> str:
 
 
 def _address_taken(name: str, address: tuple[str, int], error: OSError) -> OperatorError:
-    where = f"{address[0]}:{address[1]}"
-    return OperatorError(
-        f"the {name} cannot listen on {where}: {error.strerror or error}; choose another with --{name}"
-    )
+    where, reason = f"{address[0]}:{address[1]}", os.strerror(error.errno or 0)
+    choose = f"choose another with --{name} or OPENTRAIL_{name.upper()}"
+    return OperatorError(f"the {name} cannot listen on {where}: {reason}; {choose}")

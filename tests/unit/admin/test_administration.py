@@ -110,7 +110,7 @@ async def test_roles_keep_their_trust_policy() -> None:
         ("delete_key", {"access_key_id": "AKIANONE"}, "no key AKIANONE"),
         ("set_key_active", {"access_key_id": "AKIANONE", "is_active": True}, "no key AKIANONE"),
         ("delete_role", {"name": "nobody"}, "no role nobody"),
-        ("put_policy", {"arn": "arn:aws:iam::123456789012:user/nobody"}, "no user or role"),
+        ("put_policy", {"kind": "user", "name": "nobody"}, "no user nobody"),
         ("create_archive", {"name": "Not A Bucket"}, "cannot be an archive's name"),
         ("import_key", {"access_key_id": "x", "secret_access_key": "y"}, "4 to 128"),
     ],

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from opentrail.cli.console import Context, plain, print_error
-from opentrail.cli.lookup import Follower, Search, csv_cell, parse_when, terminal_json
+from opentrail.cli.event_printer import csv_cell, terminal_json
+from opentrail.cli.lookup import Follower, Search, parse_when
 from opentrail.errors import OperatorError
 from opentrail.home import Home
 

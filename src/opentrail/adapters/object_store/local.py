@@ -29,7 +29,7 @@ from opentrail.adapters.object_store.paths import (
     key_to_path,
 )
 from opentrail.ports import Unavailable
-from opentrail.ports.object_store import AlreadyExists, ObjectNotFound, ObjectSummary, StoredObject
+from opentrail.ports.object_store import AlreadyExists, BucketNotFound, ObjectNotFound, ObjectSummary, StoredObject
 
 _METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
@@ -71,6 +71,8 @@ class LocalBucket:
         path = self._objects / key_to_path(key)
         new_object, new_sidecar = temporary_name(self._incoming), temporary_name(self._incoming)
         try:
+            if not self._objects.is_dir():
+                raise BucketNotFound(self._objects.parent.name)
             with self._putting:
                 self._clean_incoming()
                 if path.exists():

@@ -23,7 +23,12 @@ class MotoStandIn:
         """Start it and return its URL once it listens. Blocks for a few seconds; raises OperatorError."""
         command = [sys.executable, "-m", "opentrail.adapters.stand_in.moto"]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # Ctrl-C on the terminal is for the parent, which ends this child in its turn
         )
         assert self._process.stdout is not None
         late = threading.Timer(START_SECONDS, self._process.kill)
