@@ -125,7 +125,7 @@ class HttpRequest:
 
     @property
     def host(self) -> str:
-        return self.headers.get("host")
+        return self.headers.first.get("host", "")
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,14 @@ Pure: everything is computed from botocore's service models and the bytes at han
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 Parameters = dict[str, Any]
 """An operation's input or output by the service model's member names: str, int, float, bool, bytes, aware datetime,
 list, dict; None never occurs (an absent member is absent)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One operation of one service: botocore's service name (``s3``) and the model's operation name (``PutObject``)."""
 
     service: str

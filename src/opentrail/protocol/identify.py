@@ -31,7 +31,7 @@ def identify(request: HttpRequest, scope: CredentialScope | None) -> Operation |
     """
     index = operation_index()
     services = _candidates(index, scope)
-    headers = request.headers
+    headers = request.headers.first
     if "smithy-protocol" in headers:
         match = _RPC_PATH.fullmatch(request.path)
         if match is not None:
@@ -132,7 +132,7 @@ def _by_route(
 
 def _by_bucket(index: OperationIndex, signing_name: str, request: HttpRequest) -> Route | None:
     # S3 Control shares S3's signing name. It is told by its account header, and the Host holds the account, no bucket.
-    if "x-amz-account-id" in request.headers:
+    if "x-amz-account-id" in request.headers.first:
         found = _best(index.routes(signing_name), service_segments(request.path)[:PATH_LIMIT_SEGMENTS], request)
         if found is not None and found.operation.service != "s3":
             return found
@@ -146,9 +146,11 @@ def _by_bucket(index: OperationIndex, signing_name: str, request: HttpRequest) -
 
 def _best(tree: Node, segments: tuple[str, ...], request: HttpRequest) -> Route | None:
     """The first route that has all it demands; failing that, the first one whose literals are there."""
-    query = _query_names(request.raw_query)
+    query = _query_names(request.raw_query) if request.raw_query else {}
     fallback: Route | None = None
     for routes in tree.find(segments):
+        if not query and (certain := routes.certain(request.method)) is not None:
+            return certain
         found: list[Route] = []
         for route in routes.get(request.method, ()):
             if found and route.rank != found[0].rank:
@@ -174,8 +176,6 @@ def _nearest_route(routes: list[Route], request: HttpRequest) -> Route:
 
 
 def _query_names(raw_query: str) -> Mapping[str, str]:
-    if not raw_query:
-        return {}
     names: dict[str, str] = {}
     for pair in raw_query.split("&", QUERY_LIMIT_PAIRS)[:QUERY_LIMIT_PAIRS]:
         name, _, value = pair.partition("=")

@@ -68,7 +68,24 @@ class Route:
         )
 
 
-Routes = dict[str, list[Route]]
+class Routes(dict[str, list[Route]]):
+    """The routes that end at one place, by method, best first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._certain: dict[str, Route | None] = {}
+
+    def certain(self, method: str) -> Route | None:
+        """Return the one route that a request without a query string can mean, whatever its headers; None when its
+        headers decide. Ask once all routes are planted."""
+        try:
+            return self._certain[method]
+        except KeyError:
+            bare = [route for route in self.get(method, ()) if not route.literal_query and not route.required_query]
+            found = bare[0] if len(bare) == 1 and not bare[0].required_headers else None
+            if method in self:
+                self._certain[method] = found
+            return found
 
 
 @dataclass(slots=True)
@@ -77,7 +94,7 @@ class Node:
 
     literals: "dict[str, Node]" = field(default_factory=dict)
     label: "Node | None" = None
-    routes: Routes = field(default_factory=dict)
+    routes: Routes = field(default_factory=Routes)
     greedy: list[tuple[tuple[str, ...], Routes]] = field(default_factory=list)
 
     def find(self, segments: tuple[str, ...], start: int = 0) -> Iterator[Routes]:
@@ -217,7 +234,7 @@ def _greedy_routes(node: Node, tail: tuple[str, ...]) -> Routes:
     for known, routes in node.greedy:
         if known == tail:
             return routes
-    routes = {}
+    routes = Routes()
     node.greedy.append((tail, routes))
     node.greedy.sort(key=lambda item: -len(item[0]))
     return routes
