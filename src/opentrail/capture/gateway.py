@@ -313,7 +313,7 @@ class Gateway:
     ) -> bool:
         """Answer with the called service's own error; the connection stays when the request was read whole."""
         request_id = self._identifiers.uuid()
-        response = refusal(call.operation, call.service, code, message, status, request_id)
+        response = refusal(call.operation, call.service, code, message, status, request_id, request=call.request)
         closes = call.head.is_last or not is_whole
         client.write(response_bytes(response, call.head.method, closes=closes))
         if closes:

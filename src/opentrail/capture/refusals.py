@@ -2,8 +2,11 @@
 
 from http import HTTPStatus
 
-from opentrail.http_message import HttpResponse
+from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.protocol import Operation
+from opentrail.protocol.models import service_model
+from opentrail.protocol.protocols import request_protocol
+from opentrail.protocol.requests import protocol_of
 from opentrail.protocol.responses import format_error
 
 FALLBACK_SERVICE = "s3"
@@ -11,14 +14,30 @@ FALLBACK_SERVICE = "s3"
 
 
 def refusal(
-    operation: Operation | None, service: str, code: str, message: str, status: int, request_id: str
+    operation: Operation | None,
+    service: str,
+    code: str,
+    message: str,
+    status: int,
+    request_id: str,
+    *,
+    request: HttpRequest | None = None,
 ) -> HttpResponse:
-    """Return an error in the wire form of the called service (``Receiver`` fault from 500 up)."""
+    """Return an error in the wire form of the called service (``Receiver`` fault from 500 up); of a service that speaks
+    several, in the one that ``request`` speaks."""
     fault = "Receiver" if status >= 500 else "Sender"
+    subject = operation or service or FALLBACK_SERVICE
     try:
-        return format_error(operation or service or FALLBACK_SERVICE, code, message, status, request_id, fault=fault)
+        protocol = None if request is None else _protocol(subject, request)
+        return format_error(subject, code, message, status, request_id, fault=fault, protocol=protocol)
     except LookupError:
         return format_error(FALLBACK_SERVICE, code, message, status, request_id, fault=fault)
+
+
+def _protocol(subject: Operation | str, request: HttpRequest) -> str:
+    if isinstance(subject, Operation):
+        return protocol_of(subject, request)
+    return request_protocol(service_model(subject), request)
 
 
 def response_bytes(response: HttpResponse, method: str, *, closes: bool) -> bytes:
