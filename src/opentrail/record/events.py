@@ -23,6 +23,7 @@ from opentrail.identity import CallerIdentity
 from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
 from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.record import s3
+from opentrail.record.frames import FrameMemory
 from opentrail.record.identities import CLAIMED, user_identity
 from opentrail.record.plans import OperationPlan, plan_of
 from opentrail.record.regions import aws_region
@@ -49,7 +50,8 @@ class EncodedEvent(NamedTuple):
 
 
 class EventBuilder:
-    """Builds events from calls. Stateless but for the plans of operations, which all builders share.
+    """Builds events from calls, from any thread. What it keeps is remembered work: the plans of operations, which all
+    builders share, and what the calls of one caller have in common.
 
     ``regions`` gives the Regions that this installation has enabled, beside those of AWS's partitions.
     """
@@ -66,6 +68,7 @@ class EventBuilder:
         self._default_region = default_region
         self._regions = regions
         self._identifiers = identifiers
+        self._frames = FrameMemory()
 
     def begin(
         self,
@@ -105,12 +108,10 @@ class EventBuilder:
         received_at: datetime,
         parameters: Parameters | None,
     ) -> Event:
-        event = self._frame(request, caller, received_at)
-        try:
-            self._describe_call(event, request, operation, scope, caller)
-        except Exception as error:
-            _not_understood(event, operation, error)
         plan = _plan(operation)
+        event = self._framed(request, operation, plan, scope, caller)
+        event["eventTime"] = format_time(received_at)
+        event["eventID"] = self._identifiers.uuid()
         if plan is not None:
             self._describe_parameters(event, request, plan, scope, parameters)
         elif operation is None:
@@ -143,7 +144,8 @@ class EventBuilder:
     ) -> EncodedEvent:
         """Return what ``finish`` does, and its JSON."""
         finished = dict(event)
-        self._finish(finished, operation, response, completed_at, result)
+        finished["eventTime"] = format_time(completed_at)
+        self._finish(finished, operation, response, result)
         return _encoded(finished)
 
     def build_encoded(
@@ -152,7 +154,6 @@ class EventBuilder:
         operation: Operation | None,
         scope: CredentialScope | None,
         caller: CallerIdentity,
-        received_at: datetime,
         response: HttpResponse,
         completed_at: datetime,
         *,
@@ -160,8 +161,8 @@ class EventBuilder:
     ) -> EncodedEvent:
         """Return the complete event of a call of which nothing was stored before it ended, and its JSON: what
         ``begin`` and ``finish`` make of it, without bounding and encoding it in between."""
-        event = self._begin(request, operation, scope, caller, received_at, None)
-        self._finish(event, operation, response, completed_at, result)
+        event = self._begin(request, operation, scope, caller, completed_at, None)
+        self._finish(event, operation, response, result)
         return _encoded(event)
 
     def _finish(
@@ -169,10 +170,8 @@ class EventBuilder:
         event: Event,
         operation: Operation | None,
         response: HttpResponse,
-        completed_at: datetime,
         result: ObservedResult | None,
     ) -> None:
-        event["eventTime"] = format_time(completed_at)
         try:
             self._describe_result(event, operation, response, result)
         except Exception as error:
@@ -207,20 +206,43 @@ class EventBuilder:
         event = gap_event(account_id, region, started_at, ended_at, count, reason, event_id=self._identifiers.uuid())
         return _encoded(event).event
 
-    def _frame(self, request: HttpRequest, caller: CallerIdentity, received_at: datetime) -> Event:
+    def _framed(
+        self,
+        request: HttpRequest,
+        operation: Operation | None,
+        plan: OperationPlan | None,
+        scope: CredentialScope | None,
+        caller: CallerIdentity,
+    ) -> Event:
+        """What can be said of a call but for its time, id, parameters and result."""
+        key = self._frames.key(request, operation, scope, caller) if plan is not None else None
+        event = self._frames.recall(key, caller) if key is not None else None
+        if event is not None:
+            return event
+        event = self._frame(request, caller)
+        try:
+            self._describe_call(event, request, operation, plan, scope, caller)
+        except Exception as error:
+            _not_understood(event, operation, error)
+        else:
+            if key is not None:
+                self._frames.keep(key, caller, event)
+        return event
+
+    def _frame(self, request: HttpRequest, caller: CallerIdentity) -> Event:
         """What can be said of any call, from values that cannot fail."""
         principal = caller.principal
         event: Event = {
             "eventVersion": EVENT_VERSION,
             "userIdentity": {"type": "Unknown"},
-            "eventTime": format_time(received_at),
+            "eventTime": "",
             "eventSource": "unknown.amazonaws.com",
             "eventName": UNKNOWN_NAME,
             "awsRegion": self._default_region,
             "sourceIPAddress": cut_text(request.peer, MAX_ADDRESS_BYTES),
             "requestParameters": None,
             "responseElements": None,
-            "eventID": self._identifiers.uuid(),
+            "eventID": "",
             "readOnly": request.method in ("GET", "HEAD", "OPTIONS"),
             "eventType": "AwsApiCall",
             "managementEvent": True,
@@ -236,10 +258,10 @@ class EventBuilder:
         event: Event,
         request: HttpRequest,
         operation: Operation | None,
+        plan: OperationPlan | None,
         scope: CredentialScope | None,
         caller: CallerIdentity,
     ) -> None:
-        plan = _plan(operation)
         service = plan.service if plan is not None else _signing_name(scope)
         is_s3 = plan.is_s3 if plan is not None else service == "s3"
         event["userIdentity"] = user_identity(caller, is_s3=is_s3)

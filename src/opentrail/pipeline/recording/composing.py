@@ -78,7 +78,6 @@ class CallComposer:
                 call.operation,
                 call.scope,
                 caller,
-                call.received_at,
                 response,
                 completed_at,
                 result=result,
