@@ -43,8 +43,9 @@ check: setup ## format, lint, strict types, layers, docs in step with the code
 e2e: setup setup-clients ## the whole process with real clients, restarts and crashes
 	@$(BIN)/pytest -n 2 -m e2e tests
 
-simulate: setup setup-clients ## long seeded runs: hundreds of fail points and real SIGKILLs
-	@OPENTRAIL_SIMULATE=full $(BIN)/pytest -m "simulate or e2e" --timeout 1800 tests
+simulate: setup setup-clients ## long seeded runs: thousands of fail points and 200 real SIGKILLs (half an hour)
+	@OPENTRAIL_SIMULATE=full $(BIN)/pytest -n 2 --timeout 1800 tests/simulation tests/e2e
+	@$(BIN)/pytest -n 2 --timeout 1800 -m simulate --ignore tests/simulation tests
 
 bench: setup setup-clients ## every benchmark, both sides in one run (Debian packages: scripts/install-packages bench)
 	@for name in codec journal lookup validate_logs gateway memory; do $(BIN)/python -m bench.$$name || exit 1; done

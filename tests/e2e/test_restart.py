@@ -137,6 +137,7 @@ async def test_sigkills_under_load_lose_and_double_nothing(make_server: MakeServ
             await asyncio.to_thread(server.start)
         await asyncio.to_thread(check_record, server, seen, answered)
         await asyncio.to_thread(server.stop)
+    print(f"{KILLS} SIGKILLs: {sum(seen.values())} calls reached the upstream, {sum(answered.values())} were answered")
 
 
 def check_record(server: RunningServer, seen: Counter[str], answered: Counter[str]) -> None:
