@@ -53,7 +53,7 @@ def request_renderer(model: OperationModel) -> tuple[RequestParameters, frozense
         _add_text(rendered, "key", parameters.get("Key"))
         if request.raw_query:
             rendered.update(_known_query(request, names.query, markers))
-        rendered.update(_known_headers(request.headers.as_lower_dict(), names.headers))
+        rendered.update(_known_headers(request.headers.first, names.headers))
         if payload is not None:
             rendered.update(payload(parameters))
         return rendered

@@ -41,13 +41,20 @@ def encode_entries(entries: Sequence[JournalEntry]) -> bytes:
     for entry in entries:
         kind, scope, payload = _parts_of(entry)
         size = len(scope) + len(payload)
-        if size > MAX_ENTRY_BYTES or len(scope) > 0xFFFF:
-            raise ValueError(f"an entry of {size} bytes is over the maximum of {MAX_ENTRY_BYTES}")
+        check_size(size)
+        if len(scope) > 0xFFFF:
+            raise ValueError(f"a scope of {len(scope)} bytes is over the maximum of {0xFFFF}")
         total += size
         parts += (_HEADER.pack(kind, len(scope), len(payload)), scope, payload)
     if total > MAX_BATCH_BYTES:
         raise ValueError(f"a batch of {total} bytes is over the maximum of {MAX_BATCH_BYTES}")
     return b"".join(parts)
+
+
+def check_size(size: int) -> None:
+    """Raise ValueError for an entry of ``size`` bytes that is over the port's maximum."""
+    if size > MAX_ENTRY_BYTES:
+        raise ValueError(f"an entry of {size} bytes is over the maximum of {MAX_ENTRY_BYTES}")
 
 
 def decode_entries(body: bytes) -> list[JournalEntry]:

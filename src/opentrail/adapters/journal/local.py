@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opentrail.adapters.journal import segments
-from opentrail.adapters.journal.codec import encode_entries, format_number, parse_number
+from opentrail.adapters.journal.codec import check_size, encode_entries, format_number, parse_number
 from opentrail.adapters.journal.pages import PageReader
 from opentrail.adapters.journal.recovery import Recovered, leave_mark, recover
 from opentrail.adapters.journal.segments import ENTRIES, OPENED, SETTLED
@@ -19,7 +19,7 @@ from opentrail.adapters.journal.writer import Outcomes, SegmentLimits, Stop, Tri
 from opentrail.clock import Clock, SystemClock
 from opentrail.errors import HomeInUse
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import CallId, EventEntry, JournalEntry, PendingCall, Position, Positioned
+from opentrail.ports.journal import CallId, JournalEntry, PendingCall, Position, Positioned
 
 MAX_WAITING_BATCHES = 8192
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -74,14 +74,15 @@ class LocalJournal:
         return format_number(number)
 
     async def open_call(self, event: bytes) -> CallId:
-        encode_entries((EventEntry(event),))
+        check_size(len(event))
         opening = self._submit(OPENED, 0, 0, event)
         try:
-            number = await asyncio.shield(opening)
+            return CallId(format_number(await opening))
         except asyncio.CancelledError:
-            opening.add_done_callback(self._drop_call)
+            # Cancelled while it waited, the future is too, and ``_committed`` drops the call; else it came just after.
+            if not opening.cancelled() and opening.exception() is None:
+                self._drop_call(opening.result())
             raise
-        return CallId(format_number(number))
 
     async def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Position:
         body = encode_entries(entries)
@@ -183,6 +184,8 @@ class LocalJournal:
         for write in writes:
             if write.kind == OPENED:
                 self._open_calls.add(write.number)
+                if write.done.cancelled():
+                    self._drop_call(write.number)
             elif write.kind == SETTLED:
                 self._abandoned.pop(write.call, None)
             if not write.done.done():
@@ -205,11 +208,10 @@ class LocalJournal:
         self._waiting_batches -= len(writes)
         self._waiting_bytes -= sum(len(write.body) for write in writes)
 
-    def _drop_call(self, opening: "asyncio.Future[int]") -> None:
+    def _drop_call(self, number: int) -> None:
         """Settle a call whose opener was cancelled: nobody knows its id, so nobody else will."""
-        if opening.cancelled() or opening.exception() or self._is_closed:
+        if self._is_closed:
             return
-        number = opening.result()
         try:
             dropping = self._submit(SETTLED, number, 0, b"")
         except Unavailable:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from opentrail.adapters.journal.codec import encode_entries, parse_number
+from opentrail.adapters.journal.codec import check_size, encode_entries, parse_number
 from opentrail.adapters.journal.frames import BrokenConnection, Frame, Order, Outcome, format_frame, read_frame
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import CallId, EventEntry, JournalEntry, Position
+from opentrail.ports.journal import CallId, JournalEntry, Position
 
 MAX_WAITING_REQUESTS = 8192
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -35,7 +35,7 @@ class RemoteJournal:
         return Position(await self._request(Order.APPEND, encode_entries(entries)))
 
     async def open_call(self, event: bytes) -> CallId:
-        encode_entries((EventEntry(event),))
+        check_size(len(event))
         return CallId(await self._request(Order.OPEN_CALL, event))
 
     async def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Position:

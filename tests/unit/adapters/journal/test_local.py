@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opentrail.adapters.journal import local, segments
 from opentrail.adapters.journal.local import LocalJournal
+from opentrail.adapters.journal.segments import OPENED
 from opentrail.adapters.journal.writer import SegmentLimits
 from opentrail.errors import HomeInUse, JournalCorrupt
 from opentrail.ports import Unavailable
@@ -312,6 +314,33 @@ async def test_a_call_whose_opener_was_cancelled_is_not_left_open(folder: Path) 
     opening = asyncio.create_task(journal.open_call(b'{"call":1}'))
     await asyncio.sleep(0)
     opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    for n in range(3):
+        await journal.append([event(n)])
+    await journal.close()
+
+    journal = await LocalJournal.open(folder)
+    abandoned = await journal.abandoned_calls()
+    await journal.close()
+
+    assert abandoned == []
+
+
+async def test_a_call_whose_opener_is_cancelled_just_after_the_commit_is_not_left_open(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = await LocalJournal.open(folder)
+    submit = journal._submit
+
+    def cancel_when_done(*work: Any) -> "asyncio.Future[int]":
+        done = submit(*work)
+        if work[0] == OPENED:
+            done.add_done_callback(lambda _: opening.cancel())
+        return done
+
+    monkeypatch.setattr(journal, "_submit", cancel_when_done)
+    opening = asyncio.create_task(journal.open_call(b'{"call":1}'))
     with pytest.raises(asyncio.CancelledError):
         await opening
     for n in range(3):
