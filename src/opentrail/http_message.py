@@ -93,8 +93,17 @@ class HttpRequest:
         is_tls: bool,
     ) -> Self:
         """Return a request whose headers were looked through already."""
-        request = cls(method, target, headers.items, body, peer, body_size_bytes, is_tls)
-        request.__dict__["headers"] = headers
+        request = object.__new__(cls)
+        request.__dict__.update(
+            method=method,
+            target=target,
+            header_list=headers.items,
+            body=body,
+            peer=peer,
+            body_size_bytes=body_size_bytes,
+            is_tls=is_tls,
+            headers=headers,
+        )
         return request
 
     def with_body(self, body: bytes | None, body_size_bytes: int) -> Self:
@@ -140,8 +149,10 @@ class HttpResponse:
     @classmethod
     def received(cls, status: int, headers: Headers, body: bytes | None, body_size_bytes: int) -> Self:
         """Return a response whose headers were looked through already."""
-        response = cls(status, headers.items, body, body_size_bytes)
-        response.__dict__["headers"] = headers
+        response = object.__new__(cls)
+        response.__dict__.update(
+            status=status, header_list=headers.items, body=body, body_size_bytes=body_size_bytes, headers=headers
+        )
         return response
 
     @_Once

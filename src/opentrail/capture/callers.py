@@ -83,8 +83,9 @@ class CallerResolver:
 
     def learns_from(self, operation: Operation | None, status: int) -> bool:
         """Say whether an answer to ``operation`` could teach anything."""
-        is_about_keys = operation is not None and operation.service in {"iam", "sts"}
-        return self._learns and is_about_keys and 200 <= status < 300
+        if not self._learns or operation is None:
+            return False
+        return operation.service in {"iam", "sts"} and 200 <= status < 300
 
     async def learn(
         self,

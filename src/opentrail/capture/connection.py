@@ -226,15 +226,13 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _arrival(self, timeout_s: float) -> None:
+    def _arrival(self, timeout_s: float) -> "asyncio.Future[None]":
+        """Return what ends when there is something to read, or the time is over; one task at most may wait for it."""
         self._reader = self._loop.create_future()
         self._read_by = self._loop.time() + timeout_s
         if self._timer is None or self._timer.when() > self._read_by:
             self._arm()
-        try:
-            await self._reader
-        finally:
-            self._reader = None
+        return self._reader
 
     def _arm(self) -> None:
         """Set the one timer that all reads share; most end long before it, and then it need not be touched."""

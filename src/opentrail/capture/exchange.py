@@ -44,6 +44,11 @@ class Timeouts:
     drain_s: float = 10.0
 
 
+_SENT = asyncio.Event()
+"""What a request that was sent whole waits for: nothing. Nobody waits for this event, so no loop takes it."""
+_SENT.set()
+
+
 class ExchangeFailed(Exception):
     """The upstream gave no whole answer. ``reason`` goes on record; ``status`` is what the client gets, 0 when it is
     past being answered."""
@@ -95,7 +100,7 @@ class Exchange:
         self._reserved = 0
         self._holds_answer = holds_answer
         self._is_continue_due = is_continue_due
-        self._may_send = asyncio.Event()
+        self._may_send = _SENT if body.is_whole else asyncio.Event()
         self._is_client_gone = False
         self._is_settled = False
         self._sender: asyncio.Task[None] | None = None

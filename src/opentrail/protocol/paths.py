@@ -41,11 +41,16 @@ _remembered_bucket = lru_cache(maxsize=1024)(_bucket_of)
 
 def object_path(request: HttpRequest) -> str:
     """Return the path of an S3 request in path style: ``/bucket/key``, still percent-encoded, not normalised."""
+    known: str | None = request.__dict__.get("object_path")
+    if known is not None:
+        return known
     path = request.path
     if path[:1] != "/":
         path = "/" + path.partition("://")[2].partition("/")[2]
     bucket = virtual_host_bucket(request.host)
-    return f"/{bucket}{path}" if bucket else path
+    path = f"/{bucket}{path}" if bucket else path
+    request.__dict__["object_path"] = path
+    return path
 
 
 def service_segments(path: str) -> tuple[str, ...]:

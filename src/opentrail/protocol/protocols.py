@@ -24,13 +24,13 @@ PROTOCOLS: dict[str, Codec] = {
 
 def request_protocol(service: ServiceModel, request: HttpRequest) -> str:
     """Return the protocol ``request`` speaks to ``service``; one that has several answers in the caller's own."""
-    headers = request.headers
+    headers = request.headers.first
     spoken = service.metadata.get("protocols") or ()
     if "smithy-protocol" in headers and (CBOR in spoken or service.metadata["protocol"] == CBOR):
         return CBOR
     if headers.get("x-amz-target") and ("json" in spoken or "targetPrefix" in service.metadata):
         return "json"
-    if headers.get("content-type").startswith("application/x-www-form-urlencoded") and (
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded") and (
         "query" in spoken or "awsQueryCompatible" in service.metadata
     ):
         return "query"

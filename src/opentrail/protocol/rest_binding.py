@@ -27,7 +27,8 @@ def read_located_members(operation: OperationModel, request: HttpRequest) -> dic
     query = _query(request.raw_query) if request.raw_query else {}
     headers = request.headers.first
     result: dict[str, Any] = {}
-    for name, member, location, wire_name, lower_name in places.members:
+    is_bare = not query and places.header_names.isdisjoint(headers)
+    for name, member, location, wire_name, lower_name in places.outside_headers if is_bare else places.members:
         if location == "header":
             if lower_name in headers:
                 result[name] = _header_value(member, headers[lower_name])
@@ -44,12 +45,17 @@ def read_located_members(operation: OperationModel, request: HttpRequest) -> dic
     return result
 
 
+_Place = tuple[str, Shape, str, str, str]
+"""An input member: its name, shape, location, name on the wire, and that name in lower case."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where an operation's input members travel outside the body: (member, shape, location, name on the wire, the same
-    in lower case); and the path's template in segments."""
+    """Where an operation's input members travel outside the body; and the path's template in segments."""
 
-    members: tuple[tuple[str, Shape, str, str, str], ...]
+    members: tuple[_Place, ...]
+    outside_headers: tuple[_Place, ...]
+    header_names: frozenset[str]
     template: tuple[str, ...]
     has_labels: bool
     is_s3: bool
@@ -65,7 +71,15 @@ def _places(operation: OperationModel) -> _Places:
             members.append((name, member, location, wire_name, wire_name.lower()))
     template = tuple(part for part in operation.http["requestUri"].partition("?")[0].split("/") if part)
     has_labels = any(part.startswith("{") for part in template)
-    return _Places(tuple(members), template, has_labels, operation.service_model.service_name == "s3")
+    in_headers = [place for place in members if place[2] == "header"]
+    return _Places(
+        tuple(members),
+        tuple(place for place in members if place not in in_headers),
+        frozenset(place[4] for place in in_headers),
+        template,
+        has_labels,
+        operation.service_model.service_name == "s3",
+    )
 
 
 def write_located_members(shape: Shape, output: Mapping[str, Any]) -> tuple[list[tuple[str, str]], int | None]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentrail.event.json_values import safe_text
 from opentrail.event.tables import load_table
@@ -18,8 +18,7 @@ _RulePaths = list[tuple[Mapping[str, Any], list[list[str]]]]
 FindResources = Callable[[Any, "Place"], list[dict[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where names without an ARN belong."""
 
     partition: str

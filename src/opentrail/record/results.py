@@ -1,6 +1,6 @@
 """What an answer means for the record: its request id, its error as events name it, or its output."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opentrail.event.json_values import cut_text
 from opentrail.event.limits import TEXT_LIMIT_BYTES
@@ -14,8 +14,7 @@ from opentrail.record.plans import OperationPlan
 REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-requestid")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A call's result in the record's words. ``error_code`` is empty on success; texts are within their limits."""
 
     output: Parameters
@@ -59,8 +58,9 @@ def _error_in_events(plan: OperationPlan, status: int, code: str, message: str) 
 
 
 def _request_id(response: HttpResponse) -> str:
+    headers = response.headers.first
     for name in REQUEST_ID_HEADERS:
-        if value := response.headers.get(name):
+        if value := headers.get(name):
             return value
     return ""
 

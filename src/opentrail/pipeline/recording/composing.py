@@ -59,32 +59,23 @@ class CallComposer:
         self, call: SeenCall, event: Event, caller: CallerIdentity, response: HttpResponse, completed_at: datetime
     ) -> EncodedEvent:
         """Return the finished event. What cannot be learned now is logged; it may be learned from a later answer."""
-        result = await self._learned_from(call, caller, response)
-
-        def build() -> EncodedEvent:
-            return self._builder.finish_encoded(event, call.operation, response, completed_at, result=result)
-
-        return await asyncio.to_thread(build) if _is_long(response.body) else build()
+        result = await self._learned_from(call, caller, response) if self._may_teach(call, response) else None
+        build = self._builder.finish_encoded
+        if _is_long(response.body):
+            return await asyncio.to_thread(build, event, call.operation, response, completed_at, result=result)
+        return build(event, call.operation, response, completed_at, result=result)
 
     async def whole(self, call: SeenCall, response: HttpResponse, completed_at: datetime) -> EncodedEvent:
         """Return the event of a call that ended, nothing of which was stored before; a caller that cannot be looked up
         is the key that the call names, as a claim."""
         caller = await self._caller_or_claim(call)
-        result = await self._learned_from(call, caller, response)
-
-        def build() -> EncodedEvent:
-            return self._builder.build_encoded(
-                call.request,
-                call.operation,
-                call.scope,
-                caller,
-                response,
-                completed_at,
-                result=result,
+        result = await self._learned_from(call, caller, response) if self._may_teach(call, response) else None
+        build = self._builder.build_encoded
+        if _is_large(call.request) or _is_long(response.body):
+            return await asyncio.to_thread(
+                build, call.request, call.operation, call.scope, caller, response, completed_at, result=result
             )
-
-        is_long = _is_large(call.request) or _is_long(response.body)
-        return await asyncio.to_thread(build) if is_long else build()
+        return build(call.request, call.operation, call.scope, caller, response, completed_at, result=result)
 
     async def whole_unknown(self, call: SeenCall, reason: str) -> EncodedEvent:
         """Return the event of a call whose result nobody saw, nothing of which was stored before."""
@@ -96,10 +87,10 @@ class CallComposer:
         return self._builder.finish_unknown_encoded(event, reason)
 
     async def _begin(self, call: SeenCall, caller: CallerIdentity) -> EncodedEvent:
-        def build() -> EncodedEvent:
-            return self._builder.begin_encoded(call.request, call.operation, call.scope, caller, call.received_at)
-
-        return await asyncio.to_thread(build) if _is_large(call.request) else build()
+        build = self._builder.begin_encoded
+        if _is_large(call.request):
+            return await asyncio.to_thread(build, call.request, call.operation, call.scope, caller, call.received_at)
+        return build(call.request, call.operation, call.scope, caller, call.received_at)
 
     async def _caller_or_claim(self, call: SeenCall) -> CallerIdentity:
         try:
@@ -108,12 +99,15 @@ class CallComposer:
             access_key_id = call.scope.access_key_id if call.scope is not None else ""
             return CallerIdentity(None, access_key_id, is_verified=False)
 
+    def _may_teach(self, call: SeenCall, response: HttpResponse) -> bool:
+        return self._callers.learns_from(call.operation, response.status)
+
     async def _learned_from(
         self, call: SeenCall, caller: CallerIdentity, response: HttpResponse
     ) -> ObservedResult | None:
-        """Learn what an answer teaches; return it as parsed, None when it teaches nothing and was not parsed."""
+        """Learn what an answer teaches; return it as parsed."""
         operation = call.operation
-        if operation is None or not self._callers.learns_from(operation, response.status):
+        if operation is None:
             return None
 
         def parse() -> tuple[ObservedResult, Parameters]:

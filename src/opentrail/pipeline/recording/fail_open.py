@@ -51,15 +51,6 @@ DRAIN_SECONDS = 10.0
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _EndedCall:
-    call: SeenCall
-    response: HttpResponse | None
-    reason: str
-    ended_at: datetime
-    size_bytes: int
-
-
 class _Batch:
     """Events on their way to one append, with what their calls count against the bounds."""
 
@@ -106,7 +97,7 @@ class FailOpenRecorder:
         self._commit_interval_s = commit_interval_s
         self._max_calls = max_calls
         self._max_bytes = max_bytes
-        self._queue: deque[_EndedCall] = deque()
+        self._queue: deque[WatchedCall] = deque()
         self._waiting_calls = 0
         self._waiting_bytes = 0
         self._batch = _Batch()
@@ -126,18 +117,17 @@ class FailOpenRecorder:
         self, request: HttpRequest, operation: Operation | None, scope: CredentialScope | None
     ) -> "WatchedCall":
         """Note the call; nothing is stored before it ends."""
-        return WatchedCall(self, self._composer.seen(request, operation, scope))
+        return WatchedCall(request, operation, scope, self._composer.now(), self)
 
-    def ended(self, call: SeenCall, response: HttpResponse | None, reason: str) -> None:
+    def ended(self, call: "WatchedCall") -> None:
         """Queue a call that ended; count it as lost when the queue is full."""
-        held = len(call.request.body or b"") + (len(response.body or b"") if response is not None else 0)
-        size = held + CALL_OVERHEAD_BYTES
-        now = self._composer.now()
+        size = call.held_bytes() + CALL_OVERHEAD_BYTES
+        now = call.ended_at = self._composer.now()
         if self._waiting_calls >= self._max_calls or self._waiting_bytes + size > self._max_bytes:
             self._gaps.add("queue-full", now)
             self._built.set()
         else:
-            self._queue.append(_EndedCall(call, response, reason, now, size))
+            self._queue.append(call)
             self._waiting_calls += 1
             self._waiting_bytes += size
             self._arrived.set()
@@ -176,19 +166,19 @@ class FailOpenRecorder:
                 self._built.set()
                 return
 
-    async def _build_one(self, ended: _EndedCall) -> None:
+    async def _build_one(self, call: "WatchedCall") -> None:
         """Add one event to the batch; a call that no event can be made of is counted as lost."""
         try:
-            if ended.response is None:
-                event = await self._composer.whole_unknown(ended.call, ended.reason)
+            if call.response is None:
+                event = await self._composer.whole_unknown(call, call.reason)
             else:
-                event = await self._composer.whole(ended.call, ended.response, ended.ended_at)
+                event = await self._composer.whole(call, call.response, call.ended_at or call.received_at)
             self._batch.add(event.event["awsRegion"], event.json)
         except Exception:
-            _log.exception("a call could not be recorded", method=ended.call.request.method)
+            _log.exception("a call could not be recorded", method=call.request.method)
             self._gaps.add("record-failed", self._composer.now())
         self._batch.calls += 1
-        self._batch.held_bytes += ended.size_bytes
+        self._batch.held_bytes += call.held_bytes() + CALL_OVERHEAD_BYTES
         self._built.set()
 
     async def _store(self) -> None:
@@ -248,15 +238,24 @@ class FailOpenRecorder:
         return event["awsRegion"], encode_event(event)
 
 
-class WatchedCall:
-    """A call under way (an OpenRecord); it is queued when it ends."""
+@dataclass(slots=True)
+class WatchedCall(SeenCall):
+    """A call under way (an OpenRecord); it is queued when it ends. ``response`` is None when no answer was seen."""
 
-    def __init__(self, recorder: FailOpenRecorder, call: SeenCall) -> None:
-        self._recorder = recorder
-        self._call = call
+    recorder: FailOpenRecorder
+    response: HttpResponse | None = None
+    reason: str = ""
+    ended_at: datetime | None = None
 
     async def finish(self, response: HttpResponse) -> None:
-        self._recorder.ended(self._call, response, "")
+        self.response = response
+        self.recorder.ended(self)
 
     async def abandon(self, reason: str) -> None:
-        self._recorder.ended(self._call, None, reason)
+        self.reason = reason
+        self.recorder.ended(self)
+
+    def held_bytes(self) -> int:
+        """Return the length of the bodies that it holds."""
+        answer = self.response.body if self.response is not None else None
+        return len(self.request.body or b"") + len(answer or b"")
