@@ -2,9 +2,16 @@
 
 One process each, before one and the same upstream (nginx answering 200), 32 connections of wrk. Rates: signed S3 GETs
 and DynamoDB PutItems of 1 KB, recorded fail-open and fail-closed; the journal must hold an event for every call that
-was answered, and no gap. fail-closed is also set against nginx plus two durable commits a call, where SQLite commits
-the rows of 32 callers together, measured in the same run. Then the latency that one connection sees, and a PutObject
-of 1 GB with the gateway's resident memory. Sides alternate; medians; ratios.
+was answered, and no gap. The gateway is joined with its recorder and a journal as `opentrail serve` joins them, without
+the workers that read the journal.
+
+fail-closed is also set against nginx plus two durable commits a call, measured in the same run: the time that nginx
+takes for a call and twice the time that SQLite, with the journal's settings, takes for a row as long as the events just
+recorded, when the rows of all 32 callers share each commit. Nothing of the two overlaps in that sum, and SQLite has the
+machine to itself while it is measured; the gateway shares the machine with its clients and its upstream.
+
+Then the latency that one connection sees, and a PutObject of 1 GB with the gateway's resident memory. Sides alternate;
+medians; ratios.
 """
 
 import argparse
@@ -25,11 +32,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from opentrail.adapters.journal.local import LocalJournal
+from opentrail.event import Event
+from opentrail.event.encoding import encode_event
 from tests.conformance.gateway.recording_gateway import all_events
 from tests.conformance.gateway.serve import gateway_process, resident_bytes
 
 CONNECTIONS = 32
-EVENT_BYTES = 1500
 NGINX = "/usr/sbin/nginx"
 WRK = "/usr/bin/wrk"
 
@@ -120,6 +128,14 @@ class Measured:
     p50_us: float
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What one gateway's journal held in the end, and how long its events are on average."""
+
+    calls: int
+    event_bytes: int
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -182,31 +198,33 @@ def recording(upstream: str, mode: str) -> Iterator[str]:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
         events = asyncio.run(_events(Path(folder)))
-        _recorded.append(sum(event["eventType"] == "AwsApiCall" for event in events))
+        calls = [len(encode_event(event)) for event in events if event["eventType"] == "AwsApiCall"]
+        _recorded.append(Recorded(len(calls), round(statistics.mean(calls))))
         gaps = [event["serviceEventDetails"] for event in events if event["eventType"] == "AwsServiceEvent"]
         assert not gaps, gaps
 
 
-_recorded: list[int] = []
+_recorded: list[Recorded] = []
 
 
-async def _events(folder: Path) -> list[dict[str, object]]:
+async def _events(folder: Path) -> list[Event]:
     journal = await LocalJournal.open(folder)
     events = await all_events(journal)
     await journal.close()
     return events
 
 
-def durable_rows_a_second(seconds: float) -> float:
+def durable_rows_a_second(seconds: float, row_bytes: int) -> float:
     """Rows a second that SQLite stores durably when the rows of all connections share a commit."""
     with tempfile.TemporaryDirectory() as folder, closing(sqlite3.connect(f"{folder}/db", isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("CREATE TABLE row (body BLOB)")
+        row = (b"x" * row_bytes,)
         rows, started = 0, time.perf_counter()
         while time.perf_counter() - started < seconds:
             db.execute("BEGIN")
-            db.executemany("INSERT INTO row VALUES (?)", [(b"x" * EVENT_BYTES,)] * CONNECTIONS)
+            db.executemany("INSERT INTO row VALUES (?)", [row] * CONNECTIONS)
             db.execute("COMMIT")
             rows += CONNECTIONS
         return rows / (time.perf_counter() - started)
@@ -220,10 +238,10 @@ def measure_rates(upstream: str, upstream_port: int, load: Load, seconds: float,
         for name in ("direct", "nginx", "aiohttp", "fail-open", "fail-closed"):
             measured = _measure(name, upstream, upstream_port, load, seconds, CONNECTIONS)
             rates.setdefault(name, []).append(measured.rate)
-        rows.append(durable_rows_a_second(min(seconds, 2)))
+        rows.append(durable_rows_a_second(min(seconds, 2), _recorded[-1].event_bytes))
     median = {name: statistics.median(values) for name, values in rates.items()}
     with_commits = 1 / (1 / median["nginx"] + 2 / statistics.median(rows))
-    print(f"\n{load.name}, {CONNECTIONS} connections")
+    print(f"\n{load.name}, {CONNECTIONS} connections, events of {_recorded[-1].event_bytes} bytes")
     for name, rate in median.items():
         print(f"  {name:<34} {rate:>9,.0f} requests/s  {rate / median['nginx']:.2f}x nginx")
     print(f"  {'nginx plus two durable commits':<34} {with_commits:>9,.0f} requests/s (computed)")
@@ -237,7 +255,7 @@ def _measure(name: str, upstream: str, upstream_port: int, load: Load, seconds: 
         run_wrk(url, load, 1, connections)
         measured = run_wrk(url, load, seconds, connections)
     if name.startswith("fail"):
-        assert _recorded[-1] >= measured.requests, "calls are missing from the record"
+        assert _recorded[-1].calls >= measured.requests, "calls are missing from the record"
     return measured
 
 
