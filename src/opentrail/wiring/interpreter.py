@@ -3,7 +3,7 @@
 import gc
 import sys
 
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0002
 """How long one thread may keep the interpreter's lock from another. The journal's thread asks for it after every
 commit, and under the default of 5 ms callers waited longer for the lock than for the disk."""
 
