@@ -1,5 +1,6 @@
 """REST-JSON and REST-XML: members in URI, query string and headers, the rest in a body or one member as the body."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from opentrail.protocol.xml_values import (
 )
 
 
-class _RestCodec:
+class _RestCodec(ABC):
     """What both REST protocols do alike. Subclasses read and write bodies."""
 
     content_type = ""
@@ -81,11 +82,13 @@ class _RestCodec:
             return content, "text/plain" if member.type_name == "string" else "application/octet-stream"
         return self.write_body(operation, member, value, payload), self.content_type
 
+    @abstractmethod
     def read_body(self, shape: Shape, body: bytes) -> Any:
-        raise NotImplementedError
+        """Return the value of ``shape`` that a body holds."""
 
+    @abstractmethod
     def write_body(self, operation: OperationModel, shape: Shape, value: Any, payload: str) -> bytes:
-        raise NotImplementedError
+        """Return the body that holds a value of ``shape``; ``payload`` names the member that is the whole body."""
 
 
 class RestJsonCodec(_RestCodec):
