@@ -48,7 +48,8 @@ simulate: setup setup-clients ## long seeded runs: thousands of fail points and 
 	@$(BIN)/pytest -n 2 --timeout 1800 -m simulate --ignore tests/simulation tests
 
 bench: setup setup-clients ## every benchmark, both sides in one run (Debian packages: scripts/install-packages bench)
-	@for name in codec journal lookup validate_logs gateway memory; do $(BIN)/python -m bench.$$name || exit 1; done
+	@for run in codec journal lookup "lookup --events 1000000" "validate_logs --digests 100" gateway memory; do \
+		echo "== $$run"; $(BIN)/python -m bench.$$run || exit 1; done
 
 docs: setup ## write the generated pages again
 	@$(BIN)/python -m opentrail.aws.coverage docs/coverage.md
