@@ -43,6 +43,15 @@ class Home:
         return self.path / "recording-fail-open"
 
     @property
+    def lost_calls_file(self) -> Path:
+        """There when a server stopped without storing every call it let pass: the next start puts the gap on record."""
+        return self.path / "recording-lost-calls"
+
+    def note_lost_calls(self) -> None:
+        """Turn the mark of a running fail-open server into that of lost calls: a rename, which a full disk allows."""
+        self.fail_open_file.rename(self.lost_calls_file)
+
+    @property
     def control_socket(self) -> Path:
         return self.path / "control.sock"
 

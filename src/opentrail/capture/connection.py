@@ -100,11 +100,6 @@ class Connection(asyncio.Protocol):
         return self._transport is not None and not self._is_ended and not self._transport.is_closing()
 
     @property
-    def has_ended(self) -> bool:
-        """Say whether the peer sent its last byte (what it sent before may still wait here)."""
-        return self._is_ended
-
-    @property
     def has_input(self) -> bool:
         return bool(self._pieces)
 

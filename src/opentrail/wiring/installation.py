@@ -157,10 +157,19 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             regions=lambda: configured,
             identifiers=identifiers,
         )
-        if home.fail_open_file.exists():
-            account_id, region = settings.account_id, settings.region
-            await record_unclean_stop(journal, builder, regions, clock, account_id=account_id, region=region)
-            home.fail_open_file.unlink()
+        has_lost_calls = home.lost_calls_file.exists()
+        if has_lost_calls or home.fail_open_file.exists():
+            await record_unclean_stop(
+                journal,
+                builder,
+                regions,
+                clock,
+                account_id=settings.account_id,
+                region=settings.region,
+                has_lost_calls=has_lost_calls,
+            )
+            home.fail_open_file.unlink(missing_ok=True)
+            home.lost_calls_file.unlink(missing_ok=True)
         yield Installation(
             home=home,
             settings=settings,

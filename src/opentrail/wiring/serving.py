@@ -275,8 +275,10 @@ async def _gateway(installation: Installation, api: ApiServer, upstream_url: str
         yield f"http://{_literal(host)}:{port}"
     finally:
         await gateway.stop()
-        await recorder.stop()
-        installation.home.fail_open_file.unlink(missing_ok=True)
+        if await recorder.stop():
+            installation.home.fail_open_file.unlink(missing_ok=True)
+        else:
+            installation.home.note_lost_calls()
 
 
 @asynccontextmanager

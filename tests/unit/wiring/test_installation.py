@@ -62,6 +62,23 @@ async def test_the_gap_of_one_crash_is_said_once(tmp_path: Path) -> None:
     assert [event["eventName"] for event in events].count("RecordingGap") == 1
 
 
+async def test_calls_that_a_stop_could_not_store_are_a_gap_though_the_journal_was_closed_in_order(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    async with open_installation(home, Settings()):
+        write_private(home.fail_open_file, b"")
+    home.note_lost_calls()
+
+    for _ in range(2):
+        async with open_installation(home, Settings()) as installation:
+            events = await events_of(installation)
+
+    assert [event["eventName"] for event in events] == ["RecordingGap"]
+    assert [path.name for path in home.path.iterdir() if path.name.startswith("recording-")] == []
+
+
 async def test_a_crash_under_fail_closed_is_no_gap_since_its_calls_are_pending(tmp_path: Path) -> None:
     home = await a_crashed_home(tmp_path, fail_open=False)
 

@@ -108,11 +108,6 @@ class FailOpenRecorder:
         self._is_stopping = False
         self._workers: tuple[asyncio.Task[None], ...] = ()
 
-    @property
-    def queued_calls(self) -> int:
-        """How many calls wait to be recorded."""
-        return self._waiting_calls
-
     async def begin(
         self, request: HttpRequest, operation: Operation | None, scope: CredentialScope | None
     ) -> "WatchedCall":
@@ -134,19 +129,23 @@ class FailOpenRecorder:
         if not self._workers:
             self._workers = (asyncio.create_task(self._build()), asyncio.create_task(self._store()))
 
-    async def stop(self) -> None:
-        """Record what is queued, for DRAIN_SECONDS at most; what is left then is logged as lost."""
+    async def stop(self) -> bool:
+        """Record what is queued, for DRAIN_SECONDS at most; return whether everything is on record.
+
+        When it is not, no gap event could be stored either: the caller must see that one is at the next start.
+        """
         self._is_stopping = True
         self._arrived.set()
         self._built.set()
         if not self._workers:
-            return
+            return True
         _, late = await asyncio.wait(self._workers, timeout=DRAIN_SECONDS)
         for worker in late:
             worker.cancel()
         if late:
             await asyncio.gather(*late, return_exceptions=True)
             _log.error("calls were lost: the journal took nothing", calls=self._waiting_calls)
+        return not late
 
     async def _build(self) -> None:
         """Build events until the last call's is built."""

@@ -26,11 +26,18 @@ async def recover_abandoned_calls(journal: Journal, builder: EventBuilder, regio
 
 
 async def record_unclean_stop(
-    journal: Journal, builder: EventBuilder, regions: EnabledRegions, clock: Clock, *, account_id: str, region: str
+    journal: Journal,
+    builder: EventBuilder,
+    regions: EnabledRegions,
+    clock: Clock,
+    *,
+    account_id: str,
+    region: str,
+    has_lost_calls: bool = False,
 ) -> bool:
-    """Say in a gap event that calls may be missing since the last commit, when the earlier process did not drain;
-    for ``fail-open``. Return whether there was such a gap; raises Unavailable."""
-    if journal.was_clean_shutdown():
+    """Say in a gap event that calls may be missing since the last commit, when the earlier process did not drain or is
+    known to have lost calls; for ``fail-open``. Return whether there was such a gap; raises Unavailable."""
+    if journal.was_clean_shutdown() and not has_lost_calls:
         return False
     now = clock.now()
     event = builder.gap(

@@ -83,7 +83,7 @@ async def test_a_slow_journal_refuses_the_call_and_closes_it_once_it_answers() -
     with pytest.raises(RecordingUnavailable):
         await recorder.begin(a_request(), DELETE_BUCKET, a_scope())
     journal.is_open.set()
-    await recorder.stop()
+    assert await recorder.stop()
 
     assert journal.pending_calls() == []
     [event] = events_of(journal)
@@ -99,7 +99,7 @@ async def test_a_result_that_is_durable_too_late_is_refused_but_kept() -> None:
     with pytest.raises(RecordingUnavailable):
         await call.finish(OK)
     journal.is_open.set()
-    await recorder.stop()
+    assert await recorder.stop()
 
     [event] = events_of(journal)
     assert "errorCode" not in event
@@ -116,7 +116,7 @@ async def test_a_result_that_the_journal_refused_is_stored_once_it_can_be() -> N
     with pytest.raises(RecordingUnavailable):
         await call.finish(OK)
     journal.is_unavailable = False
-    await recorder.stop()
+    assert await recorder.stop()
 
     assert len(events_of(journal)) == 1
 
@@ -128,7 +128,7 @@ async def test_an_abandoned_call_never_raises() -> None:
     journal.is_unavailable = True
 
     await call.abandon("upstream-closed")
-    await recorder.stop()
+    assert await recorder.stop()
 
     assert len(journal.pending_calls()) == 1
 
@@ -143,6 +143,6 @@ async def test_a_cancelled_beginning_leaves_no_pending_call_behind() -> None:
     beginning.cancel()
     await asyncio.gather(beginning, return_exceptions=True)
     journal.is_open.set()
-    await recorder.stop()
+    assert await recorder.stop()
 
     assert journal.pending_calls() == []

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from opentrail.clock import RandomIdentifiers
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity
-from opentrail.pipeline.recording import FailOpenRecorder
+from opentrail.pipeline.recording import FailOpenRecorder, fail_open
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import START, JournalEntry, Position
 from opentrail.record.events import EncodedEvent, EventBuilder
@@ -137,6 +139,21 @@ async def test_a_journal_that_is_away_for_a_while_loses_nothing_that_fits() -> N
 
     assert len(calls_of(journal)) == 40
     assert gaps_of(journal) == []
+
+
+async def test_a_stop_says_whether_everything_is_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fail_open, "DRAIN_SECONDS", 0.05)
+    for is_unavailable in (False, True):
+        journal = InMemoryJournal()
+        recorder = a_recorder(journal)
+        journal.is_unavailable = is_unavailable
+        call = await recorder.begin(a_request(), DELETE_BUCKET, a_scope())
+        await call.finish(OK)
+
+        is_whole = await recorder.stop()
+
+        assert is_whole is not is_unavailable
+        assert len(calls_of(journal)) == is_whole
 
 
 async def test_a_call_that_no_event_can_be_made_of_is_a_gap_and_stops_nothing() -> None:
