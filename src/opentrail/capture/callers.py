@@ -56,6 +56,7 @@ class CallerResolver:
         self._clock = clock
         self._learns = learns
         self._cache: OrderedDict[Key, Principal | None] = OrderedDict()
+        self._changes = 0
         self._users: OrderedDict[tuple[str, str], Principal] = OrderedDict()
 
     async def resolve(self, request: HttpRequest, scope: CredentialScope | None) -> CallerIdentity:
@@ -80,6 +81,11 @@ class CallerResolver:
             except SignatureError:
                 is_verified = False
         return CallerIdentity(credential.principal, scope.access_key_id, is_verified=is_verified)
+
+    def forget(self) -> None:
+        """Drop what is cached, so that the store is asked again: another process changed what it keeps."""
+        self._cache.clear()
+        self._changes += 1
 
     def learns_from(self, operation: Operation | None, status: int) -> bool:
         """Say whether an answer to ``operation`` could teach anything."""
@@ -124,8 +130,10 @@ class CallerResolver:
     async def _learned(self, key: Key) -> Principal | None:
         if key in self._cache:
             return self._cache[key]
+        changes = self._changes
         principal = await self._identities.learned(*key)
-        self._remember(key, principal)
+        if changes == self._changes:
+            self._remember(key, principal)
         return principal
 
     def _remember(self, key: Key, principal: Principal | None) -> None:

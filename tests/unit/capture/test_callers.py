@@ -210,6 +210,17 @@ async def test_a_users_keys_are_learned_once_the_user_was_seen(name: str, output
     assert (await resolve(resolver, a_scope())).principal == ANN
 
 
+async def test_what_another_process_learned_is_known_after_forgetting() -> None:
+    store = InMemoryIdentityStore()
+    resolver = CallerResolver(store, FixedClock(), learns=True)
+    assert (await resolve(resolver, a_scope())).principal is None
+
+    await store.learn(KEY, "", ANN, None)
+    resolver.forget()
+
+    assert (await resolve(resolver, a_scope())).principal == ANN
+
+
 async def test_an_untrusted_upstream_teaches_nothing() -> None:
     resolver = CallerResolver(InMemoryIdentityStore(), FixedClock(), learns=False)
 

@@ -46,6 +46,13 @@ class SqlIdentityStore:
         self._learned = LearnedIdentities(database, clock, monotonic)
         self._policies: RecentlyUsed[str, Sequence[str]] = RecentlyUsed(CACHED_POLICIES, CACHE_SECONDS, monotonic)
 
+    def forget(self) -> None:
+        """Drop all that is kept in memory (keys, policies, learned identities), so that the database is asked again:
+        another process changed it."""
+        self._credentials.forget()
+        self._learned.forget()
+        self._policies.forget_all()
+
     async def credential(self, access_key_id: str) -> Credential | None:
         return await self._credentials.get(access_key_id)
 

@@ -60,9 +60,9 @@ class LearnedIdentities:
             return None
         return known[0]
 
-    def forget(self, access_key_id: str) -> None:
-        """Drop what is known of a key id, with any token, from memory (not from the database)."""
-        self._cache.forget_all(lambda key: key[0] == access_key_id)
+    def forget(self, access_key_id: str | None = None) -> None:
+        """Drop what is known of a key id, with any token, or of all, from memory (not from the database)."""
+        self._cache.forget_all(lambda key: access_key_id is None or key[0] == access_key_id)
 
     async def _load(self, key: _Key) -> _Known | None:
         if not all(map(_is_storable, key)):

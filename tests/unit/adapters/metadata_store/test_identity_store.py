@@ -112,6 +112,28 @@ async def test_another_process_s_change_is_seen_within_the_stated_time(database:
     assert await ours.credential("AKIANEW") == a_key("AKIANEW")
 
 
+async def test_what_another_process_changed_is_seen_at_once_after_forgetting(
+    database: Database, clock: TurnedClock
+) -> None:
+    ours, theirs = a_store(database, clock), a_store(database, clock)
+    ann = User(ACCOUNT, "ann", "AIDAANN", f"arn:aws:iam::{ACCOUNT}:user/ann", "/", clock.now(), {"default": "{}"})
+    principal = Principal(PrincipalType.IAM_USER, ann.user_id, ann.arn, ACCOUNT, "ann")
+    await ours.create_user(ann)
+    await ours.add_credential(a_key())
+    assert await ours.credential("AKIAEXAMPLE") == a_key()
+    assert await ours.policies(principal) == ("{}",)
+    assert await ours.learned("AKIAUP", "") is None
+
+    await theirs.delete_credential("AKIAEXAMPLE")
+    await theirs.put_policy(ann.arn, "default", None)
+    await theirs.learn("AKIAUP", "", ROOT, None)
+    ours.forget()
+
+    assert await ours.credential("AKIAEXAMPLE") is None
+    assert await ours.policies(principal) == ()
+    assert await ours.learned("AKIAUP", "") == ROOT
+
+
 async def test_a_key_read_while_it_is_switched_off_is_not_remembered_as_it_was(
     database: Database, clock: TurnedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
