@@ -129,7 +129,7 @@ class Life:
         self._journal = failing(journal, power)
         self._view = SettingsView(self._journal, self._trails)
         identities = failing(SqlIdentityStore(database, Sealer(bytes(32))), power)
-        self._regions = EnabledRegions(on_settings=lambda position, entry: self._view.catch_up())
+        self._regions = EnabledRegions(self._journal, on_settings=lambda position, entry: self._view.catch_up())
         self._builder = EventBuilder(
             default_account_id=ACCOUNT,
             default_region=REGION,
@@ -163,11 +163,12 @@ class Life:
             ARN, "audit", ACCOUNT, REGION, BUCKET, is_log_file_validation_enabled=True, is_logging=True,
             logging_started_at=now, created_at=now,
         )  # fmt: skip
-        await self._journal.append([*self._regions.entries_for(REGION), SettingsEntry(ARN, trail.to_json())])
+        await self._regions.enable(REGION)
+        await self._journal.append([SettingsEntry(ARN, trail.to_json())])
 
     async def start(self) -> None:
         await self._view.catch_up()
-        self._regions = EnabledRegions(await self._trails.enabled_regions())
+        self._regions = EnabledRegions(self._journal, await self._trails.enabled_regions())
         await recover_abandoned_calls(self._journal, self._builder, self._regions)
 
     async def call(self, name: str) -> None:

@@ -32,7 +32,7 @@ TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"
 
 def api_server(world: World) -> ApiServer:
     """Return an API server over the ports of ``world``."""
-    regions = EnabledRegions()
+    regions = EnabledRegions(world.journal)
     events = EventBuilder(
         default_account_id=ACCOUNT, default_region=REGION, regions=regions.names, identifiers=world.identifiers
     )

@@ -36,11 +36,10 @@ class SettingsLog:
         """
         recorded = EventEntry(encode_event(event))
         entries: list[JournalEntry] = [recorded, *settings] if is_event_first else [*settings, recorded]
-        entries = [*self._regions.entries_for(event["awsRegion"]), *entries]
+        await self._regions.enable(event["awsRegion"])
         position = await self._journal.append(entries)
         try:
-            await self._regions.stored(position, entries)
-            if len(entries) > 1:
+            if settings:
                 await self._view.catch_up()
         except Unavailable:
             _log.warning("settings are in force, but the metadata store does not show them yet", position=position)

@@ -4,53 +4,59 @@ Trails deliver log files and digests for a Region from its settings entry on, so
 Region's first event.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Protocol
 
 import orjson
 import structlog
 
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import REGIONS_SCOPE, JournalEntry, Position, SettingsEntry
+from opentrail.ports.journal import REGIONS_SCOPE, Journal, Position, SettingsEntry
 
 _log = structlog.get_logger(__name__)
 
 OnSettings = Callable[[Position, SettingsEntry], Awaitable[None]]
 
 
+class RegionRegister(Protocol):
+    """Where whoever records an event has its Region enabled first."""
+
+    async def enable(self, *regions: str) -> None:
+        """Return once the settings entry of every one of ``regions`` is durable; at once where it was before. Raises
+        Unavailable."""
+        ...
+
+
 class EnabledRegions:
-    """The enabled Regions of this process. Every list it announces holds all that were announced before.
+    """The enabled Regions of an installation (a RegionRegister); one object of one process announces them, so that
+    every list it announces holds all that were announced before.
 
     ``enabled`` seeds it with ``TrailStore.enabled_regions()``. ``on_settings`` is told of entries that were stored;
     when it is Unavailable that is logged, for the journal has them.
     """
 
-    def __init__(self, enabled: Iterable[str] = (), *, on_settings: OnSettings | None = None) -> None:
-        self._stored = set(enabled)
-        self._announced = set(self._stored)
+    def __init__(self, journal: Journal, enabled: Iterable[str] = (), *, on_settings: OnSettings | None = None) -> None:
+        self._journal = journal
+        self._enabled = set(enabled)
         self._on_settings = on_settings
+        self._announcing = asyncio.Lock()
 
     def names(self) -> Collection[str]:
         """Return the Regions whose settings entry is durable."""
-        return frozenset(self._stored)
+        return frozenset(self._enabled)
 
-    def entries_for(self, *regions: str) -> list[SettingsEntry]:
-        """Return the settings entry that must precede an event of one of ``regions`` in the same append; mostly none.
-
-        Nothing may be awaited between this call and the append, so that the lists reach the journal in the order in
-        which they grew.
-        """
-        if self._stored.issuperset(regions):
-            return []
-        self._announced.update(regions)
-        return [SettingsEntry(REGIONS_SCOPE, orjson.dumps(sorted(self._announced)))]
-
-    async def stored(self, position: Position, entries: Sequence[JournalEntry]) -> None:
-        """Take note of entries that an append stored, ``position`` being the last one's; others than of Regions are
-        passed over."""
-        for entry in entries:
-            if isinstance(entry, SettingsEntry) and entry.scope == REGIONS_SCOPE and entry.settings is not None:
-                self._stored.update(orjson.loads(entry.settings))
-                await self._tell(position, entry)
+    async def enable(self, *regions: str) -> None:
+        if self._enabled.issuperset(regions):
+            return
+        async with self._announcing:
+            if self._enabled.issuperset(regions):
+                return
+            announced = self._enabled.union(regions)
+            entry = SettingsEntry(REGIONS_SCOPE, orjson.dumps(sorted(announced)))
+            position = await self._journal.append([entry])
+            self._enabled = announced
+            await self._tell(position, entry)
 
     async def _tell(self, position: Position, entry: SettingsEntry) -> None:
         if self._on_settings is None:

@@ -149,7 +149,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
         await settings_view.catch_up()
         configured = {settings.region, *settings.regions}
         regions = EnabledRegions(
-            await trails.enabled_regions(), on_settings=lambda position, entry: settings_view.catch_up()
+            journal, await trails.enabled_regions(), on_settings=lambda position, entry: settings_view.catch_up()
         )
         builder = EventBuilder(
             default_account_id=settings.account_id,

@@ -194,9 +194,7 @@ async def _settings_rows(report: SettingsReport) -> dict[str, Any]:
 async def _make_good(installation: Installation) -> None:
     """Put on record what an earlier process left open, and enable the configured Regions."""
     settings, regions = installation.settings, installation.regions
-    entries = regions.entries_for(settings.region, *settings.regions)
-    if entries:
-        await regions.stored(await installation.journal.append(entries), entries)
+    await regions.enable(settings.region, *settings.regions)
     recovered = await recover_abandoned_calls(installation.journal, installation.builder, regions)
     if recovered:
         structlog.get_logger().warning("calls that a crash interrupted are on record as unknown", calls=recovered)

@@ -61,7 +61,7 @@ async def recording_gateway(
     with tempfile.TemporaryDirectory() as fallback:
         clock, identities = SystemClock(), InMemoryIdentityStore()
         journal = await LocalJournal.open(folder or Path(fallback), clock)
-        regions = EnabledRegions()
+        regions = EnabledRegions(journal)
         builder = EventBuilder(
             default_account_id=ACCOUNT,
             default_region=REGION,

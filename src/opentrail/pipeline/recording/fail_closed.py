@@ -1,7 +1,7 @@
 """fail-closed: no call without its record, no whole answer without its result."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -13,9 +13,9 @@ from opentrail.event import Event
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity
 from opentrail.pipeline.recording.composing import CallComposer, SeenCall
-from opentrail.pipeline.regions import EnabledRegions
+from opentrail.pipeline.regions import RegionRegister
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import CallId, EventEntry, Journal, JournalEntry
+from opentrail.ports.journal import CallId, EventEntry, Journal
 from opentrail.protocol import CredentialScope, Operation
 from opentrail.record.events import EncodedEvent, EventBuilder
 
@@ -42,7 +42,7 @@ class FailClosedRecorder:
         journal: Journal,
         builder: EventBuilder,
         callers: CallerResolver,
-        regions: EnabledRegions,
+        regions: RegionRegister,
         clock: Clock,
         *,
         durable_within_s: float = DURABLE_WITHIN_SECONDS,
@@ -111,10 +111,8 @@ class FailClosedRecorder:
             raise RecordingUnavailable(str(error)) from error
 
     async def _close(self, call_id: CallId, event: EncodedEvent) -> None:
-        region = event.event["awsRegion"]
-        entries: Sequence[JournalEntry] = [*self._regions.entries_for(region), EventEntry(event.json)]
-        position = await self._journal.close_call(call_id, entries)
-        await self._regions.stored(position, entries)
+        await self._regions.enable(event.event["awsRegion"])
+        await self._journal.close_call(call_id, [EventEntry(event.json)])
 
     async def _settle_late(self, closing: "asyncio.Task[None]", call_id: CallId, event: EncodedEvent) -> None:
         try:

@@ -14,9 +14,9 @@ from opentrail.event.encoding import encode_event
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.pipeline.recording.composing import CallComposer, SeenCall
 from opentrail.pipeline.recording.gaps import GapLog
-from opentrail.pipeline.regions import EnabledRegions
+from opentrail.pipeline.regions import RegionRegister
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import EventEntry, Journal, JournalEntry
+from opentrail.ports.journal import EventEntry, Journal
 from opentrail.protocol import CredentialScope, Operation
 from opentrail.record.events import EventBuilder
 
@@ -79,7 +79,7 @@ class FailOpenRecorder:
         journal: Journal,
         builder: EventBuilder,
         callers: CallerResolver,
-        regions: EnabledRegions,
+        regions: RegionRegister,
         clock: Clock,
         *,
         default_account_id: str,
@@ -210,11 +210,11 @@ class FailOpenRecorder:
             said = [self._gap_event(gap.started_at, gap.ended_at, gap.count, gap.reason) for gap in gaps]
             events = [*batch.events, *(EventEntry(event) for _, event in said)]
             if not events:
-                return None
+                return
             regions = batch.regions.union(region for region, _ in said)
-            entries: list[JournalEntry] = [*self._regions.entries_for(*regions), *events]
             try:
-                position = await self._journal.append(entries)
+                await self._regions.enable(*regions)
+                await self._journal.append(events)
             except Unavailable as error:
                 self._gaps.put_back(gaps)
                 _log.warning("the journal takes nothing; calls wait", calls=self._waiting_calls, error=str(error))
@@ -223,7 +223,7 @@ class FailOpenRecorder:
                 self._gaps.put_back(gaps)
                 raise
             else:
-                return await self._regions.stored(position, entries)
+                return
 
     def _gap_event(self, started_at: datetime, ended_at: datetime, count: int, reason: str) -> tuple[str, bytes]:
         event = self._builder.gap(

@@ -2,15 +2,15 @@
 
 from opentrail.clock import Clock
 from opentrail.event.encoding import decode_event, encode_event
-from opentrail.pipeline.regions import EnabledRegions
-from opentrail.ports.journal import EventEntry, Journal, JournalEntry
+from opentrail.pipeline.regions import RegionRegister
+from opentrail.ports.journal import EventEntry, Journal
 from opentrail.record.events import EventBuilder
 
 CRASH_REASON = "gateway-stopped"
 """Why the result of a pending call is unknown: the process that waited for it is gone."""
 
 
-async def recover_abandoned_calls(journal: Journal, builder: EventBuilder, regions: EnabledRegions) -> int:
+async def recover_abandoned_calls(journal: Journal, builder: EventBuilder, regions: RegionRegister) -> int:
     """Turn the pending calls of an earlier process into events with outcome unknown; return how many.
 
     Each call is closed in the transaction that stores its event, so that a crash on the way neither loses nor doubles
@@ -19,16 +19,15 @@ async def recover_abandoned_calls(journal: Journal, builder: EventBuilder, regio
     calls = await journal.abandoned_calls()
     for call in calls:
         event = builder.finish_unknown(decode_event(call.event), CRASH_REASON)
-        entries: list[JournalEntry] = [*regions.entries_for(event["awsRegion"]), EventEntry(encode_event(event))]
-        position = await journal.close_call(call.id, entries)
-        await regions.stored(position, entries)
+        await regions.enable(event["awsRegion"])
+        await journal.close_call(call.id, [EventEntry(encode_event(event))])
     return len(calls)
 
 
 async def record_unclean_stop(
     journal: Journal,
     builder: EventBuilder,
-    regions: EnabledRegions,
+    regions: RegionRegister,
     clock: Clock,
     *,
     account_id: str,
@@ -48,7 +47,6 @@ async def record_unclean_stop(
         count=None,
         reason="unclean-stop",
     )
-    entries: list[JournalEntry] = [*regions.entries_for(event["awsRegion"]), EventEntry(encode_event(event))]
-    position = await journal.append(entries)
-    await regions.stored(position, entries)
+    await regions.enable(event["awsRegion"])
+    await journal.append([EventEntry(encode_event(event))])
     return True

@@ -11,7 +11,7 @@ from opentrail.capture.callers import CallerResolver
 from opentrail.clock import RandomIdentifiers
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.pipeline.regions import EnabledRegions
-from opentrail.ports.journal import CallId, EventEntry, JournalEntry, Position, SettingsEntry
+from opentrail.ports.journal import CallId, EventEntry, Journal, JournalEntry, Position, SettingsEntry
 from opentrail.protocol import CredentialScope, Operation
 from opentrail.record.events import EventBuilder
 from tests.memory.identity_store import InMemoryIdentityStore
@@ -76,8 +76,8 @@ def a_resolver(clock: HandClock, *, learns: bool = False) -> CallerResolver:
     return CallerResolver(InMemoryIdentityStore(clock), clock, learns=learns)
 
 
-def some_regions() -> EnabledRegions:
-    return EnabledRegions([REGION])
+def some_regions(journal: Journal) -> EnabledRegions:
+    return EnabledRegions(journal, [REGION])
 
 
 def events_of(journal: InMemoryJournal) -> list[dict[str, Any]]:

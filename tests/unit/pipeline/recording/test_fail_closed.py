@@ -25,7 +25,9 @@ from tests.unit.pipeline.recording.support import (
 
 def a_recorder(journal: InMemoryJournal) -> FailClosedRecorder:
     clock = HandClock()
-    return FailClosedRecorder(journal, a_builder(), a_resolver(clock), some_regions(), clock, durable_within_s=0.05)
+    return FailClosedRecorder(
+        journal, a_builder(), a_resolver(clock), some_regions(journal), clock, durable_within_s=0.05
+    )
 
 
 async def test_a_call_is_pending_once_begun_and_an_event_once_finished() -> None:
@@ -109,7 +111,7 @@ async def test_a_result_that_is_durable_too_late_is_refused_but_kept() -> None:
 async def test_a_result_that_the_journal_refused_is_stored_once_it_can_be() -> None:
     journal = InMemoryJournal()
     clock = HandClock()
-    recorder = FailClosedRecorder(journal, a_builder(), a_resolver(clock), some_regions(), clock)
+    recorder = FailClosedRecorder(journal, a_builder(), a_resolver(clock), some_regions(journal), clock)
     call = await recorder.begin(a_request(), DELETE_BUCKET, a_scope())
     journal.is_unavailable = True
 

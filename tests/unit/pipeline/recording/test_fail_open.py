@@ -39,7 +39,7 @@ def a_recorder(
         journal,
         builder or a_builder(),
         a_resolver(clock),
-        some_regions(),
+        some_regions(journal),
         clock,
         default_account_id=ACCOUNT,
         default_region=REGION,
@@ -190,7 +190,7 @@ async def test_a_caller_that_cannot_be_looked_up_is_a_claim() -> None:
         journal,
         a_builder(),
         Away(),  # type: ignore[arg-type]
-        some_regions(),
+        some_regions(journal),
         clock,
         default_account_id=ACCOUNT,
         default_region=REGION,

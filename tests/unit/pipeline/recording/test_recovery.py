@@ -21,7 +21,7 @@ from tests.unit.pipeline.recording.support import (
 
 async def a_crashed_journal(region: str = REGION) -> InMemoryJournal:
     journal, clock = InMemoryJournal(), HandClock()
-    recorder = FailClosedRecorder(journal, a_builder(), a_resolver(clock), some_regions(), clock)
+    recorder = FailClosedRecorder(journal, a_builder(), a_resolver(clock), some_regions(journal), clock)
     done = await recorder.begin(a_request("done"), DELETE_BUCKET, a_scope(region))
     await done.finish(OK)
     for name in ("first", "second"):
@@ -32,7 +32,7 @@ async def a_crashed_journal(region: str = REGION) -> InMemoryJournal:
 async def test_pending_calls_of_an_earlier_process_become_events_with_outcome_unknown() -> None:
     journal = await a_crashed_journal()
 
-    count = await recover_abandoned_calls(journal, a_builder(), some_regions())
+    count = await recover_abandoned_calls(journal, a_builder(), some_regions(journal))
 
     assert count == 2
     _, first, second = events_of(journal)
@@ -44,8 +44,8 @@ async def test_pending_calls_of_an_earlier_process_become_events_with_outcome_un
 async def test_recovering_twice_records_nothing_twice() -> None:
     journal = await a_crashed_journal()
 
-    await recover_abandoned_calls(journal, a_builder(), some_regions())
-    count = await recover_abandoned_calls(journal.restarted(), a_builder(), some_regions())
+    await recover_abandoned_calls(journal, a_builder(), some_regions(journal))
+    count = await recover_abandoned_calls(journal.restarted(), a_builder(), some_regions(journal))
 
     assert count == 0
 
@@ -53,7 +53,7 @@ async def test_recovering_twice_records_nothing_twice() -> None:
 async def test_a_recovered_call_enables_its_region() -> None:
     journal = await a_crashed_journal("eu-west-1")
 
-    await recover_abandoned_calls(journal, a_builder(), some_regions())
+    await recover_abandoned_calls(journal, a_builder(), some_regions(journal))
 
     assert ["eu-west-1", "us-east-1"] in settings_of(journal)
 
@@ -62,7 +62,9 @@ async def test_an_unclean_stop_is_a_gap_without_a_count() -> None:
     journal = await a_crashed_journal()
     clock = HandClock()
 
-    assert await record_unclean_stop(journal, a_builder(), some_regions(), clock, account_id=ACCOUNT, region=REGION)
+    assert await record_unclean_stop(
+        journal, a_builder(), some_regions(journal), clock, account_id=ACCOUNT, region=REGION
+    )
 
     details = events_of(journal)[-1]["serviceEventDetails"]
     assert details["unrecordedCalls"] is None
@@ -75,6 +77,6 @@ async def test_a_clean_stop_leaves_no_gap() -> None:
     later = journal.restarted()
 
     assert not await record_unclean_stop(
-        later, a_builder(), some_regions(), HandClock(), account_id=ACCOUNT, region=REGION
+        later, a_builder(), some_regions(later), HandClock(), account_id=ACCOUNT, region=REGION
     )
     assert later.entries() == []
