@@ -1,14 +1,16 @@
 """Settings: one frozen value, read from a TOML file, the environment and the command line, each with its origin.
 
 Precedence, highest first: command line, ``OPENTRAIL_`` variable, settings file, default. A nested table is named with a
-dot (``upstream.url``); its variable replaces the dot by an underscore (``OPENTRAIL_UPSTREAM_URL``).
+dot (``upstream.url``); its variable replaces the dot by an underscore (``OPENTRAIL_UPSTREAM_URL``). A name that no
+setting has is an error, in the file and in the environment: a misspelt setting must not be taken for its default.
 """
 
+import difflib
 import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from enum import StrEnum
@@ -20,6 +22,32 @@ from opentrail.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "OPENTRAIL_"
 UPSTREAM_SERVICE_PREFIX = "upstream."
+
+HOME_VARIABLE = "OPENTRAIL_HOME"
+"""The command line's: which home folder."""
+
+NO_SETTINGS = frozenset(
+    {
+        HOME_VARIABLE,  # the others are the test suite's, inherited by the servers it starts
+        "OPENTRAIL_AWS_CLI",
+        "OPENTRAIL_CRASH_SEEDS",
+        "OPENTRAIL_SIMULATE",
+        "OPENTRAIL_SIMULATION_SEEDS",
+    }
+)
+"""Variables with our prefix that are no settings."""
+
+_SERVICE_LINK = re.compile(
+    r"OPENTRAIL_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+"""What Kubernetes (and links of Docker) put into every container's environment for a service named ``opentrail`` or
+``opentrail-api``: nobody spelt it, so it is no mistake. No setting may ever have such a name."""
+
+_LIKE_A_SETTING = 0.75
+"""From which likeness (difflib's ratio, 1 = equal) an unknown name is taken for a misspelt setting."""
+
+_LIKE_A_SERVICE = 0.85
+"""The same for a service of ``upstream.<service>``, higher because an operator's own services may be named there."""
 
 
 class RecordingMode(StrEnum):
@@ -164,7 +192,10 @@ class Settings:
     )
     log_level: str = _setting(_text, "info", "debug, info, warning or error")
     upstream_services: Mapping[str, str] = field(default_factory=dict)
-    """Endpoints of single services: ``upstream.logs = "http://..."``. A service named here is not Opentrail's own."""
+    """Endpoints of single services: ``upstream.logs = "http://..."``. A service named here is not Opentrail's own.
+
+    By botocore's name or the signing name; a name that neither knows stands for a service of the operator's own.
+    """
 
 
 @dataclass(frozen=True)
@@ -231,15 +262,56 @@ def _from_file(path: Path) -> dict[str, tuple[Any, str]]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
-    known = {ENVIRONMENT_PREFIX + name.replace(".", "_").upper(): name for name in _entries()}
+    known = {_variable(name): name for name in _entries()}
     found: dict[str, tuple[Any, str]] = {}
     for variable, value in environment.items():
         if variable in known:
             found[known[variable]] = (value, variable)
-        elif variable.startswith(ENVIRONMENT_PREFIX + "UPSTREAM_"):
-            service = variable.removeprefix(ENVIRONMENT_PREFIX + "UPSTREAM_").lower()
+        elif (
+            not variable.startswith(ENVIRONMENT_PREFIX) or variable in NO_SETTINGS or _SERVICE_LINK.fullmatch(variable)
+        ):
+            continue
+        elif variable.startswith(_variable(UPSTREAM_SERVICE_PREFIX)):
+            service = variable.removeprefix(_variable(UPSTREAM_SERVICE_PREFIX)).lower().replace("_", "-")
             found[UPSTREAM_SERVICE_PREFIX + service] = (value, variable)
+        else:
+            raise _unknown(f"the variable {variable} is no setting", variable, [*known, HOME_VARIABLE])
     return found
+
+
+def _variable(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.replace(".", "_").upper()
+
+
+def _unknown(what: str, name: str, known: Collection[str]) -> SettingsError:
+    """Return the error for a name that nothing has: with the one that was probably meant, else with all of them."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=_LIKE_A_SETTING)
+    advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+    return SettingsError(f"{what}; {advice}")
+
+
+def _service(name: str, origin: str) -> str:
+    """Return the service that ``upstream.<service>`` names; raises SettingsError for what looks misspelt."""
+    # Imported here because most installations name no service, and this is 15 ms of every command's start.
+    from opentrail.protocol.index import operation_index
+
+    service = name.removeprefix(UPSTREAM_SERVICE_PREFIX)
+    settings = [setting for setting in _entries() if setting.startswith(UPSTREAM_SERVICE_PREFIX)]
+    spelt = name.replace("-", "_")
+    near = difflib.get_close_matches(spelt, settings, n=1, cutoff=_LIKE_A_SETTING)
+    index = operation_index()
+    services = index.services.keys() | index.by_signing_name.keys()
+    if service in services:
+        return service
+    if not near:
+        near = [
+            UPSTREAM_SERVICE_PREFIX + meant
+            for meant in difflib.get_close_matches(service, services, n=1, cutoff=_LIKE_A_SERVICE)
+        ]
+    if near:
+        meant = _variable(near[0].replace("-", "_")) if origin.startswith(ENVIRONMENT_PREFIX) else near[0]
+        raise SettingsError(f"{name} ({origin}) is neither a setting nor a service; did you mean {meant}?")
+    return service
 
 
 def read_settings(
@@ -249,7 +321,8 @@ def read_settings(
 ) -> SettingsReport:
     """Read the settings; ``options`` are the command line's, by setting name.
 
-    Raises SettingsError naming the setting, where it was set and what it must be. ``path`` may be missing.
+    Raises SettingsError naming the setting, where it was set and what it must be, and for an unknown name the one that
+    was probably meant. ``path`` may be missing.
     """
     found = _from_file(path) if path is not None and path.exists() else {}
     found |= _from_environment(environment)
@@ -262,9 +335,10 @@ def read_settings(
             if name in entries:
                 values[entries[name].name] = entries[name].metadata["read"](value)
             elif name.startswith(UPSTREAM_SERVICE_PREFIX):
-                services[name.removeprefix(UPSTREAM_SERVICE_PREFIX)] = _url(value)
+                service = _service(name, origin)
+                services[service] = _url(value)
             else:
-                raise SettingsError(f"unknown setting {name} in {origin}; `opentrail settings` lists all")
+                raise _unknown(f"unknown setting {name} in {origin}", name, entries)
         except ValueError as error:
             raise SettingsError(f"{name} = {_shown(name, value)} ({origin}): {error}") from error
     settings = Settings(**values, upstream_services=services)

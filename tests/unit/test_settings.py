@@ -115,3 +115,73 @@ def test_a_secret_of_the_wrong_type_is_not_told_to_the_terminal(tmp_path: Path) 
         read_settings(write(tmp_path, "[upstream]\nsecret_access_key = 1234567890"), {})
 
     assert "1234567890" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ('log_file_intervall = "1m"', "log_file_interval"),
+        ('Region = "eu-west-1"', "region"),
+        ('[upstream]\nurll = "http://127.0.0.1:9000"', "upstream.url"),
+        ('[upstream]\nacces_key_id = "AKIA"', "upstream.access_key_id"),
+        ('[upstream]\ndynamdb = "http://127.0.0.1:9000"', "upstream.dynamodb"),
+        ('[upstrem]\nurl = "http://127.0.0.1:9000"', "upstream.url"),
+    ],
+)
+def test_a_misspelt_name_in_the_file_is_told_with_the_one_meant(tmp_path: Path, text: str, meant: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings(write(tmp_path, text), {})
+
+    assert str(raised.value).endswith(f"did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("OPENTRAIL_LOG_FILE_INTERVALL", "OPENTRAIL_LOG_FILE_INTERVAL"),
+        ("OPENTRAIL_RECORDNG", "OPENTRAIL_RECORDING"),
+        ("OPENTRAIL_UPSTREAM_ULR", "OPENTRAIL_UPSTREAM_URL"),
+        ("OPENTRAIL_UPSTREAM_DYNAMDB", "OPENTRAIL_UPSTREAM_DYNAMODB"),
+        ("OPENTRAIL_HOMME", "OPENTRAIL_HOME"),
+    ],
+)
+def test_a_misspelt_variable_is_an_error_that_names_the_one_meant(variable: str, meant: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read_settings(None, {variable: "hunter2hunter2"})
+
+    assert variable in str(raised.value)
+    assert str(raised.value).endswith(f"did you mean {meant}?")
+    assert "hunter2hunter2" not in str(raised.value)
+
+
+def test_a_variable_like_no_setting_is_an_error_that_names_them_all() -> None:
+    with pytest.raises(SettingsError, match=r"OPENTRAIL_XYZZY is no setting; known: .*OPENTRAIL_REGION"):
+        read_settings(None, {"OPENTRAIL_XYZZY": "1"})
+
+
+def test_variables_that_kubernetes_makes_of_a_service_of_our_name_are_no_mistake() -> None:
+    made = {
+        "OPENTRAIL_SERVICE_HOST": "10.0.0.1",
+        "OPENTRAIL_SERVICE_PORT_GATEWAY": "4700",
+        "OPENTRAIL_PORT": "tcp://10.0.0.1:4700",
+        "OPENTRAIL_PORT_4700_TCP_ADDR": "10.0.0.1",
+        "OPENTRAIL_API_SERVICE_HOST": "10.0.0.2",
+        "OPENTRAIL_UPSTREAM_SERVICE_HOST": "10.0.0.3",
+        "OPENTRAIL_UPSTREAM_PORT_9000_TCP": "tcp://10.0.0.3:9000",
+    }
+
+    report = read_settings(None, {**made, "OPENTRAIL_HOME": "/home", "PATH": "/bin"})
+
+    assert report.origins == {}
+    assert report.settings == read_settings(None, {}).settings
+
+
+def test_a_service_with_a_hyphen_and_one_of_the_operators_own_can_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path, '[upstream]\nledger = "http://127.0.0.1:9000"\n')
+
+    report = read_settings(path, {"OPENTRAIL_UPSTREAM_COGNITO_IDP": "http://127.0.0.1:9002"})
+
+    assert report.settings.upstream_services == {
+        "ledger": "http://127.0.0.1:9000",
+        "cognito-idp": "http://127.0.0.1:9002",
+    }
