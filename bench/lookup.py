@@ -1,9 +1,10 @@
 """LookupEvents in Event history against a flat SQLite (key, position) index over the same events, in one run.
 
-``python -m bench.lookup [--events N] [--rounds N] [--folder DIR]``. Both sides are built from the same generated
-stream in order of time and asked the same 16 kinds of lookup, turn about, each once through a thread as a server
-would; every answer's event ids are asserted equal, order included. Printed: build rate and bytes an event of both,
-p50, p99 and their ratio over all lookups and for each kind.
+``python -m bench.lookup [--events N] [--rounds N] [--folder DIR] [--ingest [EVENTS/S]]``. Both sides are built from
+the same generated stream in order of time and asked the same 16 kinds of lookup, turn about, each once through a
+thread as a server would; every answer's event ids are asserted equal, order included. Printed: build rate and bytes an
+event of both, p50, p99 and their ratio over all lookups and for each kind. With ``--ingest`` see
+``bench.lookup_ingest``: only Event history, a writer beside the lookups, warm and page-cold.
 """
 
 import argparse
@@ -29,6 +30,9 @@ from opentrail.ports.event_history import HistoryEvent, LookupKey, LookupPage, L
 from opentrail.ports.journal import Position
 
 BATCH_EVENTS = 1_000
+INGEST_RATE = 2_000
+"""Events a second that the writer of ``--ingest`` stores when no rate is given: ten times a large account's."""
+
 Draw = Callable[[], LookupQuery]
 
 
@@ -178,11 +182,19 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--folder", type=Path, default=None, help="keep both sides here instead of a temporary folder")
+    parser.add_argument(
+        "--ingest", type=int, nargs="?", const=INGEST_RATE, default=0, metavar="EVENTS/S", help="with a writer beside"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder: Path = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        asyncio.run(run(arguments.events, arguments.rounds, folder))
+        if arguments.ingest:
+            from bench.lookup_ingest import run as run_with_ingest
+
+            asyncio.run(run_with_ingest(arguments.events, arguments.rounds, folder, arguments.ingest))
+        else:
+            asyncio.run(run(arguments.events, arguments.rounds, folder))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,185 @@
+"""Lookups in Event history while a writer ingests, warm and page-cold, against what is promised.
+
+Run through ``python -m bench.lookup --events N --ingest [EVENTS/S]``. The writer does in the same process what the
+history's feeder does: decode, draw the attributes, store, seal, join. Page-cold means that before each lookup no page
+of any segment is in memory: unmapped, then dropped from the system's cache with posix_fadvise, which needs no rights.
+The bytes read from disk for each lookup are printed, so that a cache which was not dropped shows.
+"""
+
+import asyncio
+import mmap
+import os
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import orjson
+
+from bench.lookup import BATCH_EVENTS, Draw, Kinds, percentile, timed, turn_to_page
+from bench.lookup_events import Generator
+from opentrail.adapters.event_history.local import LocalEventHistory
+from opentrail.adapters.event_history.segment import Segment
+from opentrail.event.encoding import decode_event, encode_event
+from opentrail.pipeline.history import history_event
+from opentrail.ports.event_history import HistoryEvent
+from opentrail.ports.journal import Position
+
+WARM_MUST_MS, COLD_MUST_MS = 10.0, 75.0
+WRITER_BATCHES_A_SECOND = 10
+PREPARED_EVENTS = 50_000
+"""Events made before the measuring, stored again and again under new ids."""
+
+END = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+async def build(history: LocalEventHistory, events: Iterator[HistoryEvent]) -> float:
+    """Store every event; return the seconds it took, sealing and joining included."""
+    seconds = 0.0
+    while batch := list(islice(events, BATCH_EVENTS)):
+        started = time.perf_counter()
+        await history.store(batch, Position(batch[-1].event_id))
+        seconds += time.perf_counter() - started
+    started = time.perf_counter()
+    await history.settle()
+    return seconds + time.perf_counter() - started
+
+
+@dataclass
+class Writer:
+    """Ingests at a steady rate until it is stopped; ``stored`` counts, ``behind`` is how late it ended up, in s."""
+
+    history: LocalEventHistory
+    rate: int
+    prepared: list[bytes]
+    stored: int = 0
+    behind: float = 0.0
+    longest_stall_ms: float = 0.0
+    _rng: random.Random = field(default_factory=lambda: random.Random(3))
+
+    async def run(self) -> None:
+        batch_size = max(1, self.rate // WRITER_BATCHES_A_SECOND)
+        due = time.perf_counter()
+        while True:
+            batch = [self._next() for _ in range(batch_size)]
+            await self.history.store(batch, Position(batch[-1].event_id))
+            self.stored += batch_size
+            due += batch_size / self.rate
+            self.behind = time.perf_counter() - due
+            await asyncio.sleep(max(0.0, -self.behind))
+
+    def _next(self) -> HistoryEvent:
+        event = decode_event(self.prepared[self.stored % len(self.prepared)])
+        event["eventID"] = f"{self._rng.getrandbits(128):032x}"
+        return history_event(event)
+
+    async def watch(self) -> None:
+        """Measure by how much the event loop is late at most."""
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(0.001)
+            self.longest_stall_ms = max(self.longest_stall_ms, (time.perf_counter() - started) * 1000 - 1)
+
+
+def drop_pages(segments: Sequence[Segment], folder: Path) -> None:
+    """Put every page of the segments out of memory."""
+    for segment in segments:
+        mapped = segment._blocks.obj  # the mapping itself; nothing but a benchmark wants it
+        assert isinstance(mapped, mmap.mmap)
+        mapped.madvise(mmap.MADV_DONTNEED)
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # joined meanwhile
+            descriptor = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+def bytes_read() -> int:
+    """Return what this process had read from the disk itself so far."""
+    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(fields["read_bytes"])
+
+
+async def measure(
+    history: LocalEventHistory, kinds: dict[str, Draw], rounds: int, cold_folder: Path | None
+) -> dict[str, tuple[list[float], list[int]]]:
+    """Return milliseconds and bytes read of each kind's lookups; with ``cold_folder`` each begins page-cold."""
+    found: dict[str, tuple[list[float], list[int]]] = {kind: ([], []) for kind in kinds}
+    for _ in range(rounds):
+        for kind, draw in kinds.items():
+            query = await turn_to_page(history, draw(), 20 if kind == "page 20" else 1)
+            if cold_folder is not None:
+                segments = history._store._contents.segments()
+                await asyncio.to_thread(drop_pages, segments, cold_folder)
+            before = bytes_read()
+            milliseconds, _ = await timed(lambda query=query: history.lookup(query))  # type: ignore[misc]
+            found[kind][0].append(milliseconds)
+            found[kind][1].append(bytes_read() - before)
+    return found
+
+
+def report(label: str, found: dict[str, tuple[list[float], list[int]]], must_ms: float) -> None:
+    print(f"\n{label:30}{'p50 ms':>10}{'p99 ms':>10}{'longest':>10}{'kB read':>10}")
+    times = [value for kind, _ in found.values() for value in kind]
+    read = [value for _, kind in found.values() for value in kind]
+    for kind, (mine, sizes) in [*found.items(), (f"all ({len(times)} lookups)", (times, read))]:
+        print(
+            f"{kind:30}{percentile(mine, 0.5):10.2f}{percentile(mine, 0.99):10.2f}{max(mine):10.2f}"
+            f"{sum(sizes) / len(sizes) / 1024:10.0f}"
+        )
+    p99 = percentile(times, 0.99)
+    print(f"p99 {p99:.2f} ms, must {must_ms:g} ms: {'held' if p99 <= must_ms else 'MISSED'} ({p99 / must_ms:.2f}x)")
+
+
+def remembered(generator: Generator, path: Path) -> None:
+    """Keep what the generator remembers to ask for, or take it up again from an earlier run."""
+    if path.exists():
+        kept = orjson.loads(path.read_bytes())
+        generator.some_ids, generator.some_resources = kept["ids"], kept["resources"]
+    else:
+        path.write_bytes(orjson.dumps({"ids": generator.some_ids, "resources": generator.some_resources}))
+
+
+def prepared_events(seed: int) -> list[bytes]:
+    """Return events of the last minute of the stream, as the journal would hold them."""
+    generator = Generator(PREPARED_EVENTS, END, seed)
+    generator.first = END
+    return [encode_event(event.event) for event in generator.events()]
+
+
+async def run(event_count: int, rounds: int, folder: Path, rate: int) -> None:
+    """Build in ``folder`` unless an earlier run did, then measure."""
+    generator = Generator(event_count, END, seed=7)
+    history = await LocalEventHistory.open(folder / "history")
+    asked = folder / f"asked-{event_count}.json"
+    if not asked.exists():
+        seconds = await build(history, generator.events())
+        print(f"{event_count:,} events built at {event_count / seconds:,.0f} events/s")
+    remembered(generator, asked)
+    segments = folder / "history" / "segments"
+    size = sum(path.stat().st_size for path in segments.iterdir())
+    print(f"{len(list(segments.iterdir()))} segments, {size >> 20:,} MB")
+    writer = Writer(history, rate, prepared_events(seed=11))
+    tasks = [asyncio.create_task(writer.run()), asyncio.create_task(writer.watch())]
+    try:
+        for number, label, cold in ((7, "first asked", None), (7, "warm", None), (8, "page-cold", segments)):
+            kinds = Kinds(generator, random.Random(number)).all()
+            stored, started = writer.stored, time.perf_counter()
+            found = await measure(history, kinds, rounds, cold)
+            report(label, found, COLD_MUST_MS if cold else WARM_MUST_MS)
+            ingested = (writer.stored - stored) / (time.perf_counter() - started)
+            print(f"meanwhile {ingested:,.0f} events/s were ingested; longest stall of the event loop"
+                  f" {writer.longest_stall_ms:.1f} ms; writer behind by {max(0.0, writer.behind):.2f} s")  # fmt: skip
+            writer.longest_stall_ms = 0.0
+            for task in tasks:
+                if task.done():
+                    task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await history.close()
