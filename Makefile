@@ -3,10 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 CLIENTS := .venv-clients
+LIBRARIES := .venv-libraries
+JS_CLIENT := tests/e2e/clients/js
 BIN := $(VENV)/bin
 HOME_FOLDER ?= home
 
-.PHONY: help setup setup-clients run demo test check e2e conformance-full bench simulate docs golden clean
+.PHONY: help setup setup-clients setup-all-clients run demo test check e2e conformance-full bench simulate docs golden clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -21,7 +23,17 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 setup-clients: $(CLIENTS)/.ready ## the AWS CLI in a virtual environment of its own
 
 $(CLIENTS)/.ready: constraints-clients.txt
-	@scripts/setup-clients $(PYTHON) $(CLIENTS)
+	@scripts/setup-clients $(PYTHON) cli $(CLIENTS)
+	@touch $@
+
+setup-all-clients: setup-clients $(LIBRARIES)/.ready $(JS_CLIENT)/node_modules/.ready ## and s3fs, awswrangler, Ansible, the JavaScript SDK
+
+$(LIBRARIES)/.ready: constraints-libraries.txt
+	@scripts/setup-clients $(PYTHON) libraries $(LIBRARIES)
+	@touch $@
+
+$(JS_CLIENT)/node_modules/.ready: $(LIBRARIES)/.ready $(JS_CLIENT)/package.json $(JS_CLIENT)/package-lock.json
+	@scripts/setup-clients $(PYTHON) js $(LIBRARIES)
 	@touch $@
 
 run: setup ## start Opentrail with embedded defaults and a stand-in upstream
@@ -40,10 +52,10 @@ check: setup ## format, lint, strict types, layers, docs in step with the code
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m opentrail.aws.coverage --check docs/coverage.md
 
-e2e: setup setup-clients ## the whole process with real clients, restarts and crashes
+e2e: setup setup-all-clients ## the whole process with real clients, restarts and crashes
 	@$(BIN)/pytest -n 2 -m e2e tests
 
-simulate: setup setup-clients ## long seeded runs: thousands of fail points and 200 real SIGKILLs (half an hour)
+simulate: setup setup-all-clients ## long seeded runs: thousands of fail points and 200 real SIGKILLs (half an hour)
 	@OPENTRAIL_SIMULATE=full $(BIN)/pytest -n 2 --timeout 1800 tests/simulation tests/e2e
 	@$(BIN)/pytest -n 2 --timeout 1800 -m simulate --ignore tests/simulation tests
 
@@ -55,4 +67,4 @@ docs: setup ## write the generated pages again
 	@$(BIN)/python -m opentrail.aws.coverage docs/coverage.md
 
 clean: ## remove what setup made; a home folder stays
-	@rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(CLIENTS) $(LIBRARIES) $(JS_CLIENT)/node_modules .mypy_cache .ruff_cache .hypothesis
