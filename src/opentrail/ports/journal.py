@@ -72,8 +72,8 @@ class PositionLost(PortError):
         self.resume_after = resume_after
 
 
-class Journal(Protocol):
-    """One process owns a journal; its methods may be called from any task of that process's event loop."""
+class JournalWriter(Protocol):
+    """The half of a journal that records: what the process that owns it offers to others too."""
 
     async def append(self, entries: Sequence[JournalEntry]) -> Position:
         """Store ``entries`` in order, all or none; return the last one's position once they survive a power cut.
@@ -93,6 +93,10 @@ class Journal(Protocol):
         """Remove a pending call and append ``entries`` in one transaction. Raises as ``append`` does, and KeyError
         when the call is not pending (closed before)."""
         ...
+
+
+class Journal(JournalWriter, Protocol):
+    """One process owns a journal; its methods may be called from any task of that process's event loop."""
 
     async def abandoned_calls(self) -> Sequence[PendingCall]:
         """Return the pending calls that an earlier process left, oldest first; each stays until it is closed."""

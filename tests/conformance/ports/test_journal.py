@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from opentrail.adapters.journal.local import LocalJournal
-from opentrail.adapters.journal.owner import JournalSocket
+from opentrail.adapters.journal.owner import JournalConnection
 from opentrail.adapters.journal.remote import RemoteJournal
 from opentrail.adapters.journal.writer import SegmentLimits
 from opentrail.ports.journal import (
@@ -99,20 +100,20 @@ class ThroughSocket:
 
 class RemoteSubject(LocalSubject):
     async def listen(self) -> None:
-        self._socket = JournalSocket(self._local, self._folder.parent / "socket")
-        await self._socket.start()
-        self._remote = RemoteJournal(self._folder.parent / "socket")
+        ours, theirs = socket.socketpair()
+        self._connection = await JournalConnection.over(ours, self._local)
+        self._remote = await RemoteJournal.over(theirs)
         self.journal = ThroughSocket(self._local, self._remote)
 
     async def restart(self, *, cleanly: bool) -> None:
         await self._remote.close()
-        await self._socket.stop()
+        await self._connection.gone
         await super().restart(cleanly=cleanly)
         await self.listen()
 
     async def stop(self) -> None:
         await self._remote.close()
-        await self._socket.stop()
+        await self._connection.gone
         await super().stop()
 
 

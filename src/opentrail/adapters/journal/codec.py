@@ -75,6 +75,21 @@ def decode_entries(body: bytes) -> list[JournalEntry]:
     return entries
 
 
+def count_entries(body: bytes) -> int:
+    """Return how many entries a body has, looking at their framing only; raises MalformedBody."""
+    count, at, end = 0, 0, len(body)
+    try:
+        while at < end:
+            _, scope_length, payload_length = _HEADER.unpack_from(body, at)
+            at += _HEADER.size + scope_length + payload_length
+            count += 1
+    except struct.error as error:
+        raise MalformedBody(str(error)) from error
+    if at > end:
+        raise MalformedBody("an entry ends past its body")
+    return count
+
+
 def format_number(number: int) -> Position:
     """Return the position of the entry with this number; 0 is START."""
     return Position(f"{number:0{_NUMBER_DIGITS}x}") if number else START

@@ -15,7 +15,7 @@ from opentrail.adapters.journal.codec import check_size, encode_entries, format_
 from opentrail.adapters.journal.pages import PageReader
 from opentrail.adapters.journal.recovery import Recovered, leave_mark, recover
 from opentrail.adapters.journal.segments import ENTRIES, OPENED, SETTLED
-from opentrail.adapters.journal.writer import Outcomes, SegmentLimits, Stop, Trim, Work, Write, Writer
+from opentrail.adapters.journal.writer import Outcomes, SegmentLimits, Stop, Trim, Waiter, Write, Writer
 from opentrail.clock import Clock, SystemClock
 from opentrail.errors import HomeInUse
 from opentrail.ports import Unavailable
@@ -70,12 +70,13 @@ class LocalJournal:
         if not entries:
             self._require_open()
             return self.head()
-        number = await self._submit(ENTRIES, 0, len(entries), encode_entries(entries))
-        return format_number(number)
+        appending = self._waiter()
+        self.write(ENTRIES, 0, len(entries), encode_entries(entries), appending)
+        return format_number(await appending)
 
     async def open_call(self, event: bytes) -> CallId:
-        check_size(len(event))
-        opening = self._submit(OPENED, 0, 0, event)
+        opening = self._waiter()
+        self.write(OPENED, 0, 0, event, opening)
         try:
             return CallId(format_number(await opening))
         except asyncio.CancelledError:
@@ -86,11 +87,8 @@ class LocalJournal:
 
     async def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Position:
         body = encode_entries(entries)
-        number = _call_number(call)
-        if number not in self._open_calls:
-            raise KeyError(call)
-        settling = self._submit(SETTLED, number, len(entries), body)
-        self._open_calls.remove(number)
+        settling = self._waiter()
+        self.write(SETTLED, _call_number(call), len(entries), body, settling)
         stored = await settling
         return format_number(stored) if entries else self.head()
 
@@ -158,16 +156,29 @@ class LocalJournal:
         finally:
             os.close(self._lock)
 
-    def _submit(self, kind: int, call: int, entries: int, body: bytes) -> "asyncio.Future[int]":
+    def write(self, kind: int, call: int, entries: int, body: bytes, done: Waiter) -> None:
+        """Take one batch as a row of ``kind`` (``segments``); ``done`` learns its last number once it is committed.
+
+        ``call`` is the number of the call that it settles; ``entries`` how many entries ``body`` frames. Raises, and
+        then ``done`` learns nothing: Unavailable, ValueError, and KeyError for a call that is not open.
+        """
         self._require_open()
+        if kind == OPENED:
+            check_size(len(body))
+        elif kind == SETTLED:
+            if call not in self._open_calls:
+                raise KeyError(format_number(call))
+        elif kind != ENTRIES:
+            raise ValueError("unknown kind of batch")
         if self._waiting_batches >= MAX_WAITING_BATCHES or self._waiting_bytes + len(body) > MAX_WAITING_BYTES:
             raise Unavailable("too many batches wait for the journal")
         self._waiting_batches += 1
         self._waiting_bytes += len(body)
-        done: asyncio.Future[int] = self._loop.create_future()
-        work: Work = Write(kind, call, entries, body, done)
-        self._writer.work.put(work)
-        return done
+        self._writer.work.put(Write(kind, call, entries, body, done))
+        self._open_calls.discard(call)
+
+    def _waiter(self) -> "asyncio.Future[int]":
+        return self._loop.create_future()
 
     def _in_loop(self, report: Callable[..., None]) -> Callable[..., None]:
         """Return ``report`` as the writer's thread may call it."""
@@ -212,11 +223,11 @@ class LocalJournal:
         """Settle a call whose opener was cancelled: nobody knows its id, so nobody else will."""
         if self._is_closed:
             return
+        dropping = self._waiter()
         try:
-            dropping = self._submit(SETTLED, number, 0, b"")
-        except Unavailable:
+            self.write(SETTLED, number, 0, b"", dropping)
+        except (Unavailable, KeyError):
             return
-        self._open_calls.discard(number)
         dropping.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _require_open(self) -> None:

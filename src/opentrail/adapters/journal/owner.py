@@ -1,142 +1,203 @@
-"""The owner's end of the socket: stores what other processes of this machine hand in (their end: ``remote.py``)."""
+"""The owner's end of the socket: stores what another process of this machine hands in (its end: ``remote.py``)."""
 
 import asyncio
-import os
 import socket
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable
+from time import perf_counter
 
 import structlog
 
-from opentrail.adapters.journal.codec import MalformedBody, decode_entries
+from opentrail.adapters.journal.codec import MalformedBody, count_entries, format_number, parse_number
 from opentrail.adapters.journal.frames import (
-    CALL_ID_BYTES,
     BrokenConnection,
     Frame,
+    FrameReader,
     Order,
     Outcome,
-    format_frame,
-    read_frame,
+    Result,
+    WriteOrder,
+    format_reply,
+    read_request,
 )
 from opentrail.adapters.journal.local import LocalJournal
+from opentrail.adapters.journal.segments import ENTRIES, OPENED, SETTLED
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import CallId, PendingCall
 
-MAX_REQUESTS_IN_FLIGHT = 1024
-"""Requests of one connection that may wait for their commit; past it the connection is read no further."""
+MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024
+"""Bytes of a connection's writes that may wait for their commit; past it the connection is read no further."""
 
-_log = structlog.get_logger()
+_KINDS: dict[int, int] = {Order.APPEND: ENTRIES, Order.OPEN_CALL: OPENED, Order.CLOSE_CALL: SETTLED}
+
+_log = structlog.get_logger(__name__)
+
+Observe = Callable[[int, float], None]
+"""Told of every frame that was stored: its events, and the seconds until they were durable."""
 
 
-class JournalSocket:
-    """Lets processes of the same user write to a journal through a socket file that only its owner may open.
+class JournalConnection(asyncio.Protocol):
+    """One process that writes to this process's journal.
 
-    The calls that a process opened and did not close are abandoned calls from the moment it goes away.
+    The calls that it opened and did not close are abandoned calls once it has gone away and what it still had in
+    flight is stored: then ``gone`` is done.
     """
 
-    def __init__(self, journal: LocalJournal, path: Path) -> None:
+    def __init__(self, journal: LocalJournal, observe: Observe | None = None) -> None:
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._journal = journal
-        self._path = path
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._observe = observe
+        self._transport: asyncio.Transport | None = None
+        self._reader = FrameReader()
+        self._open: dict[int, bytes] = {}
+        self._groups = 0
+        self._bytes_in_flight = 0
+        self._is_paused = False
 
-    async def start(self) -> None:
-        """Listen at the path, in place of what a killed owner left there. Raises OSError."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._path.unlink(missing_ok=True)
-        mask = os.umask(0o177)
+    @classmethod
+    async def over(
+        cls, connected: socket.socket, journal: LocalJournal, observe: Observe | None = None
+    ) -> "JournalConnection":
+        """Serve the process that has the other end of a connected Unix socket."""
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_unix_connection(lambda: cls(journal, observe), sock=connected)
+        return connection
+
+    def close(self) -> None:
+        """End the connection; writes in flight are still stored, but get no reply."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have asyncio.Transport's methods without being of its class.
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
         try:
-            listener.bind(str(self._path))
-        finally:
-            os.umask(mask)
-        self._server = await asyncio.start_unix_server(self._accept, sock=listener)
-
-    async def stop(self) -> None:
-        """Stop listening and end every connection; requests in flight are still stored, but get no reply."""
-        if self._server is None:
-            return
-        self._server.close()
-        for task in self._connections:
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        self._path.unlink(missing_ok=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            await _Connection(self._journal, reader, writer).serve()
-        except asyncio.CancelledError:
-            pass
-        finally:
-            self._connections.discard(task)
-            writer.close()
-
-
-class _Connection:
-    """One process that writes; ``_open`` are the calls that it has to close."""
-
-    def __init__(self, journal: LocalJournal, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._journal = journal
-        self._reader = reader
-        self._writer = writer
-        self._open: dict[CallId, bytes] = {}
-        self._in_flight = asyncio.Semaphore(MAX_REQUESTS_IN_FLIGHT)
-        self._is_gone = False
-
-    async def serve(self) -> None:
-        requests: set[asyncio.Task[None]] = set()
-        try:
-            while True:
-                frame = await read_frame(self._reader)
-                await self._in_flight.acquire()
-                request = asyncio.create_task(self._answer(frame))
-                requests.add(request)
-                request.add_done_callback(requests.discard)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+            for frame in self._reader.feed(data):
+                self._take(frame)
         except BrokenConnection as error:
             _log.warning("connection to the journal ended", reason=str(error))
-        finally:
-            self._is_gone = True
-            self._abandon(self._open)
+            self.close()
 
-    async def _answer(self, frame: Frame) -> None:
-        try:
-            code, payload = await self._outcome(frame)
-            with suppress(ConnectionError):
-                self._writer.write(format_frame(Frame(frame.request, code, payload)))
-                await self._writer.drain()
-        finally:
-            self._in_flight.release()
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._end_when_settled()
 
-    async def _outcome(self, frame: Frame) -> tuple[int, bytes]:
-        try:
-            return Outcome.STORED, (await self._store(frame)).encode()
-        except Unavailable as error:
-            return Outcome.UNAVAILABLE, str(error).encode()
-        except KeyError as error:
-            return Outcome.NOT_PENDING, str(error.args[0]).encode()
-        except (ValueError, MalformedBody) as error:
-            return Outcome.REFUSED, str(error).encode()
+    def _take(self, frame: Frame) -> None:
+        writes = list(read_request(frame))
+        group = _Group(self, frame, len(writes))
+        self._groups += 1
+        self._bytes_in_flight += len(frame.payload)
+        for index, write in enumerate(writes):
+            slot = _Slot(group, index, write)
+            try:
+                self._store(write, slot)
+            except (Unavailable, KeyError, ValueError, MalformedBody) as error:
+                slot.set_exception(error)
+        if self._bytes_in_flight > MAX_BYTES_IN_FLIGHT and self._transport is not None and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+        if not writes:
+            self.settled(group)
 
-    async def _store(self, frame: Frame) -> str:
-        match frame.code:
-            case Order.APPEND:
-                return await self._journal.append(decode_entries(frame.payload))
-            case Order.OPEN_CALL:
-                call = await self._journal.open_call(frame.payload)
-                self._open[call] = frame.payload
-                if self._is_gone:
-                    self._abandon({call: frame.payload})
-                return call
-            case Order.CLOSE_CALL:
-                call = CallId(frame.payload[:CALL_ID_BYTES].decode())
-                position = await self._journal.close_call(call, decode_entries(frame.payload[CALL_ID_BYTES:]))
-                self._open.pop(call, None)
-                return position
-        raise ValueError(f"unknown request {frame.code}")
+    def _store(self, write: WriteOrder, slot: "_Slot") -> None:
+        entries = 0 if write.order == Order.OPEN_CALL else count_entries(write.body)
+        if write.order == Order.APPEND and not entries:
+            slot.set_result(0)
+        else:
+            self._journal.write(_KINDS.get(write.order, -1), write.call, entries, write.body, slot)
 
-    def _abandon(self, calls: dict[CallId, bytes]) -> None:
-        self._journal.abandon([PendingCall(call, event) for call, event in calls.items()])
+    def settled(self, group: "_Group") -> None:
+        """Reply to a frame all of whose writes ended."""
+        self._groups -= 1
+        self._bytes_in_flight -= len(group.frame.payload)
+        if self._observe is not None and group.events:
+            self._observe(group.events, perf_counter() - group.started)
+        if self._transport is None:
+            self._end_when_settled()
+            return
+        self._transport.write(format_reply(group.frame.request, group.results, group.message))
+        if self._is_paused and self._bytes_in_flight <= MAX_BYTES_IN_FLIGHT // 2:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def stored(self, write: WriteOrder, number: int) -> bool:
+        """Take note of a write that is durable; say whether it brought entries."""
+        if write.order == Order.OPEN_CALL:
+            self._open[number] = write.body
+            return False
+        self._open.pop(write.call, None)
+        return bool(write.body)
+
+    def head(self) -> int:
+        """Return the number of the journal's last entry."""
+        return parse_number(self._journal.head())
+
+    def _end_when_settled(self) -> None:
+        if self._groups or self.gone.done():
+            return
+        left = [PendingCall(CallId(format_number(number)), event) for number, event in self._open.items()]
+        self._journal.abandon(left)
+        self._open.clear()
+        self.gone.set_result(None)
+
+
+class _Group:
+    """The writes of one frame: how each went, and how many have not ended."""
+
+    __slots__ = ("_connection", "_left", "events", "frame", "message", "results", "started")
+
+    def __init__(self, connection: JournalConnection, frame: Frame, writes: int) -> None:
+        self.frame = frame
+        self.results = [Result(Outcome.UNAVAILABLE, 0)] * writes
+        self.message = ""
+        self.events = 0
+        self.started = perf_counter()
+        self._connection = connection
+        self._left = writes
+
+    def end(self, index: int, write: WriteOrder, result: Result) -> None:
+        if not write.body and write.order != Order.OPEN_CALL:
+            result = Result(result.outcome, self._connection.head())
+        self.results[index] = result
+        if result.outcome == Outcome.STORED:
+            self.events += self._connection.stored(write, result.number)
+        self._left -= 1
+        if not self._left:
+            self._connection.settled(self)
+
+
+class _Slot:
+    """What waits in the journal for one write: the part of asyncio.Future that the journal uses, with no turn of the
+    event loop between the commit and the reply."""
+
+    __slots__ = ("_group", "_index", "_is_done", "_write")
+
+    def __init__(self, group: _Group, index: int, write: WriteOrder) -> None:
+        self._group = group
+        self._index = index
+        self._write = write
+        self._is_done = False
+
+    def done(self) -> bool:
+        return self._is_done
+
+    def cancelled(self) -> bool:
+        return False
+
+    def set_result(self, number: int) -> None:
+        self._is_done = True
+        self._group.end(self._index, self._write, Result(Outcome.STORED, number))
+
+    def set_exception(self, error: Exception) -> None:
+        self._is_done = True
+        self._group.message = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+        self._group.end(self._index, self._write, Result(_outcome_of(error), 0))
+
+
+def _outcome_of(error: Exception) -> Outcome:
+    if isinstance(error, KeyError):
+        return Outcome.NOT_PENDING
+    return Outcome.REFUSED if isinstance(error, ValueError | MalformedBody) else Outcome.UNAVAILABLE

@@ -1,106 +1,172 @@
 """The journal that another process on this machine owns: batches go to it over a Unix socket."""
 
 import asyncio
-from collections.abc import Sequence
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
 from itertools import count
-from pathlib import Path
 
-from opentrail.adapters.journal.codec import check_size, encode_entries, parse_number
-from opentrail.adapters.journal.frames import BrokenConnection, Frame, Order, Outcome, format_frame, read_frame
+from opentrail.adapters.journal.codec import check_size, encode_entries, format_number, parse_number
+from opentrail.adapters.journal.frames import (
+    GATHERED_BYTES,
+    MAX_WRITES,
+    BrokenConnection,
+    FrameReader,
+    Order,
+    Outcome,
+    Result,
+    WriteOrder,
+    format_request,
+    read_reply,
+)
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import CallId, JournalEntry, Position
 
-MAX_WAITING_REQUESTS = 8192
+MAX_WAITING_WRITES = 8192
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """What may wait for the owner's reply; more is refused with Unavailable."""
 
+_Waiter = asyncio.Future[int]
 
-class RemoteJournal:
+
+class RemoteJournal(asyncio.Protocol):
     """The writing half of a Journal, with its promises: what is returned from is stored, by the process that owns it.
 
-    Connects at the first call, and again at the next one after the owner went away. A caller that waits when it goes
-    away gets Unavailable and, unlike with a journal of its own, does not know whether its entries were stored.
+    What is asked for in one turn of the event loop goes out as one frame. Once the owner is gone everything is
+    Unavailable for good; a caller that waits at that moment does not know whether its entries were stored.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writer: asyncio.StreamWriter | None = None
-        self._replies: asyncio.Task[None] | None = None
-        self._waiting: dict[int, asyncio.Future[Frame]] = {}
-        self._waiting_bytes = 0
+    def __init__(self, on_gone: Callable[[], None] | None = None) -> None:
+        self._on_gone = on_gone
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader = FrameReader()
         self._numbers = count(1)
-        self._connecting = asyncio.Lock()
+        self._outgoing: deque[tuple[WriteOrder, _Waiter]] = deque()
+        self._sent: dict[int, list[tuple[WriteOrder, _Waiter]]] = {}
+        self._waiting_writes = 0
+        self._waiting_bytes = 0
+
+    @classmethod
+    async def over(cls, connected: socket.socket, on_gone: Callable[[], None] | None = None) -> "RemoteJournal":
+        """Return the journal whose owner has the other end of a connected Unix socket; ``on_gone`` is called once when
+        the owner is no longer there."""
+        _, journal = await asyncio.get_running_loop().create_unix_connection(lambda: cls(on_gone), sock=connected)
+        return journal
 
     async def append(self, entries: Sequence[JournalEntry]) -> Position:
-        return Position(await self._request(Order.APPEND, encode_entries(entries)))
+        return format_number(await self._write(Order.APPEND, 0, encode_entries(entries)))
 
     async def open_call(self, event: bytes) -> CallId:
         check_size(len(event))
-        return CallId(await self._request(Order.OPEN_CALL, event))
+        opening = self._write(Order.OPEN_CALL, 0, event)
+        try:
+            return CallId(format_number(await opening))
+        except asyncio.CancelledError:
+            # Cancelled while it waited, the future is too, and the reply drops the call; else it came just before.
+            if not opening.cancelled() and opening.exception() is None:
+                self._drop_call(opening.result())
+            raise
 
     async def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Position:
         body = encode_entries(entries)
         try:
-            parse_number(call)
+            number = parse_number(call)
         except ValueError as error:
             raise KeyError(call) from error
-        return Position(await self._request(Order.CLOSE_CALL, call.encode() + body))
+        return format_number(await self._write(Order.CLOSE_CALL, number, body))
 
     async def close(self) -> None:
         """End the connection; callers that wait get Unavailable."""
-        if self._replies is not None:
-            self._replies.cancel()
-            await asyncio.gather(self._replies, return_exceptions=True)
+        if self._transport is not None:
+            self._transport.close()
+        self._fail_all()
 
-    async def _request(self, order: Order, payload: bytes) -> str:
-        writer = await self._connected()
-        if len(self._waiting) >= MAX_WAITING_REQUESTS or self._waiting_bytes + len(payload) > MAX_WAITING_BYTES:
+    # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports have asyncio.Transport's methods without being of its class.
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._reader.feed(data):
+                results, message = read_reply(frame)
+                self._settle(self._sent.pop(frame.request, []), results, message)
+        except BrokenConnection:
+            if self._transport is not None:
+                self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._fail_all()
+        if self._on_gone is not None:
+            self._on_gone()
+
+    def _write(self, order: Order, call: int, body: bytes) -> _Waiter:
+        if self._transport is None:
+            raise Unavailable("the owner of the journal is gone")
+        if self._waiting_writes >= MAX_WAITING_WRITES or self._waiting_bytes + len(body) > MAX_WAITING_BYTES:
             raise Unavailable("too many batches wait for the owner of the journal")
-        number = next(self._numbers) & 0xFFFFFFFF
-        reply: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = reply
-        self._waiting_bytes += len(payload)
+        waiter: _Waiter = self._loop.create_future()
+        if not self._outgoing:
+            self._loop.call_soon(self._send)
+        self._outgoing.append((WriteOrder(order, call, body), waiter))
+        self._waiting_writes += 1
+        self._waiting_bytes += len(body)
+        return waiter
+
+    def _send(self) -> None:
+        while self._outgoing and self._transport is not None:
+            group: list[tuple[WriteOrder, _Waiter]] = []
+            size = 0
+            while self._outgoing and len(group) < MAX_WRITES and size < GATHERED_BYTES:
+                group.append(self._outgoing.popleft())
+                size += len(group[-1][0].body)
+            number = next(self._numbers) & 0xFFFFFFFF
+            self._sent[number] = group
+            self._transport.write(format_request(number, [write for write, _ in group]))
+
+    def _settle(self, group: list[tuple[WriteOrder, _Waiter]], results: Sequence[Result], message: str) -> None:
+        self._release(group)
+        if len(results) != len(group):
+            raise BrokenConnection("a reply to something else")
+        for (write, waiter), (outcome, number) in zip(group, results, strict=True):
+            if waiter.cancelled():
+                if write.order == Order.OPEN_CALL and outcome == Outcome.STORED:
+                    self._drop_call(number)
+            elif outcome == Outcome.STORED:
+                waiter.set_result(number)
+            else:
+                waiter.set_exception(_failure(outcome, message))
+
+    def _release(self, group: Sequence[tuple[WriteOrder, _Waiter]]) -> None:
+        self._waiting_writes -= len(group)
+        self._waiting_bytes -= sum(len(write.body) for write, _ in group)
+
+    def _drop_call(self, number: int) -> None:
+        """Close a call whose opener was cancelled: nobody knows its id, so nobody else will."""
         try:
-            writer.write(format_frame(Frame(number, order, payload)))
-            return _result(await reply)
-        finally:
-            self._waiting.pop(number, None)
-            self._waiting_bytes -= len(payload)
+            dropping = self._write(Order.CLOSE_CALL, number, b"")
+        except Unavailable:
+            return
+        dropping.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    async def _connected(self) -> asyncio.StreamWriter:
-        async with self._connecting:
-            if self._writer is None:
-                try:
-                    reader, self._writer = await asyncio.open_unix_connection(self._path)
-                except OSError as error:
-                    raise Unavailable(f"no process owns the journal at {self._path}: {error}") from error
-                self._replies = asyncio.create_task(self._receive(reader, self._writer))
-            return self._writer
-
-    async def _receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                frame = await read_frame(reader)
-                reply = self._waiting.get(frame.request)
-                if reply is not None and not reply.done():
-                    reply.set_result(frame)
-        except (asyncio.IncompleteReadError, ConnectionError, BrokenConnection):
-            pass
-        finally:
-            self._writer = None
-            writer.close()
-            for reply in self._waiting.values():
-                if not reply.done():
-                    reply.set_exception(Unavailable("the owner of the journal went away before it answered"))
+    def _fail_all(self) -> None:
+        groups = [list(self._outgoing), *self._sent.values()]
+        self._outgoing.clear()
+        self._sent.clear()
+        for group in groups:
+            self._release(group)
+            for _, waiter in group:
+                if not waiter.done():
+                    waiter.set_exception(Unavailable("the owner of the journal went away before it answered"))
 
 
-def _result(reply: Frame) -> str:
-    text = reply.payload.decode()
-    match reply.code:
-        case Outcome.STORED:
-            return text
+def _failure(outcome: int, message: str) -> Exception:
+    match outcome:
         case Outcome.REFUSED:
-            raise ValueError(text)
+            return ValueError(message)
         case Outcome.NOT_PENDING:
-            raise KeyError(text)
-    raise Unavailable(text)
+            return KeyError(message)
+    return Unavailable(message)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -38,6 +38,18 @@ class SegmentLimits:
     age_seconds: float = 3600.0
 
 
+class Waiter(Protocol):
+    """What waits for a batch, as far as asyncio.Future: told in the event loop, once."""
+
+    def done(self) -> bool: ...
+
+    def cancelled(self) -> bool: ...
+
+    def set_result(self, number: int, /) -> None: ...
+
+    def set_exception(self, error: Exception, /) -> None: ...
+
+
 @dataclass(slots=True)
 class Write:
     """A batch on its way: ``call`` is the call it settles, ``number`` its last number once it is committed."""
@@ -46,7 +58,7 @@ class Write:
     call: int
     entries: int
     body: bytes
-    done: Any
+    done: Waiter
     number: int = 0
 
 

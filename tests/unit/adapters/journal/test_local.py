@@ -331,15 +331,14 @@ async def test_a_call_whose_opener_is_cancelled_just_after_the_commit_is_not_lef
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = await LocalJournal.open(folder)
-    submit = journal._submit
+    write = journal.write
 
-    def cancel_when_done(*work: Any) -> "asyncio.Future[int]":
-        done = submit(*work)
-        if work[0] == OPENED:
+    def cancel_when_done(kind: int, call: int, entries: int, body: bytes, done: "asyncio.Future[int]") -> None:
+        write(kind, call, entries, body, done)
+        if kind == OPENED:
             done.add_done_callback(lambda _: opening.cancel())
-        return done
 
-    monkeypatch.setattr(journal, "_submit", cancel_when_done)
+    monkeypatch.setattr(journal, "write", cancel_when_done)
     opening = asyncio.create_task(journal.open_call(b'{"call":1}'))
     with pytest.raises(asyncio.CancelledError):
         await opening
