@@ -5,13 +5,16 @@ In: every service model of the installed botocore. Out: ``operations.index`` bes
 ``{"botocore": version, "services": {name: {...}}}`` with, per service, ``n`` its signing names, ``e`` its endpoint
 prefix, ``t`` its target prefix (RPC protocols), ``v`` its API version when it speaks query, ``o`` the operations it has
 by RPC, ``u`` those that may come unsigned, ``r`` the operations it has by URI: ``[name, method, path, literal query,
-required query members, required header members, flags]``. Empty values are left out. Flags: ``d`` deprecated,
-``u`` may come unsigned, ``x`` only under the signing name ``s3express``.
+required query members, required header members, flags, body]``. Empty values are left out. Flags: ``d`` deprecated,
+``p`` preferred among services that share the route, ``u`` may come unsigned, ``x`` only under the signing name
+``s3express``. ``body`` is there where another service under the same signing name has the same route and the JSON
+bodies differ: the members of the body, each ``name:kind`` and, when required, ``!`` (kinds: ``route_bodies``).
 """
 
 import re
 import sys
 import zlib
+from collections import defaultdict
 from typing import Any
 
 import botocore
@@ -25,9 +28,15 @@ _RULE_SIGNING_NAME = re.compile(rb'"signingName"\s*:\s*"([a-z0-9-]+)"')
 SPEAKS_OLD_QUERY = frozenset({"sqs"})
 """Services that moved from query to JSON while clients of the old form are still about."""
 
+PREFERRED = frozenset({"chime-sdk-voice"})
+"""Services whose models know more members, and mark more of them sensitive, than those that share their routes."""
+
+_KINDS = {"structure": "m", "map": "m", "list": "l", "boolean": "b", "string": "s", "blob": "s"}
+"""Model type -> kind of JSON value, as ``route_bodies`` has it; other types may be written in more than one way."""
+
 
 def describe_service(service: str) -> dict[str, Any]:
-    """Return the index entry of one service."""
+    """Return the index entry of one service, every route with its body."""
     description = models.read_description(service)
     metadata = description["metadata"]
     own_name = metadata.get("signingName") or metadata["endpointPrefix"]
@@ -40,14 +49,20 @@ def describe_service(service: str) -> dict[str, Any]:
     if protocols & {"json", "smithy-rpc-v2-cbor"}:
         entry["t"] = metadata["targetPrefix"]
     if protocols & {"rest-json", "rest-xml"}:
-        entry["r"] = [_describe_route(name, operation, description["shapes"]) for name, operation in operations.items()]
+        is_json = "rest-json" in protocols
+        entry["r"] = [
+            _describe_route(service, name, operation, description["shapes"], is_json=is_json)
+            for name, operation in operations.items()
+        ]
     else:
         entry["o"] = " ".join(operations)
         entry["u"] = " ".join(name for name, item in operations.items() if item.get("authtype") == "none")
     return {key: value for key, value in entry.items() if value}
 
 
-def _describe_route(name: str, operation: dict[str, Any], shapes: dict[str, Any]) -> list[Any]:
+def _describe_route(
+    service: str, name: str, operation: dict[str, Any], shapes: dict[str, Any], *, is_json: bool
+) -> list[Any]:
     path, _, query = operation["http"]["requestUri"].partition("?")
     shape = shapes[operation["input"]["shape"]] if "input" in operation else {}
     required: dict[str, list[str]] = {"querystring": [], "header": []}
@@ -58,13 +73,46 @@ def _describe_route(name: str, operation: dict[str, Any], shapes: dict[str, Any]
     flags = "d" if operation.get("deprecated") else ""
     flags += "u" if operation.get("authtype") == "none" else ""
     flags += "x" if name == "ListDirectoryBuckets" else ""
+    flags += "p" if service in PREFERRED else ""
     headers = [header.lower() for header in required["header"]]
-    return [name, operation["http"]["method"], path, query, required["querystring"], headers, flags]
+    body = _describe_body(shape, shapes) if is_json else None
+    return [name, operation["http"]["method"], path, query, required["querystring"], headers, flags, body]
+
+
+def _describe_body(shape: dict[str, Any], shapes: dict[str, Any]) -> str | None:
+    """The members of a JSON body; None for a payload that is no JSON object."""
+    if "payload" in shape:
+        shape = shapes[shape["members"][shape["payload"]]["shape"]]
+        if shape["type"] != "structure":
+            return None
+    words = []
+    for name, member in shape.get("members", {}).items():
+        if "location" not in member:
+            required = "!" if name in shape.get("required", ()) else ""
+            kind = _KINDS.get(shapes[member["shape"]]["type"], "a")
+            words.append(f"{member.get('locationName', name)}:{kind}{required}")
+    return " ".join(sorted(words))
+
+
+def keep_telling_bodies(services: dict[str, dict[str, Any]]) -> None:
+    """Drop the bodies of routes that no other service has under the same signing name, or has with the same body."""
+    sharing: dict[tuple[str, ...], list[list[Any]]] = defaultdict(list)
+    for entry in services.values():
+        for route in entry.get("r", ()):
+            path = ["{}" if part.startswith("{") else part for part in route[2].split("/") if part]
+            for signing_name in entry["n"]:
+                sharing[(signing_name, route[1], *path)].append(route)
+    telling = {id(route) for routes in sharing.values() for route in routes if len({other[7] for other in routes}) > 1}
+    for entry in services.values():
+        for route in entry.get("r", ()):
+            if id(route) not in telling or route[7] is None:
+                del route[7]
 
 
 def build() -> bytes:
     """Return the whole index as it is stored."""
     services = {service: describe_service(service) for service in models.service_names()}
+    keep_telling_bodies(services)
     document = {"botocore": botocore.__version__, "services": services}
     return zlib.compress(orjson.dumps(document), 9)
 

@@ -14,6 +14,7 @@ from opentrail.protocol import CredentialScope, Operation
 from opentrail.protocol.actions import is_form, named_actions
 from opentrail.protocol.index import Node, OperationIndex, Route, ServiceEntry, operation_index
 from opentrail.protocol.paths import S3_SIGNING_NAMES, object_path, object_segments, service_segments
+from opentrail.protocol.route_bodies import json_members
 
 QUERY_LIMIT_PAIRS = 1000
 """Query parameters past this one are not looked at when an operation is identified."""
@@ -26,8 +27,9 @@ _RPC_PATH = re.compile(r"/service/([A-Za-z0-9_.]+)/operation/([A-Za-z0-9_]+)/?")
 def identify(request: HttpRequest, scope: CredentialScope | None) -> Operation | None:
     """Return the operation that ``request`` calls, or None when no service has such a one.
 
-    Services that share a signing name and a route (neptune and docdb with rds) are told apart by the Host header only;
-    without it the one that CloudTrail names in its events is returned. Never raises.
+    Services that share a signing name and a route are told apart by the Host header and by what a JSON body holds.
+    Where neither tells, the one that CloudTrail names in its events is returned (rds for neptune and docdb);
+    docs/ambiguities.md lists every such operation. Never raises.
     """
     index = operation_index()
     services = _candidates(index, scope)
@@ -102,9 +104,7 @@ def _nearest(index: OperationIndex, services: list[ServiceEntry], host: str) -> 
     """The one service of several that the Host header names, else the one with the most common name for events."""
     if len(services) == 1:
         return services[0]
-    for service in services:
-        if host.startswith(index.endpoint_prefix(service.name) + "."):
-            return service
+    services = [item for item in services if host.startswith(index.endpoint_prefix(item.name) + ".")] or services
     for service in services:
         if service.name == service.signing_names[0]:
             return service
@@ -130,9 +130,13 @@ def _by_route(
     return found.operation if found is not None else None
 
 
+_S3_CONTROL_HOSTS = ("s3-control.", "s3-outposts.")
+
+
 def _by_bucket(index: OperationIndex, signing_name: str, request: HttpRequest) -> Route | None:
-    # S3 Control shares S3's signing name. It is told by its account header, and the Host holds the account, no bucket.
-    if "x-amz-account-id" in request.headers.first:
+    # S3 Control shares S3's signing name. It is told by its headers or its host, which holds the account, no bucket.
+    headers = request.headers.first
+    if "x-amz-account-id" in headers or "x-amz-outpost-id" in headers or request.host.startswith(_S3_CONTROL_HOSTS):
         found = _best(index.routes(signing_name), service_segments(request.path)[:PATH_LIMIT_SEGMENTS], request)
         if found is not None and found.operation.service != "s3":
             return found
@@ -153,7 +157,7 @@ def _best(tree: Node, segments: tuple[str, ...], request: HttpRequest) -> Route 
             return certain
         found: list[Route] = []
         for route in routes.get(request.method, ()):
-            if found and route.rank != found[0].rank:
+            if found and route.rank[:2] != found[0].rank[:2]:
                 break
             if not route.has_literals(query):
                 continue
@@ -167,12 +171,18 @@ def _best(tree: Node, segments: tuple[str, ...], request: HttpRequest) -> Route 
 
 
 def _nearest_route(routes: list[Route], request: HttpRequest) -> Route:
-    """Of equal routes, the one that the Host header names, then the one that agrees about a closing slash."""
+    """Of equal routes, best first, the one that the Host header names, then the one that the body fits best, then the
+    one that agrees about a closing slash, then the first."""
     if len(routes) == 1:
         return routes[0]
-    has_slash = request.path.endswith("/")
-    host = request.host
-    return min(routes, key=lambda route: (not host.startswith(route.host_prefix + "."), route.has_slash != has_slash))
+    has_slash, host = request.path.endswith("/"), request.host
+    members = json_members(request) if any(route.body is not None for route in routes) else None
+
+    def distance(route: Route) -> tuple[bool, int, bool]:
+        misfit = route.body.misfit(members) if route.body is not None and members is not None else 0
+        return not host.startswith(route.host_prefix + "."), misfit, route.has_slash != has_slash
+
+    return min(routes, key=distance)
 
 
 def _query_names(raw_query: str) -> Mapping[str, str]:

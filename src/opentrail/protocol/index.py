@@ -9,6 +9,7 @@ the first request asks for that name.
     node.greedy     (literal segments that must follow, routes by method), longest tail first
 
 Best first means: more literal query parameters, then more required members, then not deprecated, then index order.
+Routes that are equal in the first two are told apart by ``nearest_route``.
 """
 
 import zlib
@@ -22,19 +23,20 @@ import orjson
 
 from opentrail.http_message import Headers
 from opentrail.protocol import Operation
+from opentrail.protocol.route_bodies import RouteBody, parse_route_body
 
 INDEX_PATH = Path(__file__).with_name("operations.index")
 
 QueryNames = Mapping[str, str]
 
-_PREFERENCES = {"x": 0, "": 1, "d": 2}
+_PREFERENCES = {"x": 0, "p": 0, "": 1, "d": 2}
 """Flags of a route -> where it stands among routes that demand as much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation reached by method, path and query. ``host_prefix`` is the service's endpoint prefix; a lower
-    ``preference`` wins among routes that demand as much."""
+    ``preference`` wins among routes that demand as much. ``body`` is None where it tells no routes apart."""
 
     operation: Operation
     literal_query: tuple[tuple[str, str], ...]
@@ -43,6 +45,7 @@ class Route:
     preference: int
     host_prefix: str
     has_slash: bool
+    body: RouteBody | None
 
     rank: tuple[int, int, int] = field(init=False)
     """Sort key: the most demanding route first, preferred ones first among equals."""
@@ -195,7 +198,7 @@ class OperationIndex:
             self.by_version.setdefault(service.query_version, []).append(service)
 
     def _plant(self, tree: Node, service: str, raw: list[object]) -> None:
-        name, method, path, literal_query, required_query, required_headers, flags = raw
+        name, method, path, literal_query, required_query, required_headers, flags, *body = raw
         route = Route(
             Operation(service, str(name)),
             _parse_literals(str(literal_query)),
@@ -204,6 +207,7 @@ class OperationIndex:
             _PREFERENCES.get(str(flags).replace("u", ""), 1),
             self._prefixes[service],
             str(path).endswith("/"),
+            parse_route_body(body[0]) if body else None,
         )
         node = tree
         segments = [segment for segment in str(path).split("/") if segment]
