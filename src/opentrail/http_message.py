@@ -139,12 +139,14 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """One response. ``body`` is None when it was not held; ``body_size_bytes`` is what was sent."""
+    """One response. ``body`` is None when it was not held; ``body_size_bytes`` is what was sent. ``reason`` is a short
+    word such as ``upstream-unreachable`` when the gateway answered in the upstream's stead, else empty."""
 
     status: int
     header_list: HeaderList
     body: bytes | None
     body_size_bytes: int = 0
+    reason: str = ""
 
     @classmethod
     def received(cls, status: int, headers: Headers, body: bytes | None, body_size_bytes: int) -> Self:

@@ -2,7 +2,8 @@
 is on record before the caller has the whole answer."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from opentrail.capture import OpenRecord
 from opentrail.capture.budget import HeldBytes
@@ -17,6 +18,7 @@ from opentrail.capture.http1 import (
     forwarded_response_head,
     parse_response_head,
 )
+from opentrail.capture.refusals import response_bytes
 from opentrail.capture.upstream import UpstreamPool, UpstreamUnreachable
 from opentrail.http_message import BODY_LIMIT_BYTES, HttpResponse
 
@@ -24,6 +26,9 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 INTERIM_LIMIT = 16
 """Most 1xx answers before the real one."""
+
+UNREACHABLE = "upstream-unreachable"
+"""The reason on record of a call of which nothing was sent, for no connection to the upstream could be made."""
 
 _RETRIED_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -75,7 +80,10 @@ class RequestBody:
 
 
 class Exchange:
-    """Carries one request and its answer. ``run`` settles the record exactly once, whatever happens."""
+    """Carries one request and its answer. ``run`` settles the record exactly once, whatever happens.
+
+    ``refuse`` makes the 503 for a call that cannot be sent at all: that is what its client gets and what is on record.
+    """
 
     def __init__(
         self,
@@ -86,6 +94,7 @@ class Exchange:
         pool: UpstreamPool,
         timeouts: Timeouts,
         *,
+        refuse: Callable[[], HttpResponse],
         budget: HeldBytes,
         holds_answer: bool,
         is_continue_due: bool,
@@ -96,6 +105,7 @@ class Exchange:
         self._record = record
         self._pool = pool
         self._timeouts = timeouts
+        self._refuse = refuse
         self._budget = budget
         self._reserved = 0
         self._holds_answer = holds_answer
@@ -131,7 +141,10 @@ class Exchange:
         try:
             upstream, is_reused = await self._pool.acquire(fresh=fresh)
         except UpstreamUnreachable as error:
-            raise ExchangeFailed("upstream-unreachable", 503) from error
+            if fresh:
+                # The request went out on a connection that was then closed: what became of it is not known.
+                raise ExchangeFailed(UNREACHABLE, 503) from error
+            return await self._answer_unsent()
         received_before = upstream.bytes_received
         is_reusable = False
         try:
@@ -160,6 +173,15 @@ class Exchange:
             else:
                 upstream.abort()
         return await self._attempt(fresh=True)
+
+    async def _answer_unsent(self) -> bool:
+        """Answer a call of which no byte went upstream: its failure is certain, and goes on record as the client's
+        answer. Returns whether the client's connection may carry another request."""
+        response = replace(self._refuse(), reason=UNREACHABLE)
+        closes = self._head.is_last or not self._body.is_whole
+        await self._finish(response)
+        await self._to_client(response_bytes(response, self._head.method, closes=closes))
+        return not closes and not self._is_client_gone
 
     def _is_request_sent(self) -> bool:
         return self._body.is_whole and (self._sender is None or self._sender.done())

@@ -283,6 +283,7 @@ class Gateway:
             record,
             pool,
             self._timeouts,
+            refuse=lambda: self._unreachable(call),
             budget=self._budget,
             holds_answer=holds_answer,
             is_continue_due=is_continue_due,
@@ -301,6 +302,12 @@ class Gateway:
             client.abort()
             return False
         return await self._refuse(client, call, code, message, status, is_whole=body.is_whole)
+
+    def _unreachable(self, call: _Call) -> HttpResponse:
+        message, request_id = "The upstream cannot be reached; please retry.", self._identifiers.uuid()
+        return refusal(
+            call.operation, call.service, "ServiceUnavailable", message, 503, request_id, request=call.request
+        )
 
     async def _refuse_malformed(self, client: Connection, error: MalformedMessage) -> bool:
         response = refusal(None, "", "BadRequest", f"The request is not proper HTTP/1.1: {error}.", error.status, "")

@@ -5,6 +5,8 @@ import ssl
 from collections import deque
 from urllib.parse import urlsplit
 
+import structlog
+
 from opentrail.capture.connection import Connection
 
 MAX_IDLE_CONNECTIONS = 128
@@ -13,6 +15,11 @@ MAX_IDLE_CONNECTIONS = 128
 IDLE_SECONDS = 4.0
 """How long an idle connection may be used again: just under the shortest keep-alive of common servers (5 s in
 Node.js and uvicorn), so that a request seldom meets a connection that its server is about to close."""
+
+WARNING_SECONDS = 1.0
+"""At most one warning in this time says that an upstream cannot be reached, however many calls find it so."""
+
+_log = structlog.get_logger(__name__)
 
 
 class UpstreamUnreachable(Exception):
@@ -29,6 +36,8 @@ class UpstreamPool:
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._connect_s = connect_s
         self._idle: deque[tuple[float, Connection]] = deque()
+        self._next_warning_at = 0.0
+        self._unreached_calls = 0
 
     async def acquire(self, *, fresh: bool = False) -> tuple[Connection, bool]:
         """Return a connection and whether it was used before; raises UpstreamUnreachable."""
@@ -67,11 +76,24 @@ class UpstreamPool:
 
     async def _connect(self) -> Connection:
         if not self._host:
+            self._warn("no upstream is set")
             raise UpstreamUnreachable("no upstream is set")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_s):
                 _, connection = await loop.create_connection(Connection, self._host, self._port, ssl=self._tls)
         except (OSError, TimeoutError) as error:
-            raise UpstreamUnreachable(str(error)) from error
+            said = str(error) or f"no connection in {self._connect_s:g} s"
+            self._warn(said)
+            raise UpstreamUnreachable(said) from error
         return connection
+
+    def _warn(self, error: str) -> None:
+        """Say for the operator where no connection could be made; ``calls`` counts those since the last warning."""
+        self._unreached_calls += 1
+        now = asyncio.get_running_loop().time()
+        if now < self._next_warning_at:
+            return
+        address = f"{self._host}:{self._port}" if self._host else ""
+        _log.warning("the upstream cannot be reached", upstream=address, calls=self._unreached_calls, error=error)
+        self._next_warning_at, self._unreached_calls = now + WARNING_SECONDS, 0

@@ -318,6 +318,8 @@ class EventBuilder:
         if plan is not None and plan.is_s3:
             is_write = plan.is_data_event and not plan.is_read_only
             s3.add_response_facts(event, response, sent.get("x-amz-server-side-encryption"), is_write=is_write)
+        if response.reason:
+            add_own_members(event, reason=cut_text(response.reason, MAX_REASON_BYTES))
         if outcome.error_code:
             event["errorCode"] = outcome.error_code
             if outcome.error_message:

@@ -1,5 +1,6 @@
 """What an answer means for the record: its request id, its error as events name it, or its output."""
 
+from http import HTTPStatus
 from typing import NamedTuple
 
 from opentrail.event.json_values import cut_text
@@ -44,7 +45,8 @@ def outcome_of(
     if is_s3 and (response.status == 304 or (response.status >= 400 and _says_nothing(code))):
         code, message = s3.code_of_status(response.status, has_key=has_key)
     elif not code and response.status >= 400:
-        code = f"HTTP{response.status}"
+        is_own_refusal = bool(response.reason) and response.status == HTTPStatus.SERVICE_UNAVAILABLE
+        code = "ServiceUnavailable" if is_own_refusal else f"HTTP{response.status}"
     if code and plan is not None:
         code, message = _error_in_events(plan, response.status, code, message)
     return Outcome(output, cut_text(code, TEXT_LIMIT_BYTES), cut_text(message, TEXT_LIMIT_BYTES), request_id)

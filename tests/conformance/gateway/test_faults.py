@@ -183,7 +183,37 @@ async def test_without_an_upstream_the_caller_gets_the_services_503() -> None:
 
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"<Code>ServiceUnavailable</Code>" in answer
-        assert rig.recorder.calls[0].reason == "upstream-unreachable"
+        assert b"Connection: close" not in answer
+
+
+async def test_a_call_that_could_not_be_sent_is_on_record_as_the_503_its_client_got() -> None:
+    async with gateway_rig() as rig:
+        await rig.upstream.stop()
+
+        answer = await rig.call(request_bytes("PUT /b/k", body=b"data"))
+
+        response = rig.recorder.calls[0].response
+        assert response is not None
+        assert (response.status, response.reason) == (503, "upstream-unreachable")
+        assert response.body
+        assert answer.endswith(response.body)
+
+
+async def test_a_call_lost_with_an_idle_connection_has_no_certain_outcome() -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.until(b"\r\n\r\n")
+        await connection.send(OK)
+        await connection.until(b"\r\n\r\n")
+        await rig.upstream.stop()
+
+    async with gateway_rig(script) as rig:
+        assert (await rig.call(request_bytes("GET /b/k"))).endswith(b"ok")
+
+        answer = await rig.call(request_bytes("GET /b/k"))
+
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert rig.recorder.calls[1].response is None
+        assert rig.recorder.calls[1].reason == "upstream-unreachable"
 
 
 async def _hang_up(connection: UpstreamConnection) -> None:

@@ -1,10 +1,12 @@
 """One complete event per call: identity, place, names, result."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from opentrail.capture.refusals import refusal
 from opentrail.event.fields import FIELD_ORDER
 from opentrail.identity import CallerIdentity, Principal, PrincipalType, SessionContext
 from opentrail.protocol import Operation
@@ -304,3 +306,19 @@ def test_the_answer_of_a_reading_call_is_not_parsed() -> None:
     assert (finished["requestID"], finished["responseElements"]) == ("abc", None)
     assert "additionalEventData" not in finished
     assert "errorCode" not in finished
+
+
+@pytest.mark.parametrize("operation", [Operation("iam", "CreateUser"), Operation("s3", "PutObject"), None])
+def test_a_call_that_could_not_be_sent_is_a_failed_call_and_says_why(operation: Operation | None) -> None:
+    builder = a_builder()
+    event = builder.begin(a_request(), operation, a_scope("iam"), a_user(), RECEIVED)
+    answer = refusal(operation, "", "ServiceUnavailable", "Cannot be reached.", 503, "request-1")
+
+    finished = builder.finish(event, operation, replace(answer, reason="upstream-unreachable"), COMPLETED)
+
+    assert finished["errorCode"] == "ServiceUnavailable"
+    assert finished["responseElements"] is None
+    own = finished["additionalEventData"]["opentrail"]
+    assert own["reason"] == "upstream-unreachable"
+    assert "outcome" not in own
+    assert operation is None or (finished["requestID"], finished["errorMessage"]) == ("request-1", "Cannot be reached.")
