@@ -1,7 +1,8 @@
 """What every part of trail delivery works with, and the bounds that hold for each trail."""
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from opentrail.event import Event
@@ -34,6 +35,18 @@ GapReport = Callable[[str, str, datetime, datetime, int | None, str], Event]
 
 
 @dataclass(frozen=True)
+class DeliveryCounts:
+    """What was delivered since the start and how often it failed, by kind of object: log_file or digest_file."""
+
+    delivered: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    given_up: Counter[str] = field(default_factory=Counter)
+
+
+LOG_FILE, DIGEST_FILE = "log_file", "digest_file"
+
+
+@dataclass(frozen=True)
 class DeliveryContext:
     """The ports and settings of trail delivery. Intervals are at least a second."""
 
@@ -47,6 +60,7 @@ class DeliveryContext:
     report_gap: GapReport | None = None
     trails: TrailStore | None = None
     """The API's view, asked only when settings entries were cut from the journal unread."""
+    counts: DeliveryCounts = field(default_factory=DeliveryCounts)
 
 
 class Backoff:

@@ -12,7 +12,7 @@ from opentrail.deliver.log_files import CONTENT_ENCODING, CONTENT_TYPE, gzip_byt
 from opentrail.digest.chain import SECOND, digest_due, final_end, floor_second
 from opentrail.digest.document import ChainLink, sha256_hex
 from opentrail.errors import OperatorError
-from opentrail.pipeline.delivery_context import Backoff, DeliveryContext
+from opentrail.pipeline.delivery_context import DIGEST_FILE, Backoff, DeliveryContext
 from opentrail.pipeline.file_delivery import (
     DESTINATION_FAILURES,
     FileDelivery,
@@ -93,6 +93,12 @@ class DigestDelivery:
         """Whether a chain still waits for its final digest."""
         return any(chain.is_open for chain in self._chains.values())
 
+    def undigested_since(self) -> datetime | None:
+        """Return the moment up to which every open chain is covered by delivered digests, None without such a chain."""
+        boundaries = {region: chain.boundary for region, chain in self._chains.items() if chain.is_open}
+        boundaries |= {plan.region: plan.start_time for plan in self._open}
+        return min((boundary for boundary in boundaries.values() if boundary is not None), default=None)
+
     async def start(self, regions: Iterable[str], since: datetime) -> None:
         """Begin a chain in each Region that has none open: files delivered from now on are digested."""
         for region in regions:
@@ -148,6 +154,7 @@ class DigestDelivery:
             unsigned = close_digest_file(trail, region, span, files, chain.previous, key.fingerprint, is_final=is_final)
             signature = await self._context.signer.sign(region, key.fingerprint, unsigned.text)
         except (Unavailable, OperatorError) as error:
+            self._context.counts.failed[DIGEST_FILE] += 1
             _log.error("digest not signed", trail=self._trail_arn, region=region, error=str(error))
             self._signing.fail(now)
             return
@@ -182,11 +189,13 @@ class DigestDelivery:
             bucket.succeed()
             await log.confirm_digest(plan.trail_arn, plan.region, plan.end_time, now)
             self._open.remove(plan)
+            self._context.counts.delivered[DIGEST_FILE] += 1
             self._stuck.pop(plan.key, None)
             members = {"LatestDigestDeliveryTime": format_time(now), "LatestDigestDeliveryError": ""}
             await log.set_status(plan.trail_arn, plan.region, members)
 
     async def _note_failure(self, plans: Sequence[DigestPlan], error: PortError) -> None:
+        self._context.counts.failed[DIGEST_FILE] += 1
         _log.warning("digest not delivered", trail=self._trail_arn, key=plans[0].key, error=repr(error))
         members = {"LatestDigestDeliveryError": error_code(error)}
         for plan in plans:

@@ -18,6 +18,7 @@ from opentrail.pipeline.delivery_context import (
     CUT_LOOSE,
     GIVE_UP_AFTER,
     GIVEN_UP_AT,
+    LOG_FILE,
     PUTS_IN_FLIGHT,
     Backoff,
     DeliveryContext,
@@ -172,6 +173,7 @@ class FileDelivery:
     async def _confirm(self, plan: LogFilePlan, at: datetime) -> None:
         await self._context.delivery_log.confirm(plan.trail_arn, plan.key, at)
         self._forget(plan)
+        self._context.counts.delivered[LOG_FILE] += 1
         done = format_time(at)
         members = {
             "LatestDeliveryTime": done,
@@ -183,6 +185,7 @@ class FileDelivery:
 
     async def _note_failure(self, failure: _Failure, regions: Sequence[str], at: datetime) -> None:
         plan, error = failure.plan, failure.error
+        self._context.counts.failed[LOG_FILE] += 1
         _log.warning("log file not delivered", trail=plan.trail_arn, key=plan.key, error=repr(error))
         members = {"LatestDeliveryAttemptTime": format_time(at), "LatestDeliveryError": error_code(error)}
         for region in regions:
@@ -229,6 +232,7 @@ class FileDelivery:
 
     async def _abandon(self, plan: LogFilePlan, now: datetime, reason: str) -> None:
         _log.error("log file given up", trail=plan.trail_arn, key=plan.key, reason=reason)
+        self._context.counts.given_up[LOG_FILE] += 1
         if self._context.report_gap is not None:
             event = self._context.report_gap(plan.account_id, plan.region, plan.stamp, now, plan.event_count, reason)
             await self._context.journal.append([EventEntry(orjson.dumps(event))])

@@ -5,12 +5,13 @@ whenever; ``holds`` is what the journal must keep for that.
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
 from opentrail.clock import Clock
-from opentrail.pipeline.delivery_context import Backoff, DeliveryContext, GapReport
+from opentrail.pipeline.delivery_context import Backoff, DeliveryContext, DeliveryCounts, GapReport
 from opentrail.pipeline.trail_reader import TrailReader
 from opentrail.ports import Unavailable
 from opentrail.ports.delivery_log import DeliveryLog, ReaderState
@@ -23,6 +24,17 @@ LONGEST_WAIT = timedelta(seconds=1)
 """Readers look for work at least this often, and four times in every log file interval."""
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrailState:
+    """How one trail's delivery stands. ``needs_after`` is the position through which it needs nothing more;
+    ``undigested_since`` is None for a trail without digests."""
+
+    trail_arn: str
+    needs_after: Position
+    undigested_since: datetime | None
+    is_failing: bool
 
 
 class TrailDelivery:
@@ -82,6 +94,29 @@ class TrailDelivery:
         if self._states is None or not self._states.keys() <= self._readers.keys():
             return START
         return min([self._settled_head, *(reader.hold() for reader in self._readers.values())])
+
+    @property
+    def counts(self) -> DeliveryCounts:
+        """What was delivered, and what was not, since the start."""
+        return self._context.counts
+
+    def states(self) -> list[TrailState]:
+        """Return how each trail with a reader stands, by ARN."""
+        opened = [
+            TrailState(
+                arn,
+                reader.hold(),
+                reader.undigested_since(),
+                reader.is_failing or arn in self._interrupted,
+            )
+            for arn, reader in self._readers.items()
+        ]
+        closed = [
+            TrailState(arn, state.cursor, None, arn in self._interrupted)
+            for arn, state in (self._states or {}).items()
+            if arn not in self._readers
+        ]
+        return sorted([*opened, *closed], key=lambda state: state.trail_arn)
 
     async def tick(self, now: datetime) -> None:
         """Do everything that is due for every trail at ``now``, one after the other.

@@ -77,12 +77,17 @@ class TrailReader:
             await self._deliver(now)
             if not self._is_chain_ending:
                 break
-            if self._digests.has_open_chain and not self._is_failing:
+            if self._digests.has_open_chain and not self.is_failing:
                 break
         return await self._is_finished()
 
+    def undigested_since(self) -> datetime | None:
+        """Return the moment up to which delivered digests cover every open chain, None when there is none."""
+        return self._digests.undigested_since()
+
     @property
-    def _is_failing(self) -> bool:
+    def is_failing(self) -> bool:
+        """Whether a destination or the signer did not do its part when it was last asked."""
         bucket = self._latest_settings.s3_bucket_name if self._latest_settings else ""
         return self.files.is_failing or self.files.backoff(bucket).is_failing or self._digests.is_failing
 
@@ -141,7 +146,7 @@ class TrailReader:
         await self._close_files(self._next_mark(now), now)
         if _is_digesting(self._trail) and not _is_digesting(new) and self._digests.has_open_chain:
             self._is_chain_ending = True
-            if not self._is_failing:
+            if not self.is_failing:
                 return False
         was_logging = self._trail is not None and self._trail.is_logging
         self._is_chain_ending = False

@@ -1,0 +1,22 @@
+"""Joins what /metrics tells beside what the journal counts: readers, process, disk."""
+
+import shutil
+
+from prometheus_client import Gauge, ProcessCollector
+
+from opentrail.pipeline.reader_figures import ReaderFigures
+from opentrail.pipeline.trail_delivery import TrailDelivery
+from opentrail.wiring.installation import Installation
+
+
+def watch(installation: Installation, delivery: TrailDelivery) -> None:
+    """Add to the installation's registry how far its readers are behind, what the process uses and the disk has left.
+
+    To be called once for an installation.
+    """
+    registry = installation.registry
+    feeder, marks = installation.feeder, installation.journal.marks
+    registry.register(ReaderFigures(marks, lambda: feeder.position, delivery, installation.clock))
+    ProcessCollector(registry=registry)
+    free = Gauge("opentrail_disk_free_bytes", "Free bytes on the home's disk.", registry=registry)
+    free.set_function(lambda: shutil.disk_usage(installation.home.path).free)
