@@ -24,6 +24,9 @@ GIVEN_UP_AT = datetime(1970, 1, 1, tzinfo=UTC)
 CUT_LOOSE = "cut from the journal before delivery"
 """Why events are missing that the journal had to let go to stay within its bound."""
 
+UNDELIVERABLE = "not deliverable for 30 days"
+"""Why events are missing in a bucket that did not take them for as long as GIVE_UP_AFTER."""
+
 MAX_OPEN_BYTES = 45 * 1000 * 1000
 """Events that one trail's open files hold in memory before all are closed; below the 50 MB that a file may have."""
 

@@ -20,6 +20,7 @@ from opentrail.pipeline.delivery_context import (
     GIVEN_UP_AT,
     LOG_FILE,
     PUTS_IN_FLIGHT,
+    UNDELIVERABLE,
     Backoff,
     DeliveryContext,
 )
@@ -228,7 +229,7 @@ class FileDelivery:
     async def _give_up(self, now: datetime) -> None:
         for plan in list(self.plans):
             if now - plan.stamp > GIVE_UP_AFTER:
-                await self._abandon(plan, now, "not deliverable for 30 days")
+                await self._abandon(plan, now, UNDELIVERABLE)
 
     async def _abandon(self, plan: LogFilePlan, now: datetime, reason: str) -> None:
         _log.error("log file given up", trail=plan.trail_arn, key=plan.key, reason=reason)

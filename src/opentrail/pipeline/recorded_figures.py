@@ -8,6 +8,7 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from opentrail.event.encoding import decode_event
+from opentrail.pipeline.delivery_context import CUT_LOOSE, UNDELIVERABLE
 from opentrail.ports.journal import CallId
 from opentrail.record.service_events import GAP_NAME
 
@@ -15,8 +16,17 @@ RESULTS = ("ok", "denied", "throttled", "fault", "error", "unknown")
 """Every value of the label ``result``. ``fault`` is the service's failure, ``error`` any other refusal, ``unknown`` a
 call whose answer nobody saw."""
 
-MAX_REASONS = 16
-"""Values of the label ``reason``; what comes after is ``other``."""
+REASONS = {
+    "queue-full": "queue-full",
+    "record-failed": "record-failed",
+    "unclean-stop": "unclean-stop",
+    CUT_LOOSE: "cut-loose",
+    UNDELIVERABLE: "undeliverable",
+}
+"""Reason of a gap event -> value of the label ``reason``; any other is OTHER. All are there from the start, at zero:
+a rate sees the first gap only of a series that existed before it."""
+
+OTHER = "other"
 
 MAX_TIMED_CALLS = 100_000
 """Pending calls whose begin is remembered; more than the gateway has connections."""
@@ -72,8 +82,8 @@ class RecordedFigures:
             buckets=_CALL_BUCKETS_SECONDS,
             registry=registry,
         )
-        self._gaps = Counter("opentrail_recording_gaps", "Gap events, by reason.", ["reason"], registry=registry)
-        self._reasons: set[str] = set()
+        gaps = Counter("opentrail_recording_gaps", "Gap events, by reason.", ["reason"], registry=registry)
+        self._gaps = {reason: gaps.labels(reason) for reason in (*REASONS.values(), OTHER)}
         self._unrecorded = Counter(
             "opentrail_calls_unrecorded", "Calls and events that gap events count as missing.", registry=registry
         )
@@ -106,11 +116,7 @@ class RecordedFigures:
         details = decoded.get("serviceEventDetails")
         if decoded.get("eventName") != GAP_NAME or not isinstance(details, dict):
             return
-        reason = str(details.get("reason", ""))
-        if reason not in self._reasons and len(self._reasons) >= MAX_REASONS:
-            reason = "other"
-        self._reasons.add(reason)
-        self._gaps.labels(reason).inc()
+        self._gaps[REASONS.get(str(details.get("reason", "")), OTHER)].inc()
         missing = details.get("unrecordedCalls")
         if isinstance(missing, int):
             self._unrecorded.inc(missing)

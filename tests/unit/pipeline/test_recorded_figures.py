@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from opentrail.event.encoding import encode_event
 from opentrail.event.fields import add_own_members, in_order
-from opentrail.pipeline.recorded_figures import MAX_REASONS, RESULTS, RecordedFigures, result_of
+from opentrail.pipeline.delivery_context import CUT_LOOSE
+from opentrail.pipeline.recorded_figures import RESULTS, RecordedFigures, result_of
 from opentrail.ports.journal import CallId
 from opentrail.record.service_events import gap_event
 from tests.builders import NOON, an_event
@@ -89,14 +90,17 @@ def test_an_event_that_only_mentions_a_gap_is_none() -> None:
     assert registry.get_sample_value("opentrail_calls_unrecorded_total") == 0
 
 
-def test_reasons_are_bounded() -> None:
+def test_reasons_are_there_before_the_first_gap_and_bounded() -> None:
     registry = CollectorRegistry()
     figures = RecordedFigures(registry)
+    assert registry.get_sample_value("opentrail_recording_gaps_total", {"reason": "cut-loose"}) == 0
 
-    for number in range(MAX_REASONS + 5):
+    for number in range(5):
         figures.recorded(a_gap(f"reason-{number}", 1))
+    figures.recorded(a_gap(CUT_LOOSE, None))
 
     assert registry.get_sample_value("opentrail_recording_gaps_total", {"reason": "other"}) == 5
+    assert registry.get_sample_value("opentrail_recording_gaps_total", {"reason": "cut-loose"}) == 1
 
 
 def test_pending_calls_are_counted_and_timed_until_they_are_settled() -> None:
