@@ -11,6 +11,7 @@ from opentrail.cli.lookup import lookup_command
 from opentrail.cli.serving import serve_command, settings_command, status_command
 from opentrail.cli.validation import validate_logs_command
 from opentrail.errors import OperatorError
+from opentrail.ports import Unavailable
 
 app = typer.Typer(
     name="opentrail",
@@ -39,11 +40,15 @@ app.add_typer(signing_keys_app, name="signing-keys")
 
 
 def main() -> None:
-    """Run one command; an OperatorError becomes one sentence on standard error and exit code 2."""
+    """Run one command; an OperatorError, or a store that does not answer, becomes one sentence on standard error and
+    exit code 2."""
     try:
         app(standalone_mode=True)
     except OperatorError as error:
         print_error(str(error))
+        sys.exit(2)
+    except Unavailable as error:
+        print_error(f"a store does not answer: {error}; when the disk is full, make room and try again")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
