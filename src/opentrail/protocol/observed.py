@@ -5,6 +5,7 @@ its model says ends here in an ObservedResult too.
 """
 
 import http.client
+import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -148,7 +149,20 @@ def _parser(model: OperationModel, headers: dict[str, str]) -> Any:
     parser = _PARSERS.get(name)
     if parser is None:
         parser = _PARSERS[name] = _FACTORY.create_parser(name)
+        if name == "smithy-rpc-v2-cbor":
+            parser.get_peekable_stream_from_bytes = _BoundedReader
     return parser
+
+
+class _BoundedReader(io.BufferedReader):
+    """Reads what is there. A buffered reader allocates whatever length a CBOR string claims before it reads."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content))
+        self._size = len(content)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(self._size if size is None else min(size, self._size))
 
 
 def _is_rest(model: OperationModel) -> bool:

@@ -1,5 +1,6 @@
 """Reading what upstreams answer, whatever they answer."""
 
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -110,3 +111,20 @@ def test_an_answer_that_does_not_parse_is_not_quoted_in_the_log(capsys: pytest.C
     assert result.output == {}
     captured = capsys.readouterr()
     assert "canary5ecret" not in captured.out + captured.err
+
+
+def test_a_length_that_an_answer_only_claims_is_not_allocated() -> None:
+    operation = Operation("cloudwatch", "ListDashboards")
+    body = b"\xa1\x69NextToken\x7b" + (2**33).to_bytes(8, "big") + b"short"
+    response = HttpResponse(200, (("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")), body, 1)
+    parse_response(operation, response)
+
+    tracemalloc.start()
+    try:
+        observed = parse_response(operation, response)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert observed.output == {}
+    assert peak_bytes < 1_000_000
