@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from opentrail.clock import Clock, SystemClock
-from opentrail.identity import Credential, Principal, PrincipalType, Role, User
+from opentrail.identity import Credential, Principal, PrincipalType, Role, UpstreamOwner, User
+from opentrail.identity.mfa import MfaDevice, try_code
 from opentrail.ports.identity_store import EntityAlreadyExists, NoSuchEntity
 
 _Named = TypeVar("_Named", User, Role)
@@ -20,6 +21,8 @@ class InMemoryIdentityStore:
         self._credentials: dict[str, Credential] = {}
         self._users: dict[tuple[str, str], User] = {}
         self._roles: dict[tuple[str, str], Role] = {}
+        self._upstream_owners: dict[tuple[str, str, str], UpstreamOwner] = {}
+        self._mfa_devices: dict[str, MfaDevice] = {}
         self._learned: dict[tuple[str, str], tuple[Principal, datetime | None]] = {}
 
     async def credential(self, access_key_id: str) -> Credential | None:
@@ -55,7 +58,9 @@ class InMemoryIdentityStore:
         return [_clone(user) for key, user in sorted(self._users.items()) if key[0] == account_id]
 
     async def delete_user(self, account_id: str, name: str) -> None:
-        self._delete_keys_of(_remove(self._users, account_id, name).arn)
+        user = _remove(self._users, account_id, name)
+        self._delete_keys_of(user.arn)
+        self._mfa_devices.pop(user.arn, None)
 
     async def create_role(self, role: Role) -> None:
         _add(self._roles, role)
@@ -93,6 +98,35 @@ class InMemoryIdentityStore:
     async def learned(self, access_key_id: str, token_hash: str) -> Principal | None:
         principal, expires_at = self._learned.get((access_key_id, token_hash), (None, None))
         return None if expires_at is not None and expires_at <= self._clock.now() else principal
+
+    async def note_upstream_owners(self, owners: Sequence[UpstreamOwner]) -> None:
+        self._upstream_owners |= {(owner.kind, owner.account_id, owner.name): owner for owner in owners}
+
+    async def upstream_owner(self, kind: str, account_id: str, name: str) -> UpstreamOwner | None:
+        accounts = {account for _, account, _ in self._upstream_owners}
+        account = account_id or (accounts.pop() if len(accounts) == 1 else "")
+        return self._upstream_owners.get((kind, account, name))
+
+    async def add_mfa_device(self, device: MfaDevice) -> None:
+        if not any(user.arn == device.user_arn for user in self._users.values()):
+            raise NoSuchEntity(f"no user {device.user_arn}")
+        if device.user_arn in self._mfa_devices:
+            raise EntityAlreadyExists(f"{device.user_arn} has an MFA device")
+        self._mfa_devices[device.user_arn] = device
+
+    async def mfa_device(self, user_arn: str) -> MfaDevice | None:
+        return self._mfa_devices.get(user_arn)
+
+    async def delete_mfa_device(self, user_arn: str) -> None:
+        if self._mfa_devices.pop(user_arn, None) is None:
+            raise NoSuchEntity(f"{user_arn} has no MFA device")
+
+    async def try_mfa_code(self, user_arn: str, serial_number: str, code: str, now: datetime) -> bool:
+        device = self._mfa_devices.get(user_arn)
+        if device is None or device.serial_number != serial_number:
+            raise NoSuchEntity(f"{user_arn} has no MFA device of this serial number")
+        self._mfa_devices[user_arn], is_right = try_code(device, code, now)
+        return is_right
 
     def _known(self, access_key_id: str) -> Credential:
         try:

@@ -109,7 +109,7 @@ def _cells(row: Row) -> list[Text]:
 
 def _nameless(identity: dict[str, Any]) -> str:
     """Return what to call a caller that has no user name."""
-    if identity.get("accountId") == "ANONYMOUS_PRINCIPAL":
+    if identity.get("accountId") in ("anonymous", "ANONYMOUS_PRINCIPAL"):
         return "anonymous"
     invoker = _service(str(identity.get("invokedBy", "")))
     if invoker:

@@ -6,26 +6,37 @@ These are nouns; stores keep them, ``policy`` judges them, ``record`` writes the
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 
 class PrincipalType(StrEnum):
-    """The ``userIdentity.type`` values that can sign a request of ours."""
+    """The values of ``userIdentity.type`` that name somebody.
+
+    The first four sign requests with keys of their own. Web identity and SAML users hand STS a token instead, Identity
+    Center users a bearer token; services and foreign accounts are named in records alone.
+    """
 
     ROOT = "Root"
     IAM_USER = "IAMUser"
     ASSUMED_ROLE = "AssumedRole"
     FEDERATED_USER = "FederatedUser"
+    WEB_IDENTITY_USER = "WebIdentityUser"
+    SAML_USER = "SAMLUser"
+    IDENTITY_CENTER_USER = "IdentityCenterUser"
+    AWS_SERVICE = "AWSService"
+    AWS_ACCOUNT = "AWSAccount"
 
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
     """What a temporary credential carries into ``userIdentity.sessionContext``.
 
-    ``issuer_*`` name the role (AssumedRole) or are empty (GetSessionToken of a user or Root).
+    ``issuer_*`` name the role (AssumedRole) or the user or Root that made it (FederatedUser); they are empty for a
+    user's or Root's own session (GetSessionToken). ``created_at`` is None for a session whose beginning nobody saw.
+    ``federated_provider`` is the web identity provider of a role session, ``ec2_role_delivery`` the version of the
+    instance metadata service that handed it out ("1.0", "2.0"), ``is_assumed_root`` marks a session of AssumeRoot.
     """
 
-    created_at: datetime
+    created_at: datetime | None
     is_mfa_authenticated: bool = False
     issuer_type: str = ""
     issuer_principal_id: str = ""
@@ -33,14 +44,29 @@ class SessionContext:
     issuer_account_id: str = ""
     issuer_user_name: str = ""
     source_identity: str = ""
+    federated_provider: str = ""
+    ec2_role_delivery: str = ""
+    is_assumed_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OnBehalfOf:
+    """The Identity Center user for whom a call is made."""
+
+    user_id: str
+    identity_store_arn: str
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The identity behind an access key, as events and policies need it.
+    """The identity behind a call, as events and policies need it.
 
-    ``user_name`` is empty for Root and AssumedRole. ``principal_id`` is the account id (Root), ``AIDA...`` (user),
-    ``AROA...:session`` (assumed role).
+    ``user_name`` is empty for Root, AssumedRole and FederatedUser. ``principal_id`` is the account id (Root),
+    ``AIDA...`` (user), ``AROA...:session`` (assumed role), ``ACCOUNT:name`` (federated user),
+    ``PROVIDER:AUDIENCE:user`` (web identity), ``NAMEQUALIFIER:user`` (SAML). ``account_id`` is the account whose record
+    the call belongs to, also where records leave it out (web identity and SAML users: the role's account); empty when
+    nobody said. ``identity_provider`` is of web identity and SAML users, ``invoked_by`` the service that made the call,
+    ``credential_id`` the bearer token's of an Identity Center user.
     """
 
     type: PrincipalType
@@ -49,6 +75,10 @@ class Principal:
     account_id: str
     user_name: str = ""
     session: SessionContext | None = None
+    identity_provider: str = ""
+    invoked_by: str = ""
+    on_behalf_of: OnBehalfOf | None = None
+    credential_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +143,15 @@ class Role:
     max_session_seconds: int = 3600
 
 
-Json = dict[str, Any]
+@dataclass(frozen=True, slots=True)
+class UpstreamOwner:
+    """A user or role of an upstream as its own answers described it; its keys and sessions are joined with it.
+
+    ``kind`` is ``user`` or ``role``, ``unique_id`` its ``AIDA...`` or ``AROA...``.
+    """
+
+    kind: str
+    account_id: str
+    name: str
+    unique_id: str
+    arn: str

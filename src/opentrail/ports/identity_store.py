@@ -1,10 +1,11 @@
-"""Accounts, users, roles, keys and what was learned of an upstream's identities."""
+"""Accounts, users, roles, keys, MFA devices and what was learned of an upstream's identities."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from opentrail.identity import Credential, Principal, Role, User
+from opentrail.identity import Credential, Principal, Role, UpstreamOwner, User
+from opentrail.identity.mfa import MfaDevice
 from opentrail.ports import PortError
 
 
@@ -51,7 +52,7 @@ class IdentityStore(Protocol):
         ...
 
     async def delete_user(self, account_id: str, name: str) -> None:
-        """Delete a user with its keys. Raises NoSuchEntity."""
+        """Delete a user with its keys and its MFA device. Raises NoSuchEntity."""
         ...
 
     async def create_role(self, role: Role) -> None:
@@ -83,3 +84,28 @@ class IdentityStore(Protocol):
         ...
 
     async def learned(self, access_key_id: str, token_hash: str) -> Principal | None: ...
+
+    async def note_upstream_owners(self, owners: Sequence[UpstreamOwner]) -> None:
+        """Remember users and roles that an upstream described, across restarts and for every process of this
+        installation; bounded, those seen longest ago make room. What no store could keep is left out."""
+        ...
+
+    async def upstream_owner(self, kind: str, account_id: str, name: str) -> UpstreamOwner | None:
+        """Return what was noted last of a ``user`` or ``role``. An empty account id stands for the only account that
+        any noted owner is of; where there are several, nobody is found."""
+        ...
+
+    async def add_mfa_device(self, device: MfaDevice) -> None:
+        """Keep a user's MFA device. Raises NoSuchEntity (no such user), EntityAlreadyExists (it has one)."""
+        ...
+
+    async def mfa_device(self, user_arn: str) -> MfaDevice | None: ...
+
+    async def delete_mfa_device(self, user_arn: str) -> None:
+        """Raises NoSuchEntity."""
+        ...
+
+    async def try_mfa_code(self, user_arn: str, serial_number: str, code: str, now: datetime) -> bool:
+        """Say whether a code of the user's device is right, by the rules of ``identity.mfa``; durable on return, so
+        that it is right once only, in whatever process. Raises NoSuchEntity (no device of that serial number)."""
+        ...

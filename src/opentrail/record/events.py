@@ -231,7 +231,7 @@ class EventBuilder:
 
     def _frame(self, request: HttpRequest, caller: CallerIdentity) -> Event:
         """What can be said of any call, from values that cannot fail."""
-        principal = caller.principal
+        account_id = caller.principal.account_id if caller.principal is not None else ""
         event: Event = {
             "eventVersion": EVENT_VERSION,
             "userIdentity": {"type": "Unknown"},
@@ -246,7 +246,7 @@ class EventBuilder:
             "readOnly": request.method in ("GET", "HEAD", "OPTIONS"),
             "eventType": "AwsApiCall",
             "managementEvent": True,
-            "recipientAccountId": principal.account_id if principal is not None else self._default_account_id,
+            "recipientAccountId": account_id or self._default_account_id,
             "eventCategory": "Management",
         }
         if request.is_tls:

@@ -1,12 +1,14 @@
 """What every identity store promises, whatever it is built on."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from opentrail.identity import Credential, Principal, PrincipalType, Role, SessionContext, User
+from opentrail.identity import Credential, Principal, PrincipalType, Role, SessionContext, UpstreamOwner, User
+from opentrail.identity.mfa import MfaDevice, code_at, step_at
 from opentrail.ports.identity_store import EntityAlreadyExists, NoSuchEntity
 from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
 
@@ -300,3 +302,91 @@ async def test_a_key_of_ours_is_never_relearned(stores: MetadataStores) -> None:
     await stores.identities.learn("AKIAEXAMPLE", "", principal_of(a_user()), None)
 
     assert await stores.identities.learned("AKIAEXAMPLE", "") is None
+
+
+def an_owner(name: str = "ann", kind: str = "user", account_id: str = ACCOUNT, unique_id: str = "") -> UpstreamOwner:
+    arn = f"arn:aws:iam::{account_id}:{kind}/team/{name}"
+    return UpstreamOwner(kind, account_id, name, unique_id or f"AID{name.upper()}", arn)
+
+
+async def test_what_an_upstream_said_of_its_users_and_roles_is_remembered(stores: MetadataStores) -> None:
+    await stores.identities.note_upstream_owners([an_owner("ann"), an_owner("ann", "role"), an_owner("bob")])
+    await stores.identities.note_upstream_owners([an_owner("bob", unique_id="AIDANEW")])
+
+    assert await stores.identities.upstream_owner("user", ACCOUNT, "ann") == an_owner("ann")
+    assert await stores.identities.upstream_owner("role", ACCOUNT, "ann") == an_owner("ann", "role")
+    assert await stores.identities.upstream_owner("user", ACCOUNT, "bob") == an_owner("bob", unique_id="AIDANEW")
+    assert await stores.identities.upstream_owner("role", ACCOUNT, "bob") is None
+    assert await stores.identities.upstream_owner("user", "", "\x00") is None
+
+
+async def test_an_owner_is_found_without_its_account_while_there_is_only_one(stores: MetadataStores) -> None:
+    await stores.identities.note_upstream_owners([an_owner("ann")])
+    assert await stores.identities.upstream_owner("user", "", "ann") == an_owner("ann")
+
+    await stores.identities.note_upstream_owners([an_owner("ann", account_id="210987654321")])
+
+    assert await stores.identities.upstream_owner("user", "", "ann") is None
+
+
+def a_device(user: User) -> MfaDevice:
+    serial_number = f"arn:aws:iam::{user.account_id}:mfa/{user.name}"
+    return MfaDevice(serial_number, user.arn, b"12345678901234567890", CREATED)
+
+
+async def test_a_user_has_one_mfa_device_until_it_is_deleted(stores: MetadataStores) -> None:
+    await stores.identities.create_user(a_user())
+    device = a_device(a_user())
+    with pytest.raises(NoSuchEntity):
+        await stores.identities.add_mfa_device(a_device(a_user("nobody")))
+
+    await stores.identities.add_mfa_device(device)
+
+    assert await stores.identities.mfa_device(device.user_arn) == device
+    with pytest.raises(EntityAlreadyExists):
+        await stores.identities.add_mfa_device(replace(device, secret=b"another"))
+    await stores.identities.delete_mfa_device(device.user_arn)
+    assert await stores.identities.mfa_device(device.user_arn) is None
+    with pytest.raises(NoSuchEntity):
+        await stores.identities.delete_mfa_device(device.user_arn)
+
+
+async def test_a_deleted_user_leaves_no_mfa_device_behind(stores: MetadataStores) -> None:
+    await stores.identities.create_user(a_user())
+    await stores.identities.add_mfa_device(a_device(a_user()))
+
+    await stores.identities.delete_user(ACCOUNT, "alice")
+
+    await stores.identities.create_user(a_user())
+    assert await stores.identities.mfa_device(a_user().arn) is None
+
+
+async def test_of_many_attempts_at_once_with_one_code_a_single_one_succeeds(stores: MetadataStores) -> None:
+    await stores.identities.create_user(a_user())
+    device = a_device(a_user())
+    await stores.identities.add_mfa_device(device)
+    now = stores.clock.now()
+    code = code_at(device.secret, step_at(now))
+
+    verdicts = await asyncio.gather(
+        *(stores.identities.try_mfa_code(device.user_arn, device.serial_number, code, now) for _ in range(4))
+    )
+
+    assert sorted(verdicts) == [False, False, False, True]
+    kept = await stores.identities.mfa_device(device.user_arn)
+    assert kept is not None
+    assert (kept.last_step, kept.wrong_codes, kept.wrong_at) == (step_at(now), 3, now)
+
+
+@pytest.mark.parametrize("whose", ["another serial number", "another user"])
+async def test_a_code_of_no_device_of_the_user_is_no_attempt(stores: MetadataStores, whose: str) -> None:
+    await stores.identities.create_user(a_user())
+    device = a_device(a_user())
+    await stores.identities.add_mfa_device(device)
+    arn = a_user("bob").arn if whose == "another user" else device.user_arn
+    serial_number = device.serial_number + ("x" if whose == "another serial number" else "")
+
+    with pytest.raises(NoSuchEntity):
+        await stores.identities.try_mfa_code(arn, serial_number, "000000", stores.clock.now())
+
+    assert await stores.identities.mfa_device(device.user_arn) == device

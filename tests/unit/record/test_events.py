@@ -164,7 +164,7 @@ def test_an_unsigned_call_to_s3_is_the_anonymous_principals() -> None:
         a_request("GET", "/b/k"), Operation("s3", "GetObject"), None, nobody, RECEIVED, parameters={"Bucket": "b"}
     )
 
-    assert event["userIdentity"] == {"type": "AWSAccount", "principalId": "", "accountId": "ANONYMOUS_PRINCIPAL"}
+    assert event["userIdentity"] == {"type": "AWSAccount", "principalId": "", "accountId": "anonymous"}
     assert event["additionalEventData"] == {"bytesTransferredIn": 0}
 
 

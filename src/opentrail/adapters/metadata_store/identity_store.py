@@ -10,11 +10,14 @@ from sqlalchemy import Connection, Table, delete, exists, select
 from opentrail.adapters.metadata_store.credentials import CACHE_SECONDS, Credentials, delete_keys_of
 from opentrail.adapters.metadata_store.database import Database, add, put
 from opentrail.adapters.metadata_store.learned_identities import LearnedIdentities
+from opentrail.adapters.metadata_store.mfa_devices import MfaDevices, delete_device_of
 from opentrail.adapters.metadata_store.principals import owner_arn
 from opentrail.adapters.metadata_store.recently_used import RecentlyUsed
 from opentrail.adapters.metadata_store.tables import policies, roles, users
+from opentrail.adapters.metadata_store.upstream_owners import UpstreamOwners
 from opentrail.clock import Clock, SystemClock
-from opentrail.identity import Credential, Principal, PrincipalType, Role, User
+from opentrail.identity import Credential, Principal, PrincipalType, Role, UpstreamOwner, User
+from opentrail.identity.mfa import MfaDevice
 from opentrail.ports.identity_store import EntityAlreadyExists, NoSuchEntity
 from opentrail.sealing import Sealer
 
@@ -44,6 +47,8 @@ class SqlIdentityStore:
         self._database = database
         self._credentials = Credentials(database, sealer, clock, monotonic)
         self._learned = LearnedIdentities(database, clock, monotonic)
+        self._owners = UpstreamOwners(database, clock)
+        self._mfa_devices = MfaDevices(database, sealer)
         self._policies: RecentlyUsed[str, Sequence[str]] = RecentlyUsed(CACHED_POLICIES, CACHE_SECONDS, monotonic)
 
     def forget(self) -> None:
@@ -73,10 +78,10 @@ class SqlIdentityStore:
         await self._create(users, user)
 
     async def user(self, account_id: str, name: str) -> User | None:
-        return next(iter(await self._owners(users, User, account_id, name)), None)
+        return next(iter(await self._of_account(users, User, account_id, name)), None)
 
     async def users(self, account_id: str) -> Sequence[User]:
-        return await self._owners(users, User, account_id)
+        return await self._of_account(users, User, account_id)
 
     async def delete_user(self, account_id: str, name: str) -> None:
         await self._delete(users, account_id, name)
@@ -85,10 +90,10 @@ class SqlIdentityStore:
         await self._create(roles, role)
 
     async def role(self, account_id: str, name: str) -> Role | None:
-        return next(iter(await self._owners(roles, Role, account_id, name)), None)
+        return next(iter(await self._of_account(roles, Role, account_id, name)), None)
 
     async def roles(self, account_id: str) -> Sequence[Role]:
-        return await self._owners(roles, Role, account_id)
+        return await self._of_account(roles, Role, account_id)
 
     async def delete_role(self, account_id: str, name: str) -> None:
         await self._delete(roles, account_id, name)
@@ -119,6 +124,24 @@ class SqlIdentityStore:
     async def learned(self, access_key_id: str, token_hash: str) -> Principal | None:
         return await self._learned.get((access_key_id, token_hash))
 
+    async def note_upstream_owners(self, owners: Sequence[UpstreamOwner]) -> None:
+        await self._owners.note(owners)
+
+    async def upstream_owner(self, kind: str, account_id: str, name: str) -> UpstreamOwner | None:
+        return await self._owners.get(kind, account_id, name)
+
+    async def add_mfa_device(self, device: MfaDevice) -> None:
+        await self._mfa_devices.add(device)
+
+    async def mfa_device(self, user_arn: str) -> MfaDevice | None:
+        return await self._mfa_devices.get(user_arn)
+
+    async def delete_mfa_device(self, user_arn: str) -> None:
+        await self._mfa_devices.delete(user_arn)
+
+    async def try_mfa_code(self, user_arn: str, serial_number: str, code: str, now: datetime) -> bool:
+        return await self._mfa_devices.try_code(user_arn, serial_number, code, now)
+
     async def _create(self, table: Table, owner: User | Role) -> None:
         await self._database.write(
             lambda connection: _create(connection, table, owner), after=lambda: self._policies.forget(owner.arn)
@@ -131,7 +154,9 @@ class SqlIdentityStore:
 
         await self._database.write(lambda connection: _delete(connection, table, account_id, name), after=forget)
 
-    async def _owners(self, table: Table, kind: type[_Owner], account_id: str, name: str | None = None) -> list[_Owner]:
+    async def _of_account(
+        self, table: Table, kind: type[_Owner], account_id: str, name: str | None = None
+    ) -> list[_Owner]:
         def work(connection: Connection) -> list[_Owner]:
             is_asked_for = table.c.account_id == account_id
             if name is not None:
@@ -167,6 +192,7 @@ def _delete(connection: Connection, table: Table, account_id: str, name: str) ->
     connection.execute(delete(table).where(is_named))
     connection.execute(delete(policies).where(policies.c.principal_arn == arn))
     delete_keys_of(connection, arn)
+    delete_device_of(connection, arn)
 
 
 def _put_policy(connection: Connection, arn: str, name: str, document: str | None) -> None:

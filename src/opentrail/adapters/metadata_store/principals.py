@@ -5,7 +5,7 @@ from datetime import datetime
 
 import orjson
 
-from opentrail.identity import Principal, PrincipalType, SessionContext
+from opentrail.identity import OnBehalfOf, Principal, PrincipalType, SessionContext
 
 
 def format_principal(principal: Principal) -> str:
@@ -15,12 +15,15 @@ def format_principal(principal: Principal) -> str:
 
 
 def parse_principal(text: str) -> Principal:
-    """Read what ``format_principal`` wrote."""
+    """Read what ``format_principal`` wrote, in this release or an earlier one."""
     values = orjson.loads(text)
     values["type"] = PrincipalType(values["type"])
     if session := values.get("session"):
-        session["created_at"] = datetime.fromisoformat(session["created_at"])
+        started = session.get("created_at")
+        session["created_at"] = datetime.fromisoformat(started) if started else None
         values["session"] = SessionContext(**session)
+    if person := values.get("on_behalf_of"):
+        values["on_behalf_of"] = OnBehalfOf(**person)
     return Principal(**values)
 
 

@@ -1,6 +1,7 @@
 """The one schema of the metadata database. In words: docs/formats/metadata.md; how it came to be: migrations."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -92,6 +93,33 @@ learned_identities = Table(
     PrimaryKeyConstraint("access_key_id", "token_hash"),
     Index(None, "expires_at"),
     Index(None, "used_at"),
+)
+
+upstream_owners = Table(
+    "upstream_owners",
+    metadata,
+    Column("kind", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("unique_id", text(), nullable=False),
+    Column("arn", text(), nullable=False),
+    Column("seen_at", Moment(), nullable=False),
+    PrimaryKeyConstraint("kind", "account_id", "name"),
+    Index(None, "seen_at"),
+)
+
+mfa_devices = Table(
+    "mfa_devices",
+    metadata,
+    Column("user_arn", text(), nullable=False),
+    Column("serial_number", text(), nullable=False),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("enabled_at", Moment(), nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("wrong_codes", Integer, nullable=False),
+    Column("wrong_at", Moment()),
+    PrimaryKeyConstraint("user_arn"),
+    UniqueConstraint("serial_number"),
 )
 
 applied_settings = Table(

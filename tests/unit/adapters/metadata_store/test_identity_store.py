@@ -13,8 +13,10 @@ from sqlalchemy import Connection, func, select, update
 from opentrail.adapters.metadata_store import Database, SqlIdentityStore, open_database
 from opentrail.adapters.metadata_store import credentials as credentials_module
 from opentrail.adapters.metadata_store import learned_identities as learned_module
-from opentrail.adapters.metadata_store.tables import credentials, learned_identities
-from opentrail.identity import Credential, Principal, PrincipalType, SessionContext, User
+from opentrail.adapters.metadata_store import upstream_owners as owners_module
+from opentrail.adapters.metadata_store.tables import credentials, learned_identities, upstream_owners
+from opentrail.identity import Credential, Principal, PrincipalType, SessionContext, UpstreamOwner, User
+from opentrail.identity.mfa import MfaDevice
 from opentrail.ports import Unavailable
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
 from tests.support.metadata import DATABASES, SEALER, TurnedClock, database_url
@@ -281,3 +283,63 @@ async def test_policies_are_answered_from_memory_and_changes_are_seen_at_once(
     await database.close()
 
     assert list(await store.policies(alice)) == ["1", "2"]
+
+
+async def test_an_mfa_secret_is_not_in_the_file(tmp_path: Path, clock: TurnedClock) -> None:
+    database = await open_database(f"sqlite:///{tmp_path}/metadata.sqlite")
+    store = a_store(database, clock)
+    arn = f"arn:aws:iam::{ACCOUNT}:user/ann"
+    await store.create_user(User(ACCOUNT, "ann", "AIDAANN", arn, "/", clock.now(), {}))
+    await store.add_mfa_device(MfaDevice("arn:mfa/ann", arn, b"a-totp-secret-of-ann", clock.now()))
+    await store.try_mfa_code(arn, "arn:mfa/ann", "000000", clock.now())
+    await database.close()
+
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"arn:mfa/ann" in kept
+    assert b"a-totp-secret-of-ann" not in kept
+
+
+async def test_owners_seen_longest_ago_make_room(
+    database: Database, clock: TurnedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owners_module, "MAX_OWNERS", 2)
+    store = a_store(database, clock)
+    owners = [UpstreamOwner("user", ACCOUNT, name, "AIDA", f"arn:{name}") for name in ("ann", "bob", "cyd")]
+    for owner in owners:
+        await store.note_upstream_owners([owner])
+        clock.turn(seconds=1)
+
+    assert await count(database, upstream_owners) == 2
+    assert await store.upstream_owner("user", ACCOUNT, "ann") is None
+    assert await store.upstream_owner("user", ACCOUNT, "cyd") == owners[2]
+
+
+async def test_an_owner_seen_again_costs_no_write_within_the_hour(database: Database, clock: TurnedClock) -> None:
+    store = a_store(database, clock)
+    ann = UpstreamOwner("user", ACCOUNT, "ann", "AIDA", "arn:ann")
+    first_seen = clock.now()
+    await store.note_upstream_owners([ann])
+
+    clock.turn(seconds=3599)
+    await store.note_upstream_owners([ann])
+    assert await seen_at(database) == [first_seen]
+
+    clock.turn(seconds=1)
+    await store.note_upstream_owners([ann])
+    assert await seen_at(database) == [clock.now()]
+
+
+async def seen_at(database: Database) -> list[datetime]:
+    def work(connection: Connection) -> list[datetime]:
+        return list(connection.execute(select(upstream_owners.c.seen_at)).scalars())
+
+    return await database.read(work)
+
+
+@pytest.mark.parametrize("arn", ["arn:\x00", "a" * 2049])
+async def test_an_owner_that_cannot_be_kept_is_left_out(database: Database, clock: TurnedClock, arn: str) -> None:
+    store = a_store(database, clock)
+
+    await store.note_upstream_owners([UpstreamOwner("user", ACCOUNT, "ann", "AIDA", arn)])
+
+    assert await count(database, upstream_owners) == 0

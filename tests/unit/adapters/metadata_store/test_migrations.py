@@ -1,18 +1,22 @@
 """The migrations make the schema of ``tables``, on both databases."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
-from opentrail.adapters.metadata_store import migrations, open_database
+from opentrail.adapters.metadata_store import SqlIdentityStore, migrations, open_database
 from opentrail.adapters.metadata_store.tables import metadata
-from tests.support.metadata import DATABASES, database_url
+from opentrail.identity import SessionContext
+from tests.support.metadata import DATABASES, SEALER, database_url
 
 SCRIPTS = ScriptDirectory(str(Path(migrations.__file__).parent))
 
@@ -89,6 +93,32 @@ async def test_opening_again_changes_nothing(url: str) -> None:
 
     assert await second.read(shape) == before
     await second.close()
+
+
+async def test_what_the_first_release_kept_is_there_after_the_upgrade(url: str) -> None:
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text(
+                "INSERT INTO learned_identities VALUES ('AKIAUP', '', :principal, NULL, '2026-01-02T03:04:05.000000Z')"
+            ),
+            {
+                "principal": '{"type":"AssumedRole","principal_id":"AROA:s","arn":"arn:s","account_id":"1",'
+                '"session":{"created_at":"2026-01-02T03:04:05Z","is_mfa_authenticated":false,"issuer_type":"Role"}}'
+            },
+        )
+    engine.dispose()
+
+    database = await open_database(url)
+
+    learned = await SqlIdentityStore(database, SEALER).learned("AKIAUP", "")
+    assert learned is not None
+    assert learned.session == SessionContext(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), issuer_type="Role")
+    await database.close()
 
 
 def test_versions_are_one_numbered_line_that_only_goes_forward() -> None:
