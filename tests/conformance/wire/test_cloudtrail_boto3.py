@@ -192,6 +192,8 @@ def test_errors_of_every_operation_on_one_trail(
     assert code_of(call("missing")) == "TrailNotFoundException"
     assert code_of(call("no")) == "InvalidTrailNameException"
     assert code_of(call("arn:aws:s3:::x")) == "CloudTrailARNInvalidException"
+    assert code_of(call("arn:aws:cloudtrail:us-east-1:12345:trail/main")) == "CloudTrailARNInvalidException"
+    assert code_of(call(f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/missing")) == "TrailNotFoundException"
 
 
 def test_errors_of_describe_trails(cloudtrail: Any) -> None:

@@ -287,6 +287,17 @@ async def test_trail_is_changed_from_its_home_region_only(handler: Any) -> None:
         ("arn:aws:s3:::logs", errors.CloudTrailARNInvalidException),
         ("arn:aws:cloudtrail:us-east-1:123456789012:channel/main", errors.CloudTrailARNInvalidException),
         ("arn:nonsense", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail:us-east-1:12345:trail/main", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail:us-east-1::trail/main", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail::123456789012:trail/main", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail:US_EAST:123456789012:trail/main", errors.CloudTrailARNInvalidException),
+        ("arn:ours:cloudtrail:us-east-1:123456789012:trail/main", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail:us-east-1:123456789012:trail/", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail:us-east-1:123456789012:trail/a", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail:us-east-1:123456789012:trail/a--b", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail:us-east-1:123456789012:trail/main/more", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail:us-east-1:123456789012:main", errors.CloudTrailARNInvalidException),
+        ("arn:aws:cloudtrail:us-east-1:123456789012:trail/main\n", errors.CloudTrailARNInvalidException),
     ],
 )
 async def test_trail_that_is_not_there_is_refused(handler: Any, given: str, error: type[Exception]) -> None:
