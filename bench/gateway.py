@@ -1,9 +1,9 @@
 """The recording gateway against nginx's proxy_pass and a bare aiohttp proxy: python -m bench.gateway
 
-One process each, before one and the same upstream (nginx answering 200), 32 connections of wrk. Rates: signed S3 GETs
-and DynamoDB PutItems of 1 KB, recorded fail-open and fail-closed; the journal must hold an event for every call that
-was answered, and no gap. The gateway is joined with its recorder and a journal as `opentrail serve` joins them, without
-the workers that read the journal.
+One process each, and ours with two gateway processes as well, before one and the same upstream (nginx answering 200),
+32 connections of wrk. Rates: signed S3 GETs and DynamoDB PutItems of 1 KB, recorded fail-open and fail-closed; the
+journal must hold an event for every call that was answered, and no gap. The gateway is joined with its recorder and a
+journal as `opentrail serve` joins them, without the workers that read the journal.
 
 fail-closed is also set against nginx plus two durable commits a call, measured in the same run: the time that nginx
 takes for a call and twice the time that SQLite, with the journal's settings, takes for a row as long as the events just
@@ -38,6 +38,15 @@ from tests.conformance.gateway.recording_gateway import all_events
 from tests.conformance.gateway.serve import gateway_process, resident_bytes
 
 CONNECTIONS = 32
+PROCESSES = 2
+SIDES = {
+    "fail-open": ("fail-open", 1),
+    "fail-closed": ("fail-closed", 1),
+    f"fail-open, {PROCESSES} processes": ("fail-open", PROCESSES),
+    f"fail-closed, {PROCESSES} processes": ("fail-closed", PROCESSES),
+}
+"""Ours by name: mode, and how many gateway processes (``gateway_processes``)."""
+
 NGINX = "/usr/sbin/nginx"
 WRK = "/usr/bin/wrk"
 
@@ -190,14 +199,14 @@ def run_wrk(url: str, load: Load, seconds: float, connections: int) -> Measured:
 
 
 @contextmanager
-def recording(upstream: str, mode: str) -> Iterator[str]:
+def recording(upstream: str, mode: str, processes: int = 1) -> Iterator[str]:
     """A gateway with a journal of its own; afterwards an event for every answered call must be there."""
     with tempfile.TemporaryDirectory() as folder:
-        with gateway_process(upstream, mode, Path(folder)) as (process, url):
+        with gateway_process(upstream, mode, Path(folder), processes) as (process, url):
             yield url
             process.send_signal(signal.SIGTERM)
             process.wait(60)
-        events = asyncio.run(_events(Path(folder)))
+        events = asyncio.run(_events(Path(folder, "journal")))
         calls = [len(encode_event(event)) for event in events if event["eventType"] == "AwsApiCall"]
         _recorded.append(Recorded(len(calls), round(statistics.mean(calls))))
         gaps = [event["serviceEventDetails"] for event in events if event["eventType"] == "AwsServiceEvent"]
@@ -235,7 +244,7 @@ def measure_rates(upstream: str, upstream_port: int, load: Load, seconds: float,
     rates: dict[str, list[float]] = {}
     rows: list[float] = []
     for _ in range(rounds):
-        for name in ("direct", "nginx", "aiohttp", "fail-open", "fail-closed"):
+        for name in ("direct", "nginx", "aiohttp", *SIDES):
             measured = _measure(name, upstream, upstream_port, load, seconds, CONNECTIONS)
             rates.setdefault(name, []).append(measured.rate)
         rows.append(durable_rows_a_second(min(seconds, 2), _recorded[-1].event_bytes))
@@ -245,8 +254,11 @@ def measure_rates(upstream: str, upstream_port: int, load: Load, seconds: float,
     for name, rate in median.items():
         print(f"  {name:<34} {rate:>9,.0f} requests/s  {rate / median['nginx']:.2f}x nginx")
     print(f"  {'nginx plus two durable commits':<34} {with_commits:>9,.0f} requests/s (computed)")
-    print(f"  fail-open   / nginx                        {median['fail-open'] / median['nginx']:.2f}x (must 0.15x)")
-    print(f"  fail-closed / nginx plus two commits       {median['fail-closed'] / with_commits:.2f}x (must 0.30x)")
+    for name, (mode, _) in SIDES.items():
+        if mode == "fail-open":
+            print(f"  {name:<26} / nginx                  {median[name] / median['nginx']:.2f}x (must 0.15x)")
+        else:
+            print(f"  {name:<26} / nginx plus two commits {median[name] / with_commits:.2f}x (must 0.30x)")
 
 
 def _measure(name: str, upstream: str, upstream_port: int, load: Load, seconds: float, connections: int) -> Measured:
@@ -271,7 +283,7 @@ def _side(name: str, upstream: str, upstream_port: int) -> Iterator[str]:
         with _process([sys.executable, "-m", "bench.aiohttp_proxy", upstream, str(port)], port) as url:
             yield url
     else:
-        with recording(upstream, name) as url:
+        with recording(upstream, *SIDES[name]) as url:
             yield url
 
 

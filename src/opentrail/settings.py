@@ -23,6 +23,8 @@ from opentrail.errors import SettingsError
 ENVIRONMENT_PREFIX = "OPENTRAIL_"
 UPSTREAM_SERVICE_PREFIX = "upstream."
 
+MAX_GATEWAY_PROCESSES = 64
+
 HOME_VARIABLE = "OPENTRAIL_HOME"
 """The command line's: which home folder."""
 
@@ -133,6 +135,13 @@ def _interval(value: object) -> timedelta:
     return duration
 
 
+def _processes(value: object) -> int:
+    text = str(value).strip()
+    if not text.isdigit() or not 1 <= int(text) <= MAX_GATEWAY_PROCESSES:
+        raise ValueError(f"must be between 1 and {MAX_GATEWAY_PROCESSES}")
+    return int(text)
+
+
 def _size(value: object) -> int:
     match = _SIZE.fullmatch(str(value).strip().upper())
     if match is None:
@@ -174,6 +183,9 @@ class Settings:
     region: str = _setting(_region, "us-east-1", "the default Region")
     regions: tuple[str, ...] = _setting(_list_of(_region), [], "further Regions enabled from the start")
     gateway: tuple[str, int] = _setting(_address, "127.0.0.1:4700", "where clients send their calls")
+    gateway_processes: int = _setting(
+        _processes, "1", "processes that relay calls; 1: the server's own; more use further processor cores"
+    )
     api: tuple[str, int] = _setting(_address, "127.0.0.1:4701", "where CloudTrail's own API answers")
     trusted_proxies: tuple[str, ...] = _setting(
         _list_of(_network), [], "networks whose X-Forwarded-For is believed; needed to listen beyond loopback"
@@ -196,6 +208,12 @@ class Settings:
 
     By botocore's name or the signing name; a name that neither knows stands for a service of the operator's own.
     """
+
+    def as_options(self) -> dict[str, str]:
+        """Return every setting as text by name, secrets included: what ``read_settings`` takes as ``options`` to make
+        these settings again in another process."""
+        texts = {name: format_value(getattr(self, entry.name)) for name, entry in _entries().items()}
+        return texts | {UPSTREAM_SERVICE_PREFIX + name: url for name, url in self.upstream_services.items()}
 
 
 @dataclass(frozen=True)

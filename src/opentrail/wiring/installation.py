@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from prometheus_client import CollectorRegistry
@@ -37,6 +37,7 @@ from opentrail.record.events import EventBuilder
 from opentrail.record.names import global_region
 from opentrail.record.service_events import service_event
 from opentrail.settings import Settings
+from opentrail.wiring.gateway import event_builder
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Installation:
     registry: CollectorRegistry
     installation_id: str
     journal: MeteredJournal
+    local_journal: LocalJournal
     history: LocalEventHistory
     identities: SqlIdentityStore
     trails: SqlTrailStore
@@ -146,20 +148,17 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
         identities = SqlIdentityStore(database, sealer)
         trails = SqlTrailStore(database)
         settings_view = SettingsView(journal, trails)
-        await settings_view.catch_up()
-        configured = {settings.region, *settings.regions}
+        await _made(home, settings_view.catch_up())
         regions = EnabledRegions(
             journal, await trails.enabled_regions(), on_settings=lambda position, entry: settings_view.catch_up()
         )
-        builder = EventBuilder(
-            default_account_id=settings.account_id,
-            default_region=settings.region,
-            regions=lambda: configured,
-            identifiers=identifiers,
-        )
+        builder = event_builder(settings, identifiers)
+        if home.fail_open_file.exists() and not journal.was_clean_shutdown():
+            # Kept beyond this start, which may fail, too: the next one will find the journal closed in order.
+            home.note_lost_calls()
         has_lost_calls = home.lost_calls_file.exists()
         if has_lost_calls or home.fail_open_file.exists():
-            await record_unclean_stop(
+            said = record_unclean_stop(
                 journal,
                 builder,
                 regions,
@@ -168,6 +167,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
                 region=settings.region,
                 has_lost_calls=has_lost_calls,
             )
+            await _made(home, said)
             home.fail_open_file.unlink(missing_ok=True)
             home.lost_calls_file.unlink(missing_ok=True)
         yield Installation(
@@ -178,6 +178,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             registry=registry,
             installation_id=home.installation_id(identifiers),
             journal=journal,
+            local_journal=opened,
             history=history,
             identities=identities,
             trails=trails,
@@ -188,8 +189,25 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             builder=builder,
             feeder=HistoryFeeder(journal, history, clock),
             settings_view=settings_view,
-            owner=await _owner_key(home, settings, identities, identifiers),
+            owner=await _made(home, _owner_key(home, settings, identities, identifiers)),
         )
+
+
+_Made = TypeVar("_Made")
+
+
+async def _made(home: Home, step: Awaitable[_Made]) -> _Made:
+    """Take one step of opening ``home``; a store that takes nothing ends it in an OperatorError that says what to do.
+
+    What was to be put on record stays due, so that the next start says it.
+    """
+    try:
+        return await step
+    except Unavailable as error:
+        raise OperatorError(
+            f"the home {home.path} cannot be opened: {error}; is the disk full? Make room and start again, "
+            "nothing is lost by waiting"
+        ) from error
 
 
 async def _owner_key(

@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,15 +18,12 @@ import uvloop
 
 from opentrail import __version__
 from opentrail.adapters.stand_in.moto import MotoStandIn
+from opentrail.admin.administration import Answer
 from opentrail.admin.control import ControlServer
 from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
-from opentrail.capture.callers import CallerResolver
-from opentrail.capture.gateway import MAX_CONNECTIONS, Gateway
-from opentrail.capture.ownership import Ownership
-from opentrail.errors import OperatorError
 from opentrail.home import Home, write_private
-from opentrail.pipeline.recording import FailClosedRecorder, FailOpenRecorder, recover_abandoned_calls
+from opentrail.pipeline.recording import recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
 from opentrail.protocol.models import preload
@@ -37,14 +32,17 @@ from opentrail.wiring import api_listener
 from opentrail.wiring.api_listener import ApiListener
 from opentrail.wiring.buckets import open_buckets
 from opentrail.wiring.descriptors import claim_descriptors, share_of
+from opentrail.wiring.figures import watch
+from opentrail.wiring.gateway import PRELOADED_SERVICES, GatewayPorts, address_taken, open_gateway
+from opentrail.wiring.gateway_processes import GatewayProcesses
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
+from opentrail.wiring.logs import configure_logging
 from opentrail.wiring.probes import Probes
 
 DRAIN_SECONDS = 25
 
-PRELOADED_SERVICES = ("cloudtrail", "sts", "iam", "s3", "ec2")
-"""Services whose models are read before the first call comes; any other's is read at its first call (23-103 ms)."""
+Command = Callable[..., Awaitable[Answer]]
 
 
 @dataclass(frozen=True)
@@ -74,26 +72,6 @@ def serve(home: Home, report: SettingsReport, ready_file: Path | None, on_ready:
             uvloop.run(_serve(home, report, ready_file, on_ready))
         finally:
             home.serving_file.unlink(missing_ok=True)
-
-
-def configure_logging(level: str) -> None:
-    """Log lines of ``level`` and above to standard error: for people on a terminal, as JSON elsewhere."""
-    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 async def _serve(
@@ -168,14 +146,17 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         report_gap=installation.report_gap,
         trails=installation.trails,
     )
+    watch(installation, delivery)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(_readers(installation, delivery))
-        commands = installation.commands() | {"settings_rows": partial(_settings_rows, report)}
+        processes = GatewayProcesses(installation, api.handle, upstream_url)
+        changes = {name: _then(processes.forget, command) for name, command in installation.commands().items()}
+        commands = changes | {"settings_rows": partial(_settings_rows, report)}
         control = ControlServer(installation.home.control_socket, commands)
         await control.start()
         stack.push_async_callback(control.stop)
         api_url = await stack.enter_async_context(_api(api, installation))
-        gateway_url = await stack.enter_async_context(_gateway(installation, api, upstream_url))
+        gateway_url = await stack.enter_async_context(_gateway(installation, api, upstream_url, processes))
         yield Serving(
             gateway_url=gateway_url,
             api_url=api_url,
@@ -185,6 +166,17 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             upstream_url=upstream_url,
             pid=os.getpid(),
         )
+
+
+def _then(follow: Callable[[], Awaitable[None]], command: Command) -> Command:
+    """Return ``command`` followed by ``follow``, before its answer is given."""
+
+    async def both(**arguments: Any) -> Answer:
+        answer = await command(**arguments)
+        await follow()
+        return answer
+
+    return both
 
 
 async def _settings_rows(report: SettingsReport) -> dict[str, Any]:
@@ -236,47 +228,34 @@ def _end_process_on_failure(task: asyncio.Task[None]) -> None:
 
 
 @asynccontextmanager
-async def _gateway(installation: Installation, api: ApiServer, upstream_url: str) -> AsyncIterator[str]:
-    settings = installation.settings
-    callers = CallerResolver(installation.identities, installation.clock, learns=settings.upstream__trusted)
-    recorder: FailClosedRecorder | FailOpenRecorder
-    if settings.recording is RecordingMode.FAIL_CLOSED:
-        recorder = FailClosedRecorder(
-            installation.journal, installation.builder, callers, installation.regions, installation.clock
-        )
-    else:
+async def _gateway(
+    installation: Installation, api: ApiServer, upstream_url: str, processes: GatewayProcesses
+) -> AsyncIterator[str]:
+    """Relay and record calls, here or in ``processes``; say afterwards what could not be recorded."""
+    is_open = installation.settings.recording is RecordingMode.FAIL_OPEN
+    if is_open:
         write_private(installation.home.fail_open_file, b"")
-        recorder = FailOpenRecorder(
-            installation.journal,
-            installation.builder,
-            callers,
-            installation.regions,
-            installation.clock,
-            default_account_id=settings.account_id,
-            default_region=settings.region,
-            commit_interval_s=settings.commit_interval.total_seconds(),
+    if installation.settings.gateway_processes > 1:
+        async with processes.running(installation.settings.gateway) as (host, port):
+            yield f"http://{_literal(host)}:{port}"
+        has_lost_calls = processes.has_lost_calls
+    else:
+        ports = GatewayPorts(
+            journal=installation.journal,
+            builder=installation.builder,
+            identities=installation.identities,
+            archives=installation.archives,
+            regions=installation.regions,
+            clock=installation.clock,
         )
-    gateway = Gateway(
-        upstream_url,
-        recorder,
-        api.handle,
-        Ownership(installation.archives, installation.identities, settings.upstream_services),
-        service_upstreams=settings.upstream_services,
-        trusted_proxies=settings.trusted_proxies,
-        max_connections=share_of(claim_descriptors(), MAX_CONNECTIONS),
-    )
-    try:
-        host, port = await gateway.start(*settings.gateway)
-    except OSError as error:
-        raise _address_taken("gateway", settings.gateway, error) from error
-    try:
-        yield f"http://{_literal(host)}:{port}"
-    finally:
-        await gateway.stop()
-        if await recorder.stop():
-            installation.home.fail_open_file.unlink(missing_ok=True)
-        else:
-            installation.home.note_lost_calls()
+        settings = installation.settings
+        async with open_gateway(settings, upstream_url, ports, api.handle, settings.gateway) as gateway:
+            yield f"http://{_literal(gateway.host)}:{gateway.port}"
+        has_lost_calls = gateway.has_lost_calls
+    if has_lost_calls:
+        installation.home.note_lost_calls()
+    elif is_open:
+        installation.home.fail_open_file.unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -285,7 +264,7 @@ async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]
     try:
         listener = socket.create_server(address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
     except OSError as error:
-        raise _address_taken("api", address, error) from error
+        raise address_taken("api", address, error) from error
     host, port = listener.getsockname()[:2]
     application = asgi_app(
         api.handle,
@@ -313,9 +292,3 @@ async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]
 
 def _literal(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _address_taken(name: str, address: tuple[str, int], error: OSError) -> OperatorError:
-    where, reason = f"{address[0]}:{address[1]}", os.strerror(error.errno or 0)
-    choose = f"choose another with --{name} or OPENTRAIL_{name.upper()}"
-    return OperatorError(f"the {name} cannot listen on {where}: {reason}; {choose}")

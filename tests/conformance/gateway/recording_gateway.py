@@ -49,7 +49,7 @@ async def all_events(journal: Journal) -> list[dict[str, Any]]:
     return events
 
 
-async def _no_own_api(request: HttpRequest) -> HttpResponse:
+async def no_own_api(request: HttpRequest) -> HttpResponse:
     return HttpResponse(501, (), b"")
 
 
@@ -78,7 +78,7 @@ async def recording_gateway(
             )
             await record_unclean_stop(journal, builder, regions, clock, account_id=ACCOUNT, region=REGION)
         await recover_abandoned_calls(journal, builder, regions)
-        gateway = Gateway(upstream_url, recorder, _no_own_api, Ownership(InMemoryArchives(), identities))
+        gateway = Gateway(upstream_url, recorder, no_own_api, Ownership(InMemoryArchives(), identities))
         host, port = await gateway.start("127.0.0.1", 0)
         running = RecordingGateway(f"http://{host}:{port}")
         try:

@@ -23,14 +23,19 @@ class ArchiveDamaged(OperatorError):
 
 
 class LocalArchives:
-    """The archives of one home folder, read once on opening; only ``create`` changes them."""
+    """The archives of one home folder, read on opening and by ``reload``; of this process only ``create`` changes
+    them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the folder again: another process changed it. Raises ArchiveDamaged."""
         self._archives: dict[str, Archive] = {}
         self._buckets: dict[str, LocalBucket] = {}
-        for description in sorted(folder.glob(f"*/{_DESCRIPTION}")):
+        for description in sorted(self._folder.glob(f"*/{_DESCRIPTION}")):
             if is_bucket_name(description.parent.name):
                 self._open(_read_description(description))
 

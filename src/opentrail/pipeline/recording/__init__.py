@@ -6,6 +6,6 @@
 
 from opentrail.pipeline.recording.fail_closed import FailClosedRecorder
 from opentrail.pipeline.recording.fail_open import FailOpenRecorder
-from opentrail.pipeline.recording.recovery import record_unclean_stop, recover_abandoned_calls
+from opentrail.pipeline.recording.recovery import record_gap, record_unclean_stop, recover_abandoned_calls
 
-__all__ = ["FailClosedRecorder", "FailOpenRecorder", "record_unclean_stop", "recover_abandoned_calls"]
+__all__ = ["FailClosedRecorder", "FailOpenRecorder", "record_gap", "record_unclean_stop", "recover_abandoned_calls"]

@@ -16,6 +16,7 @@ from opentrail.protocol import CredentialScope, ObservedResult, Operation, Param
 from opentrail.protocol.observed import parse_response
 from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.record.events import EncodedEvent, EventBuilder
+from opentrail.record.identities import user_identity
 
 LARGE_BODY_BYTES = 16 * 1024
 """Longer bodies, and compressed ones, are read in a thread: a hostile one takes up to 0.25 ms a KB, and the event loop
@@ -52,14 +53,16 @@ class CallComposer:
 
     async def begin(self, call: SeenCall) -> tuple[EncodedEvent, CallerIdentity]:
         """Return the unfinished event; raises Unavailable when the caller cannot be looked up."""
-        caller = await self._callers.resolve(call.request, call.scope)
+        caller = await self._callers.resolve(call.request, call.scope, call.operation)
         return await self._begin(call, caller), caller
 
     async def finish(
         self, call: SeenCall, event: Event, caller: CallerIdentity, response: HttpResponse, completed_at: datetime
     ) -> EncodedEvent:
         """Return the finished event. What cannot be learned now is logged; it may be learned from a later answer."""
-        result = await self._learned_from(call, caller, response) if self._may_teach(call, response) else None
+        result, told = await self._learned_from(call, caller, response)
+        if told is not caller:
+            event = _told(event, told)
         build = self._builder.finish_encoded
         if _is_long(response.body):
             return await asyncio.to_thread(build, event, call.operation, response, completed_at, result=result)
@@ -69,7 +72,7 @@ class CallComposer:
         """Return the event of a call that ended, nothing of which was stored before; a caller that cannot be looked up
         is the key that the call names, as a claim."""
         caller = await self._caller_or_claim(call)
-        result = await self._learned_from(call, caller, response) if self._may_teach(call, response) else None
+        result, caller = await self._learned_from(call, caller, response)
         build = self._builder.build_encoded
         if _is_large(call.request) or _is_long(response.body):
             return await asyncio.to_thread(
@@ -94,21 +97,18 @@ class CallComposer:
 
     async def _caller_or_claim(self, call: SeenCall) -> CallerIdentity:
         try:
-            return await self._callers.resolve(call.request, call.scope)
+            return await self._callers.resolve(call.request, call.scope, call.operation)
         except Unavailable:
             access_key_id = call.scope.access_key_id if call.scope is not None else ""
             return CallerIdentity(None, access_key_id, is_verified=False)
 
-    def _may_teach(self, call: SeenCall, response: HttpResponse) -> bool:
-        return self._callers.learns_from(call.operation, response.status)
-
     async def _learned_from(
         self, call: SeenCall, caller: CallerIdentity, response: HttpResponse
-    ) -> ObservedResult | None:
-        """Learn what an answer teaches; return it as parsed."""
+    ) -> tuple[ObservedResult | None, CallerIdentity]:
+        """Learn what an answer teaches; return it as parsed (None when it was not), and the caller as it names it."""
         operation = call.operation
-        if operation is None:
-            return None
+        if operation is None or not self._callers.learns_from(operation, response.status):
+            return None, caller
 
         def parse() -> tuple[ObservedResult, Parameters]:
             return parse_response(operation, response), _parameters(operation, call.request)
@@ -116,10 +116,19 @@ class CallComposer:
         is_long = _is_large(call.request) or _is_long(response.body)
         result, parameters = await asyncio.to_thread(parse) if is_long else parse()
         try:
-            await self._callers.learn(operation, call.scope, caller, parameters, response.status, result)
+            told = await self._callers.learn(operation, call.scope, caller, parameters, response.status, result)
         except PortError as error:
             _log.warning("an identity could not be learned", operation=operation.name, error=str(error))
-        return result
+            return result, caller
+        return result, told
+
+
+def _told(event: Event, caller: CallerIdentity) -> Event:
+    """Return an unfinished event with its caller as the answer names it; such answers are none of S3's."""
+    told = {**event, "userIdentity": user_identity(caller, is_s3=False)}
+    if caller.principal is not None and caller.principal.account_id:
+        told["recipientAccountId"] = caller.principal.account_id
+    return told
 
 
 def _parameters(operation: Operation, request: HttpRequest) -> Parameters:

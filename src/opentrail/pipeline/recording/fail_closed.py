@@ -15,7 +15,7 @@ from opentrail.identity import CallerIdentity
 from opentrail.pipeline.recording.composing import CallComposer, SeenCall
 from opentrail.pipeline.regions import RegionRegister
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import CallId, EventEntry, Journal
+from opentrail.ports.journal import CallId, EventEntry, JournalWriter
 from opentrail.protocol import CredentialScope, Operation
 from opentrail.record.events import EncodedEvent, EventBuilder
 
@@ -39,7 +39,7 @@ class FailClosedRecorder:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: JournalWriter,
         builder: EventBuilder,
         callers: CallerResolver,
         regions: RegionRegister,

@@ -16,7 +16,7 @@ from opentrail.pipeline.recording.composing import CallComposer, SeenCall
 from opentrail.pipeline.recording.gaps import GapLog
 from opentrail.pipeline.regions import RegionRegister
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import EventEntry, Journal
+from opentrail.ports.journal import EventEntry, JournalWriter
 from opentrail.protocol import CredentialScope, Operation
 from opentrail.record.events import EventBuilder
 
@@ -76,7 +76,7 @@ class FailOpenRecorder:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: JournalWriter,
         builder: EventBuilder,
         callers: CallerResolver,
         regions: RegionRegister,

@@ -1,5 +1,7 @@
 """What a start makes good after a process that did not end well."""
 
+from datetime import datetime
+
 from opentrail.clock import Clock
 from opentrail.event.encoding import decode_event, encode_event
 from opentrail.pipeline.regions import RegionRegister
@@ -39,14 +41,37 @@ async def record_unclean_stop(
     if journal.was_clean_shutdown() and not has_lost_calls:
         return False
     now = clock.now()
-    event = builder.gap(
+    await record_gap(
+        journal,
+        builder,
+        regions,
         account_id=account_id,
         region=region,
         started_at=journal.last_commit_at() or now,
         ended_at=now,
+    )
+    return True
+
+
+async def record_gap(
+    journal: Journal,
+    builder: EventBuilder,
+    regions: RegionRegister,
+    *,
+    account_id: str,
+    region: str,
+    started_at: datetime,
+    ended_at: datetime,
+) -> None:
+    """Say in a gap event that calls may be missing, nobody knows how many, for a process did not end well. Raises
+    Unavailable."""
+    event = builder.gap(
+        account_id=account_id,
+        region=region,
+        started_at=started_at,
+        ended_at=ended_at,
         count=None,
         reason="unclean-stop",
     )
     await regions.enable(event["awsRegion"])
     await journal.append([EventEntry(encode_event(event))])
-    return True
