@@ -2,70 +2,85 @@
 
 Learning is by (access key id, SHA-256 of the session token), only from successful answers of an upstream that the
 operator set as trusted, and never about keys that we know ourselves. A learned identity stays a claim: the upstream
-checked the signature, nobody here did.
+checked the signature, nobody here did. All that was learned is in the store; what is kept here is a cache.
 """
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from opentrail.arn import Arn
+from opentrail.capture.federation import SAML, WEB_IDENTITY, saml_user, web_identity_user
+from opentrail.capture.lessons import (
+    TEACHING,
+    Lesson,
+    lesson_of,
+    merged,
+    named_keys,
+    owners_of,
+    principal_of,
+    user_principal,
+    with_issuer,
+)
 from opentrail.clock import Clock
 from opentrail.http_message import HttpRequest
 from opentrail.identity import CallerIdentity, Principal, PrincipalType, SessionContext
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
 from opentrail.protocol.paths import S3_SIGNING_NAMES
+from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.protocol.sigv4 import SignatureError, verify
+
+__all__ = ["CallerResolver", "principal_of", "token_hash"]
 
 MAX_CACHED_IDENTITIES = 10_000
 """Learned identities (and keys known to be unknown) held in memory; the store has all."""
 
-MAX_REMEMBERED_USERS = 10_000
-"""IAM users whose ARN was seen, for joining with their keys."""
+CACHED_FOR = timedelta(seconds=10)
+"""For how long an identity is believed that expired meanwhile, or of which another process learned more."""
+
+MAX_NAMED_KEYS = 1_000
+"""Keys taken from one answer: as many as IAM puts on a page."""
 
 POISONED_KEYS = frozenset({"AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", "ASIAJEXAMPLEXEG2JICEA"})
 """Documentation keys that stand-ins for AWS answer with; many sessions would share one."""
 
+BEARER_HEADER = "x-amz-sso_bearer_token"
+"""Where calls of Identity Center's portal carry the token of who calls."""
+
 Key = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What one answer teaches: who signs with a key."""
-
-    access_key_id: str
-    session_token: str
-    principal: Principal
-    expires_at: datetime | None = None
 
 
 def token_hash(session_token: str) -> str:
     """Return the hex SHA-256 of a session token; empty without one."""
-    return hashlib.sha256(session_token.encode()).hexdigest() if session_token else ""
+    return hashlib.sha256(session_token.encode(errors="replace")).hexdigest() if session_token else ""
 
 
 class CallerResolver:
-    """Tells who signed a request and learns from answers. ``learns`` is true for a trusted upstream only."""
+    """Tells who signed a request and learns from answers. ``learns`` is true for a trusted upstream only.
+
+    Several processes may each have one over the same store; ``forget`` when another of them changed something.
+    """
 
     def __init__(self, identities: IdentityStore, clock: Clock, *, learns: bool) -> None:
         self._identities = identities
         self._clock = clock
         self._learns = learns
-        self._cache: OrderedDict[Key, Principal | None] = OrderedDict()
+        self._cache: OrderedDict[Key, tuple[datetime, Principal | None]] = OrderedDict()
         self._changes = 0
-        self._users: OrderedDict[tuple[str, str], Principal] = OrderedDict()
 
-    async def resolve(self, request: HttpRequest, scope: CredentialScope | None) -> CallerIdentity:
+    async def resolve(
+        self, request: HttpRequest, scope: CredentialScope | None, operation: Operation | None = None
+    ) -> CallerIdentity:
         """Return who ``request`` says it is; verified only when its signature checks out with a secret we know.
 
-        Raises Unavailable when the store cannot be asked.
+        A caller who exchanges a web identity token or SAML assertion for a role is the user that this names, whatever
+        signature came with it: STS asks for none. Raises Unavailable when the store cannot be asked.
         """
+        if operation in (WEB_IDENTITY, SAML):
+            return CallerIdentity(_federated(operation, _parameters(operation, request), {}), "", is_verified=False)
         if scope is None:
-            return CallerIdentity(None, "", is_verified=False)
+            return CallerIdentity(await self._bearer(request, operation), "", is_verified=False)
         credential = await self._identities.credential(scope.access_key_id)
         if credential is None:
             principal = await self._learned((scope.access_key_id, token_hash(scope.session_token)))
@@ -89,9 +104,7 @@ class CallerResolver:
 
     def learns_from(self, operation: Operation | None, status: int) -> bool:
         """Say whether an answer to ``operation`` could teach anything."""
-        if not self._learns or operation is None:
-            return False
-        return operation.service in {"iam", "sts"} and 200 <= status < 300
+        return self._learns and operation in TEACHING and 200 <= status < 300
 
     async def learn(
         self,
@@ -101,35 +114,83 @@ class CallerResolver:
         parameters: Parameters,
         status: int,
         result: ObservedResult,
-    ) -> None:
-        """Take in what a trusted upstream's successful answer teaches about keys. Raises Unavailable."""
-        if not self.learns_from(operation, status) or operation is None or scope is None or result.error_code:
-            return
-        if operation.service == "iam":
-            self._remember_users(operation, caller, result.output)
-            lessons = self._key_lessons(operation, caller, result.output)
-        elif operation.service == "sts":
-            lessons = _session_lessons(operation, scope, caller, parameters, result.output, self._clock.now())
-        else:
-            return
-        for lesson in lessons:
-            await self._keep(lesson)
+    ) -> CallerIdentity:
+        """Take in what a trusted upstream's successful answer teaches; return the caller, as the answer names it where
+        it says more than the request did. Raises Unavailable."""
+        if not self.learns_from(operation, status) or operation is None or result.error_code:
+            return caller
+        caller = self._told(operation, caller, parameters, result.output)
+        owners = owners_of(operation, parameters, result.output)
+        if owners:
+            await self._identities.note_upstream_owners(owners)
+        for key_lesson in await self._key_lessons(operation, caller, parameters, result.output):
+            await self._keep(key_lesson)
+        lesson = lesson_of(operation, scope, caller, parameters, result.output, self._clock.now())
+        if lesson is None:
+            return caller
+        learned = await self._keep(await self._with_role(lesson))
+        is_own_key = scope is not None and (lesson.access_key_id, lesson.token) == _key_of(scope)
+        if is_own_key and caller.principal is None and learned is not None:
+            return replace(caller, principal=learned)
+        return caller
 
-    async def _keep(self, lesson: Lesson) -> None:
-        if not lesson.access_key_id or lesson.access_key_id in POISONED_KEYS:
-            return
-        key = (lesson.access_key_id, token_hash(lesson.session_token))
-        if self._cache.get(key) == lesson.principal or await self._identities.credential(lesson.access_key_id):
-            return
+    def _told(
+        self, operation: Operation, caller: CallerIdentity, parameters: Parameters, output: Parameters
+    ) -> CallerIdentity:
+        if operation not in (WEB_IDENTITY, SAML):
+            return caller
+        return replace(caller, principal=_federated(operation, parameters, output))
+
+    async def _keep(self, lesson: Lesson) -> Principal | None:
+        """Keep a lesson, joined with what is known of its key; return what is known then, None for what is not to be
+        learned."""
+        if not (lesson.access_key_id or lesson.token) or lesson.access_key_id in POISONED_KEYS:
+            return None
+        if lesson.access_key_id and await self._identities.credential(lesson.access_key_id):
+            return None
+        key = (lesson.access_key_id, token_hash(lesson.token))
         known = await self._learned(key)
-        if known is not None and known.arn == lesson.principal.arn and known.session is not None:
-            return
-        await self._identities.learn(*key, lesson.principal, lesson.expires_at)
-        self._remember(key, lesson.principal)
+        principal = merged(known, lesson.principal)
+        if principal != known:
+            await self._identities.learn(*key, principal, lesson.expires_at)
+            self._remember(key, principal)
+        return principal
+
+    async def _with_role(self, lesson: Lesson) -> Lesson:
+        """Complete a role session of which only its name is known by the role's ARN, if an answer ever told that."""
+        principal = lesson.principal
+        if principal.type is not PrincipalType.ASSUMED_ROLE or principal.session is not None:
+            return lesson
+        session = with_issuer(SessionContext(None), principal, "")
+        role = await self._identities.upstream_owner("role", principal.account_id, session.issuer_user_name)
+        if role is not None and role.unique_id == session.issuer_principal_id:
+            session = replace(session, issuer_arn=role.arn)
+        return replace(lesson, principal=replace(principal, session=session))
+
+    async def _key_lessons(
+        self, operation: Operation, caller: CallerIdentity, parameters: Parameters, output: Parameters
+    ) -> list[Lesson]:
+        """Join keys with their user as seen before; a user never seen teaches nothing, for its path is unknown."""
+        account_id = caller.principal.account_id if caller.principal is not None else ""
+        lessons = []
+        for access_key_id, user_name in named_keys(operation, parameters, output)[:MAX_NAMED_KEYS]:
+            owner = await self._identities.upstream_owner("user", account_id, user_name) if user_name else None
+            if owner is not None:
+                lessons.append(Lesson(access_key_id, "", user_principal(owner)))
+        return lessons
+
+    async def _bearer(self, request: HttpRequest, operation: Operation | None) -> Principal | None:
+        """Return the Identity Center user whose token an unsigned call carries; without its name when nobody told."""
+        token = request.headers.get(BEARER_HEADER) if operation is not None and operation.service == "sso" else ""
+        if not token:
+            return None
+        known = await self._learned(("", token_hash(token)))
+        return known or Principal(PrincipalType.IDENTITY_CENTER_USER, "", "", "")
 
     async def _learned(self, key: Key) -> Principal | None:
-        if key in self._cache:
-            return self._cache[key]
+        cached = self._cache.get(key)
+        if cached is not None and self._clock.now() < cached[0]:
+            return cached[1]
         changes = self._changes
         principal = await self._identities.learned(*key)
         if changes == self._changes:
@@ -137,119 +198,21 @@ class CallerResolver:
         return principal
 
     def _remember(self, key: Key, principal: Principal | None) -> None:
-        self._cache[key] = principal
+        self._cache[key] = (self._clock.now() + CACHED_FOR, principal)
         while len(self._cache) > MAX_CACHED_IDENTITIES:
             self._cache.popitem(last=False)
 
-    def _remember_users(self, operation: Operation, caller: CallerIdentity, output: Parameters) -> None:
-        """Note ARN and id of the users that an answer describes (CreateUser, GetUser, UpdateUser, ListUsers)."""
-        if operation.name not in {"CreateUser", "GetUser", "UpdateUser", "ListUsers"}:
-            return
-        for user in [output.get("User"), *_list(output.get("Users"))]:
-            principal = principal_of(_text(user, "Arn"), _text(user, "UserId"))
-            if principal is not None and principal.type is PrincipalType.IAM_USER:
-                self._users[(principal.account_id, principal.user_name)] = principal
-        while len(self._users) > MAX_REMEMBERED_USERS:
-            self._users.popitem(last=False)
 
-    def _key_lessons(self, operation: Operation, caller: CallerIdentity, output: Parameters) -> list[Lesson]:
-        """Join keys with their user as seen before; a user never seen teaches nothing, for its path is unknown."""
-        if operation.name == "CreateAccessKey":
-            keys = [output.get("AccessKey")]
-        elif operation.name == "ListAccessKeys":
-            keys = _list(output.get("AccessKeyMetadata"))
-        else:
-            return []
-        account_id = caller.principal.account_id if caller.principal is not None else self._only_account()
-        lessons = []
-        for key in keys:
-            principal = self._users.get((account_id, _text(key, "UserName")))
-            if principal is not None:
-                lessons.append(Lesson(_text(key, "AccessKeyId"), "", principal))
-        return lessons
-
-    def _only_account(self) -> str:
-        """Return the account of all users seen, when they have one in common; else nothing can be joined."""
-        accounts = {account_id for account_id, _ in self._users}
-        return accounts.pop() if len(accounts) == 1 else ""
+def _federated(operation: Operation | None, parameters: Parameters, output: Parameters) -> Principal:
+    return (web_identity_user if operation == WEB_IDENTITY else saml_user)(parameters, output)
 
 
-def _session_lessons(
-    operation: Operation,
-    scope: CredentialScope,
-    caller: CallerIdentity,
-    parameters: Parameters,
-    output: Parameters,
-    now: datetime,
-) -> list[Lesson]:
-    if operation.name == "GetCallerIdentity":
-        principal = principal_of(_text(output, "Arn"), _text(output, "UserId"))
-        return [] if principal is None else [Lesson(scope.access_key_id, scope.session_token, principal)]
-    credentials = output.get("Credentials")
-    if operation.name in {"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"}:
-        principal = _assumed_role(parameters, output, now)
-    elif operation.name == "GetFederationToken":
-        federated = output.get("FederatedUser")
-        principal = principal_of(_text(federated, "Arn"), _text(federated, "FederatedUserId"))
-    elif operation.name == "GetSessionToken":
-        principal = caller.principal
-    else:
-        return []
-    if principal is None or not isinstance(credentials, Mapping):
-        return []
-    expires_at = credentials.get("Expiration")
-    return [
-        Lesson(
-            _text(credentials, "AccessKeyId"),
-            _text(credentials, "SessionToken"),
-            principal,
-            expires_at if isinstance(expires_at, datetime) else None,
-        )
-    ]
+def _key_of(scope: CredentialScope) -> Key:
+    return scope.access_key_id, scope.session_token
 
 
-def _assumed_role(parameters: Parameters, output: Parameters, now: datetime) -> Principal | None:
-    user = output.get("AssumedRoleUser")
-    arn, role_arn = _text(user, "Arn"), _text(parameters, "RoleArn")
-    principal = principal_of(arn, _text(user, "AssumedRoleId"))
-    if principal is None or principal.type is not PrincipalType.ASSUMED_ROLE:
-        return None
-    session = SessionContext(
-        created_at=now,
-        is_mfa_authenticated=bool(_text(parameters, "TokenCode")),
-        issuer_type="Role",
-        issuer_principal_id=principal.principal_id.partition(":")[0],
-        issuer_arn=role_arn,
-        issuer_account_id=principal.account_id,
-        issuer_user_name=role_arn.rpartition("/")[2],
-        source_identity=_text(output, "SourceIdentity") or _text(parameters, "SourceIdentity"),
-    )
-    return Principal(principal.type, principal.principal_id, arn, principal.account_id, "", session)
-
-
-def principal_of(arn_text: str, unique_id: str) -> Principal | None:
-    """Return the principal that an ARN names (Root, user, assumed role, federated user), or None for anything else."""
+def _parameters(operation: Operation, request: HttpRequest) -> Parameters:
     try:
-        arn = Arn.parse(arn_text)
-    except ValueError:
-        return None
-    kind, _, name = arn.resource.partition("/")
-    if arn.service == "iam" and arn.resource == "root":
-        return Principal(PrincipalType.ROOT, unique_id or arn.account_id, arn_text, arn.account_id)
-    if arn.service == "iam" and kind == "user" and name:
-        user_name = name.rpartition("/")[2]
-        return Principal(PrincipalType.IAM_USER, unique_id, arn_text, arn.account_id, user_name)
-    if arn.service == "sts" and kind == "assumed-role" and name:
-        return Principal(PrincipalType.ASSUMED_ROLE, unique_id, arn_text, arn.account_id)
-    if arn.service == "sts" and kind == "federated-user" and name:
-        return Principal(PrincipalType.FEDERATED_USER, unique_id, arn_text, arn.account_id)
-    return None
-
-
-def _text(value: Any, name: str) -> str:
-    found = value.get(name) if isinstance(value, Mapping) else None
-    return found if isinstance(found, str) else ""
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+        return parse_request(operation, request)
+    except MalformedRequest:
+        return {}

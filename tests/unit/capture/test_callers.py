@@ -1,14 +1,17 @@
 """Who signed: verified by a secret we know, learned from a trusted upstream, or claimed."""
 
+import base64
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from opentrail.capture.callers import CallerResolver, principal_of, token_hash
 from opentrail.http_message import HttpRequest
-from opentrail.identity import CallerIdentity, Credential, Principal, PrincipalType
+from opentrail.identity import CallerIdentity, Credential, OnBehalfOf, Principal, PrincipalType, SessionContext
 from opentrail.protocol import CredentialScope, ObservedResult, Operation
 from opentrail.protocol.scope import read_scope
 from opentrail.protocol.sigv4 import sign
@@ -25,6 +28,17 @@ NOBODY = CallerIdentity(None, KEY, is_verified=False)
 class FixedClock:
     def now(self) -> datetime:
         return NOW
+
+
+class HandClock:
+    def __init__(self) -> None:
+        self.moment = NOW
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def turn(self, seconds: float) -> None:
+        self.moment += timedelta(seconds=seconds)
 
 
 def a_scope(key: str = KEY, token: str = "", signing_name: str = "sts") -> CredentialScope:
@@ -298,3 +312,215 @@ def test_an_arn_names_its_principal(arn: str, kind: PrincipalType, user_name: st
 def test_the_hash_of_no_token_is_empty() -> None:
     assert token_hash("") == ""
     assert len(token_hash("t")) == 64
+
+
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/team/auditor"
+SESSION_ARN = f"arn:aws:sts::{ACCOUNT}:assumed-role/auditor/monday"
+SESSION_KEY = "ASIASESSION000000001"
+GIVEN = {"AccessKeyId": SESSION_KEY, "SecretAccessKey": "s", "SessionToken": "token"}
+ASSUMED = {"Credentials": GIVEN, "AssumedRoleUser": {"AssumedRoleId": "AROA1:monday", "Arn": SESSION_ARN}}
+
+
+def a_learner(store: InMemoryIdentityStore | None = None) -> CallerResolver:
+    return CallerResolver(store or InMemoryIdentityStore(), FixedClock(), learns=True)
+
+
+async def the_session(resolver: CallerResolver) -> Principal:
+    principal = (await resolve(resolver, a_scope(SESSION_KEY, "token"))).principal
+    assert principal is not None
+    return principal
+
+
+async def test_users_seen_are_joined_with_their_keys_by_another_process_and_after_a_restart() -> None:
+    store = InMemoryIdentityStore()
+    user = {"User": {"UserName": "ann", "UserId": "AIDAANN", "Arn": USER_ARN}}
+    key = {"AccessKey": {"UserName": "ann", "AccessKeyId": KEY, "SecretAccessKey": "s"}}
+
+    await learn(a_learner(store), "CreateUser", user, service="iam")
+    await learn(a_learner(store), "CreateAccessKey", key, service="iam")
+
+    assert (await resolve(a_learner(store), a_scope())).principal == ANN
+
+
+async def test_when_a_key_was_used_last_tells_whose_it_is() -> None:
+    resolver = a_learner()
+    await learn(
+        resolver, "ListUsers", {"Users": [{"UserName": "ann", "UserId": "AIDAANN", "Arn": USER_ARN}]}, service="iam"
+    )
+
+    await learn(resolver, "GetAccessKeyLastUsed", {"UserName": "ann"}, service="iam", parameters={"AccessKeyId": KEY})
+
+    assert (await resolve(resolver, a_scope())).principal == ANN
+
+
+async def test_get_session_token_teaches_the_same_user_with_a_session() -> None:
+    resolver = a_learner()
+    ann = CallerIdentity(ANN, KEY, is_verified=False)
+
+    await learn(resolver, "GetSessionToken", {"Credentials": GIVEN}, caller=ann, parameters={"TokenCode": "123456"})
+
+    assert await the_session(resolver) == replace(ANN, session=SessionContext(NOW, is_mfa_authenticated=True))
+
+
+async def test_get_federation_token_teaches_a_federated_user_issued_by_the_caller() -> None:
+    resolver = a_learner()
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/guest"
+    output = {"Credentials": GIVEN, "FederatedUser": {"Arn": arn, "FederatedUserId": f"{ACCOUNT}:guest"}}
+
+    await learn(resolver, "GetFederationToken", output, caller=CallerIdentity(ANN, KEY, is_verified=False))
+
+    assert await the_session(resolver) == Principal(
+        PrincipalType.FEDERATED_USER,
+        f"{ACCOUNT}:guest",
+        arn,
+        ACCOUNT,
+        session=SessionContext(NOW, False, "IAMUser", "AIDAANN", USER_ARN, ACCOUNT, "ann"),
+    )
+
+
+async def test_a_chained_role_keeps_the_source_identity_and_names_its_own_issuer() -> None:
+    resolver = a_learner()
+    first = SessionContext(NOW, True, "Role", "AROA0", "arn:aws:iam::1:role/first", "1", "first", source_identity="ann")
+    caller = CallerIdentity(
+        Principal(PrincipalType.ASSUMED_ROLE, "AROA0:s", "arn:aws:sts::1:assumed-role/first/s", "1", session=first),
+        "ASIAFIRST",
+        is_verified=False,
+    )
+
+    await learn(resolver, "AssumeRole", ASSUMED, caller=caller, parameters={"RoleArn": ROLE_ARN})
+
+    session = (await the_session(resolver)).session
+    assert session == SessionContext(NOW, False, "Role", "AROA1", ROLE_ARN, ACCOUNT, "auditor", source_identity="ann")
+
+
+async def test_assume_root_teaches_a_root_session_of_the_target() -> None:
+    resolver = a_learner()
+
+    await learn(resolver, "AssumeRoot", {"Credentials": GIVEN}, parameters={"TargetPrincipal": "111122223333"})
+
+    session = SessionContext(NOW, is_assumed_root=True)
+    arn = "arn:aws:iam::111122223333:root"
+    assert await the_session(resolver) == Principal(
+        PrincipalType.ROOT, "111122223333", arn, "111122223333", session=session
+    )
+
+
+async def test_a_role_session_met_midway_has_its_issuer_but_no_beginning() -> None:
+    resolver = a_learner()
+    await learn(
+        resolver, "GetRole", {"Role": {"RoleName": "auditor", "RoleId": "AROA1", "Arn": ROLE_ARN}}, service="iam"
+    )
+    midway = {"UserId": "AROA1:monday", "Account": ACCOUNT, "Arn": SESSION_ARN}
+
+    await learn(resolver, "GetCallerIdentity", midway, scope=a_scope(SESSION_KEY, "token"))
+
+    session = SessionContext(None, False, "Role", "AROA1", ROLE_ARN, ACCOUNT, "auditor")
+    assert (await the_session(resolver)).session == session
+
+
+async def test_the_path_of_a_role_that_nobody_described_is_not_guessed() -> None:
+    resolver = a_learner()
+    midway = {"UserId": "AROA1:monday", "Account": ACCOUNT, "Arn": SESSION_ARN}
+
+    await learn(resolver, "GetCallerIdentity", midway, scope=a_scope(SESSION_KEY, "token"))
+
+    session = SessionContext(None, False, "Role", "AROA1", "", ACCOUNT, "auditor")
+    assert (await the_session(resolver)).session == session
+
+
+async def test_an_answer_that_names_the_caller_names_it_for_its_own_call_too() -> None:
+    resolver = a_learner()
+    result = ObservedResult(IDENTITY, "", "", "request")
+
+    told = await resolver.learn(Operation("sts", "GetCallerIdentity"), a_scope(), NOBODY, {}, 200, result)
+
+    assert told == CallerIdentity(ANN, KEY, is_verified=False)
+
+
+def federated_request(action: str, **parameters: str) -> HttpRequest:
+    body = urlencode({"Action": action, "Version": "2011-06-15", "RoleArn": ROLE_ARN, **parameters}).encode()
+    headers = (("Host", "h"), ("Content-Type", "application/x-www-form-urlencoded"))
+    return HttpRequest("POST", "/", headers, body, "127.0.0.1")
+
+
+async def test_who_exchanges_a_web_identity_token_is_a_claim_and_its_role_session_is_learned() -> None:
+    resolver = a_learner()
+    operation = Operation("sts", "AssumeRoleWithWebIdentity")
+    request = federated_request(operation.name, RoleSessionName="monday", WebIdentityToken="Atza|opaque")
+
+    caller = await resolver.resolve(request, None, operation)
+    output = {
+        **ASSUMED,
+        "SubjectFromWebIdentityToken": "repo:one",
+        "Audience": "sts",
+        "Provider": "https://id.example.com",
+    }
+    result = ObservedResult(output, "", "", "request")
+    told = await resolver.learn(operation, None, caller, {"RoleArn": ROLE_ARN}, 200, result)
+
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/id.example.com"
+    assert caller == CallerIdentity(Principal(PrincipalType.WEB_IDENTITY_USER, "", "", ACCOUNT), "", is_verified=False)
+    assert told.principal is not None
+    assert (told.principal.principal_id, told.is_verified) == (f"{provider}:sts:repo:one", False)
+    session = (await the_session(resolver)).session
+    assert session is not None
+    assert (session.federated_provider, session.issuer_arn) == (provider, ROLE_ARN)
+
+
+async def test_who_exchanges_a_saml_assertion_is_a_saml_user_and_its_role_session_is_learned() -> None:
+    resolver = a_learner()
+    operation = Operation("sts", "AssumeRoleWithSAML")
+    request = federated_request(operation.name, PrincipalArn="arn:aws:iam::1:saml-provider/p", SAMLAssertion="eA==")
+
+    caller = await resolver.resolve(request, a_scope(), operation)
+    output = {**ASSUMED, "Subject": "ann", "NameQualifier": "hash="}
+    told = await resolver.learn(
+        operation, None, caller, {"RoleArn": ROLE_ARN}, 200, ObservedResult(output, "", "", "request")
+    )
+
+    assert (caller.access_key_id, caller.principal and caller.principal.type) == ("", PrincipalType.SAML_USER)
+    assert told.principal is not None
+    assert told.principal.principal_id == "hash=:ann"
+    assert (await the_session(resolver)).arn == SESSION_ARN
+
+
+async def test_a_portal_call_is_the_identity_center_user_s_whose_token_was_handed_out() -> None:
+    resolver = a_learner()
+    store_arn = f"arn:aws:identitystore::{ACCOUNT}:identitystore/d-0"
+    claims = {"sub": "user-1", "aws:identity_store_arn": store_arn, "aws:instance_account": ACCOUNT}
+    id_token = f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()}.c2ln"
+    operation = Operation("sso", "GetRoleCredentials")
+    request = HttpRequest("GET", "/federation/credentials", (("x-amz-sso_bearer_token", "bearer-1"),), b"", "127.0.0.1")
+    nameless = await resolver.resolve(request, None, operation)
+
+    await learn(resolver, "CreateTokenWithIAM", {"accessToken": "bearer-1", "idToken": id_token}, service="sso-oidc")
+    resolver.forget()
+    caller = await resolver.resolve(request, None, operation)
+    given = {"accessKeyId": SESSION_KEY, "sessionToken": "token", "expiration": int(NOW.timestamp() + 3600) * 1000}
+    parameters = {"accountId": "111122223333", "roleName": "Reader"}
+    await learn(
+        resolver, operation.name, {"roleCredentials": given}, service="sso", caller=caller, parameters=parameters
+    )
+    person = OnBehalfOf("user-1", store_arn)
+    midway = await the_session(resolver)
+    identity = {"UserId": "AROA1:monday", "Account": ACCOUNT, "Arn": SESSION_ARN}
+    await learn(resolver, "GetCallerIdentity", identity, scope=a_scope(SESSION_KEY, "token"))
+
+    assert nameless.principal == Principal(PrincipalType.IDENTITY_CENTER_USER, "", "", "")
+    assert caller.principal == replace(nameless.principal, account_id=ACCOUNT, on_behalf_of=person)
+    assert (midway.arn, midway.account_id, midway.on_behalf_of) == ("", "111122223333", person)
+    whole = await the_session(resolver)
+    assert (whole.arn, whole.on_behalf_of) == (SESSION_ARN, person)
+    assert whole.session == SessionContext(NOW, False, "Role", "AROA1", "", ACCOUNT, "auditor")
+
+
+async def test_an_identity_is_not_believed_long_after_it_expired() -> None:
+    clock = HandClock()
+    store = InMemoryIdentityStore(clock)
+    resolver = CallerResolver(store, clock, learns=True)
+    await store.learn(KEY, "", ANN, NOW + timedelta(seconds=5))
+    assert (await resolve(resolver, a_scope())).principal == ANN
+
+    clock.turn(10)
+
+    assert (await resolve(resolver, a_scope())).principal is None
