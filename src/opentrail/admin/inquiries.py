@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opentrail.admin.administration import check_account
+from opentrail.admin.resource_names import short_name, spellings
 from opentrail.arn import Arn
-from opentrail.clock import Clock
+from opentrail.clock import Clock, format_time
 from opentrail.errors import OperatorError
 from opentrail.event.encoding import decode_event
 from opentrail.event.lookup_attributes import resources, username
@@ -18,6 +19,8 @@ from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
 
 Answer = dict[str, Any]
+
+_EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC))
 
 
 class Inquiries:
@@ -50,7 +53,9 @@ class Inquiries:
             command.__name__: command
             for command in (
                 self.lookup_events,
+                self.resource_spellings,
                 self.list_regions,
+                self.list_signing_keys,
                 self.describe_trail,
                 self.list_public_keys,
                 self.status,
@@ -68,7 +73,8 @@ class Inquiries:
     ) -> Answer:
         """Return one page of an account's Event history, newest first, each event's JSON as text.
 
-        Times are ISO 8601 or empty; without ``account`` it is the installation's own.
+        Times are ISO 8601 or empty; without ``account`` it is the installation's own. Each row's ``resources`` are the
+        names that people are shown; what to look up for one of them, ``resource_spellings`` says.
         """
         if account:
             check_account(account)
@@ -87,6 +93,10 @@ class Inquiries:
                 "the lookup's page token is not one of this search's; start the search again"
             ) from error
         return {"events": [_row(event) for event in page.events], "next_token": page.next_token}
+
+    async def resource_spellings(self, name: str, region: str, account: str = "") -> Answer:
+        """Return the ResourceName values under which a shown name may be on record in an account and Region."""
+        return {"spellings": spellings(name, account or self._account_id, region)}
 
     async def list_regions(self) -> Answer:
         """Return the enabled Regions."""
@@ -126,6 +136,24 @@ class Inquiries:
             ]
         }
 
+    async def list_signing_keys(self, region: str = "") -> Answer:
+        """Return the public keys of a Region, of all enabled ones without, oldest first; the newest of each signs."""
+        keys = []
+        for name in [region] if region else (await self.list_regions())["regions"]:
+            found = await self._signer.public_keys(name, _EVER[0], _EVER[1])
+            newest = max((key.valid_from for key in found), default=None)
+            keys += [
+                {
+                    "region": name,
+                    "fingerprint": key.fingerprint,
+                    "valid_from": format_time(key.valid_from),
+                    "valid_until": format_time(key.valid_until),
+                    "is_signing": key.valid_from == newest,
+                }
+                for key in sorted(found, key=lambda key: key.valid_from)
+            ]
+        return {"keys": keys}
+
     async def status(self) -> Answer:
         """Return what is recorded and how far each delivery got."""
         trails = []
@@ -148,7 +176,7 @@ class Inquiries:
             "Regions": ", ".join((await self.list_regions())["regions"]),
             "Journal": f"{self._journal.size_bytes() / 1e6:.1f} MB",
             "Event history is behind": "no" if await self._history.cursor() >= self._journal.head() else "yes",
-            "Time": self._clock.now().astimezone(UTC).isoformat(timespec="seconds"),
+            "Time": format_time(self._clock.now()),
         }
         return {"installation": installation, "trails": trails}
 
@@ -162,18 +190,12 @@ def _delivery_error(status: Mapping[str, str]) -> str:
 
 def _row(event_json: bytes) -> Answer:
     event = decode_event(event_json)
+    account, region = str(event.get("recipientAccountId", "")), str(event.get("awsRegion", ""))
     return {
         "event": event_json.decode(),
         "event_id": event["eventID"],
         "event_time": event["eventTime"],
         "username": username(event),
         "access_key_id": event.get("userIdentity", {}).get("accessKeyId") or "",
-        "resources": list(dict.fromkeys(_short(name) for _, name in resources(event))),
+        "resources": list(dict.fromkeys(short_name(name, account, region) for _, name in resources(event))),
     }
-
-
-def _short(name: str) -> str:
-    try:
-        return Arn.parse(name).resource
-    except ValueError:
-        return name

@@ -7,8 +7,10 @@ import typer
 from opentrail.cli.administration import archive_app, keys_app, roles_app, signing_keys_app, users_app
 from opentrail.cli.console import Context, print_error
 from opentrail.cli.execution import exec_command
+from opentrail.cli.help_pages import WIDTH, HelpGroup
 from opentrail.cli.lookup import lookup_command
 from opentrail.cli.serving import serve_command, settings_command, status_command
+from opentrail.cli.signing_keys import list_signing_keys
 from opentrail.cli.validation import validate_logs_command
 from opentrail.errors import OperatorError
 from opentrail.ports import Unavailable
@@ -19,7 +21,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    cls=HelpGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
 app.callback()(Context.from_options)
 app.command("serve")(serve_command)
@@ -32,11 +35,12 @@ app.command("lookup")(lookup_command)
 app.command("validate-logs")(validate_logs_command)
 app.command("settings")(settings_command)
 app.command("status")(status_command)
-app.add_typer(users_app, name="users")
-app.add_typer(roles_app, name="roles")
-app.add_typer(keys_app, name="keys")
-app.add_typer(archive_app, name="archive")
-app.add_typer(signing_keys_app, name="signing-keys")
+app.add_typer(users_app, name="users", cls=HelpGroup)
+app.add_typer(roles_app, name="roles", cls=HelpGroup)
+app.add_typer(keys_app, name="keys", cls=HelpGroup)
+app.add_typer(archive_app, name="archive", cls=HelpGroup)
+signing_keys_app.command("list")(list_signing_keys)
+app.add_typer(signing_keys_app, name="signing-keys", cls=HelpGroup)
 
 
 def main() -> None:

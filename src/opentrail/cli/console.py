@@ -16,7 +16,7 @@ from opentrail.admin import control
 from opentrail.cli.columns import Column, fit, line
 from opentrail.errors import OperatorError
 from opentrail.home import Home
-from opentrail.settings import SettingsReport, read_settings
+from opentrail.settings import HOME_VARIABLE, SettingsReport, read_settings
 
 DEFAULT_HOME = Path("~/.opentrail")
 
@@ -77,9 +77,10 @@ class Context:
             typer.Option(
                 "--home",
                 metavar="DIR",
-                envvar="OPENTRAIL_HOME",
-                help="The home folder.",
-                show_default=str(DEFAULT_HOME),
+                envvar=HOME_VARIABLE,
+                show_envvar=False,
+                show_default=False,
+                help="The home folder (default: OPENTRAIL_HOME, else ~/.opentrail).",
             ),
         ] = DEFAULT_HOME,
         settings: Annotated[

@@ -29,7 +29,7 @@ CSV_COLUMNS = (
 )
 
 _TABLE = (
-    Column("Time (UTC)"),
+    Column("Time"),
     Column("Event", shrinks=1, least=24),
     Column("User", shrinks=2, least=8),
     Column("From", shrinks=3, least=9),
@@ -38,7 +38,7 @@ _TABLE = (
 )
 _FOLLOWED = tuple(
     Column(column.title, column.shrinks, column.least, width)
-    for column, width in zip(_TABLE, (19, 36, 12, 15, 22, 40), strict=True)
+    for column, width in zip(_TABLE, (20, 36, 12, 15, 22, 40), strict=True)
 )
 
 _FORMULA_SIGNS = ("=", "+", "-", "@")
@@ -98,7 +98,7 @@ class EventPrinter:
 def _cells(row: Row) -> list[Text]:
     event = orjson.loads(row["event"])
     return [
-        plain(event["eventTime"].replace("T", " ").rstrip("Z")),
+        plain(event["eventTime"]),
         plain(f"{_service(event['eventSource'])}:{event['eventName']}"),
         plain(row["username"] or _nameless(event.get("userIdentity", {}))),
         plain(_service(event.get("sourceIPAddress", ""))),

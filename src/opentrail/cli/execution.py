@@ -29,7 +29,12 @@ def exec_command(
     ] = "",
     home: HomeOption = None,
 ) -> None:
-    """Run a command with the gateway as its AWS endpoint: opentrail exec -- aws s3 ls"""
+    """Run any AWS client with the gateway as its endpoint.
+
+    \b
+    opentrail exec -- aws s3 ls
+    opentrail exec --as bob -- python report.py
+    """
     command = context.args
     if not command:
         raise OperatorError("say what to run: opentrail exec -- aws sts get-caller-identity")

@@ -34,22 +34,34 @@ class Search:
     end: datetime | None
     region: str
     account: str = ""
+    resource: str = ""
+    """A resource as the table shows it or as the record has it; empty: any."""
 
     def regions(self) -> list[str]:
         return [self.region] if self.region else self.context.run("list_regions")["regions"]
 
     def rows(self) -> Iterator[Row]:
-        """Yield matching events of all Regions, newest first."""
-        found = (self._rows_of(region) for region in self.regions())
-        return heapq.merge(*found, key=lambda row: row["event_time"], reverse=True)
+        """Yield matching events of all Regions, newest first, each once."""
+        found = [rows for region in self.regions() for rows in self._alternatives(region)]
+        merged = heapq.merge(*found, key=lambda row: row["event_time"], reverse=True)
+        return _once(merged) if self.resource else merged
 
-    def _rows_of(self, region: str) -> Iterator[Row]:
+    def _alternatives(self, region: str) -> Iterator[Iterator[Row]]:
+        """Yield a lookup for each name under which the resource may be on record in the Region."""
+        if not self.resource:
+            yield self._rows_of(region, self.attributes)
+            return
+        asked = {"name": self.resource, "region": region, "account": self.account}
+        for name in self.context.run("resource_spellings", **asked)["spellings"]:
+            yield self._rows_of(region, [*self.attributes, ("ResourceName", name)])
+
+    def _rows_of(self, region: str, attributes: list[tuple[str, str]]) -> Iterator[Row]:
         token = ""
         while True:
             page = self.context.run(
                 "lookup_events",
                 region=region,
-                attributes=self.attributes,
+                attributes=attributes,
                 start=self.start.isoformat() if self.start else "",
                 end=self.end.isoformat() if self.end else "",
                 page_token=token,
@@ -61,29 +73,60 @@ class Search:
                 return
 
 
+def _once(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield rows that come ordered by time, leaving out events that came in the same second already."""
+    second, seen = "", set[str]()
+    for row in rows:
+        if row["event_time"] != second:
+            second, seen = row["event_time"], set()
+        if row["event_id"] not in seen:
+            seen.add(row["event_id"])
+            yield row
+
+
 def lookup_command(
     context: typer.Context,
-    event_name: Annotated[str, typer.Option(help="Such as DeleteBucket.")] = "",
-    event_source: Annotated[str, typer.Option(help="Such as s3.amazonaws.com, or s3.")] = "",
-    user: Annotated[str, typer.Option(help="User name, role session name, or root.")] = "",
-    access_key: Annotated[str, typer.Option(help="Access key id.")] = "",
-    resource: Annotated[str, typer.Option(help="Resource name or ARN.")] = "",
-    resource_type: Annotated[str, typer.Option(help="Such as AWS::S3::Bucket.")] = "",
-    event_id: Annotated[str, typer.Option(help="One event.")] = "",
+    event_name: Annotated[str, typer.Option(metavar="NAME", help="Called exactly this, such as DeleteBucket.")] = "",
+    event_source: Annotated[str, typer.Option(metavar="SOURCE", help="Of this service: s3, or s3.amazonaws.com.")] = "",
+    user: Annotated[str, typer.Option(metavar="NAME", help="By this user name, role session name, or root.")] = "",
+    access_key: Annotated[str, typer.Option(metavar="ID", help="Signed with this access key.")] = "",
+    resource: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|ARN", help="That touched this resource: its name as the table shows it, or its ARN."
+        ),
+    ] = "",
+    resource_type: Annotated[
+        str, typer.Option(metavar="TYPE", help="That touched a resource of this type, such as AWS::S3::Bucket.")
+    ] = "",
+    event_id: Annotated[str, typer.Option(metavar="ID", help="The one event with this id.")] = "",
     read_only: Annotated[
-        bool | None, typer.Option("--read-only/--write-only", help="Only reads, or only writes.")
+        bool | None, typer.Option("--read-only/--write-only", help="Only those that read, or only those that change.")
     ] = None,
-    since: Annotated[str, typer.Option(metavar="WHEN", help="90s, 15m, 2h, 7d ago, or a time (ISO 8601).")] = "",
-    until: Annotated[str, typer.Option(metavar="WHEN", help="The same; default: now.")] = "",
-    region: Annotated[str, typer.Option(help="Only this Region; default: all.")] = "",
-    account: Annotated[str, typer.Option(help="Of this account; default: the installation's own.")] = "",
-    max_results: Annotated[int, typer.Option("--max", min=1, max=100_000, help="How many events.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="One whole event a line.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="WHEN", help="From then on: 90s, 15m, 2h, 7d ago, or a time such as 2026-01-31T12:00:00Z."
+        ),
+    ] = "",
+    until: Annotated[str, typer.Option(metavar="WHEN", help="Up to then, said the same way; default: now.")] = "",
+    region: Annotated[str, typer.Option(metavar="REGION", help="In this Region; default: all.")] = "",
+    account: Annotated[str, typer.Option(metavar="ID", help="Of this account; default: the installation's own.")] = "",
+    max_results: Annotated[
+        int,
+        typer.Option(
+            "--max", min=1, max=100_000, metavar="N", help="At most so many events, the newest; up to 100,000."
+        ),
+    ] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: one whole event a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values with a header.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing events as they come.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Search the last 90 days of management events; all filters must hold."""
+    """Search the last 90 days of management events.
+
+    Every filter that is given must hold. The newest event comes first.
+    """
     if as_json and as_csv:
         raise OperatorError("choose one of --json and --csv")
     given = {
@@ -91,7 +134,6 @@ def lookup_command(
         "EventSource": f"{event_source}.amazonaws.com" if event_source and "." not in event_source else event_source,
         "Username": user,
         "AccessKeyId": access_key,
-        "ResourceName": resource,
         "ResourceType": resource_type,
         "EventId": event_id,
         "ReadOnly": "" if read_only is None else str(read_only).lower(),
@@ -107,6 +149,7 @@ def lookup_command(
         end=end,
         region=region,
         account=account,
+        resource=resource,
     )
     if region:
         enabled = search.context.run("list_regions")["regions"]

@@ -20,17 +20,28 @@ def serve_command(
     context: typer.Context,
     home: HomeOption = None,
     gateway: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where clients send calls; port 0 takes a free one.")
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where clients send calls (default: 127.0.0.1:4700). Port 0 takes a free one."
+        ),
     ] = None,
-    api: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where CloudTrail's API answers.")] = None,
+    api: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where CloudTrail's API answers (default: 127.0.0.1:4701).")
+    ] = None,
     upstream: Annotated[
-        str | None, typer.Option(metavar="URL|moto", help="Where calls go; `moto` starts a stand-in for AWS.")
+        str | None,
+        typer.Option(
+            metavar="URL|moto", help="Where calls go that are not Opentrail's own; `moto` starts a stand-in for AWS."
+        ),
     ] = None,
     ready_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Written (JSON) once everything answers.")
+        Path | None, typer.Option(metavar="FILE", help="Written once everything answers: JSON with the URLs.")
     ] = None,
 ) -> None:
-    """Start Opentrail: gateway, API, deliveries. SIGTERM and Ctrl-C drain and lose nothing."""
+    """Start Opentrail: gateway, API and deliveries.
+
+    Runs until SIGTERM or Ctrl-C, then drains and loses nothing. What no option says comes from the settings.
+    """
     # Imported here because it is most of the start-up time of commands that do not need it.
     from opentrail.wiring.serving import serve
 
@@ -66,13 +77,24 @@ def _upstream_remark(url: str, setting: str) -> str:
     return "" if url else "only Opentrail's own API answers"
 
 
-def settings_command(context: typer.Context, home: HomeOption = None) -> None:
-    """Show every setting, its value and where it comes from: the running server's, else those of the next start."""
+def settings_command(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Show every setting with its value and where it comes from.
+
+    They are the running server's; without a server, those of its next start.
+    """
     chosen = Context.of(context, home)
     if chosen.home.serving() is not None:
         rows = chosen.run("settings_rows")["rows"]
     else:
         rows = [list(row) for row in chosen.read_settings().rows()]
+    if as_json:
+        named = [dict(zip(("name", "value", "origin", "help"), row, strict=True)) for row in rows]
+        typer.echo(orjson.dumps({"settings": named}, option=orjson.OPT_INDENT_2).decode())
+        return
     print_table(["Setting", "Value", "Origin", "What it is"], rows, "")
 
 

@@ -27,18 +27,28 @@ EXIT_INVALID = 1
 
 def validate_logs_command(
     context: typer.Context,
-    trail_arn: Annotated[str, typer.Option(help="The trail's ARN, or its name.")],
-    start_time: Annotated[str, typer.Option(metavar="WHEN", help="From: 2h, 7d ago, or a time (ISO 8601).")],
-    end_time: Annotated[str, typer.Option(metavar="WHEN", help="Up to; default: now.")] = "",
-    region: Annotated[str, typer.Option(help="Whose digests; default: the trail's home Region.")] = "",
-    s3_bucket: Annotated[str, typer.Option(help="Where the digests are, if not in the trail's bucket now.")] = "",
-    s3_prefix: Annotated[str, typer.Option(help="The key prefix in that bucket.")] = "",
-    account_id: Annotated[str, typer.Option(help="A member account of an organization trail.")] = "",
+    trail_arn: Annotated[str, typer.Option(metavar="ARN|NAME", help="The trail's ARN, or its name.")],
+    start_time: Annotated[
+        str, typer.Option(metavar="WHEN", help="From then on: 2h, 7d ago, or a time such as 2026-01-31T12:00:00Z.")
+    ],
+    end_time: Annotated[str, typer.Option(metavar="WHEN", help="Up to then, said the same way; default: now.")] = "",
+    region: Annotated[
+        str, typer.Option(metavar="REGION", help="Whose digests; default: the trail's home Region.")
+    ] = "",
+    s3_bucket: Annotated[
+        str, typer.Option(metavar="BUCKET", help="Where the digests are, if not in the trail's bucket now.")
+    ] = "",
+    s3_prefix: Annotated[str, typer.Option(metavar="PREFIX", help="The key prefix in that bucket.")] = "",
+    account_id: Annotated[str, typer.Option(metavar="ID", help="A member account of an organization trail.")] = "",
     verbose: Annotated[bool, typer.Option("--verbose", help="Also name what is valid.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Verify that a trail's log files were not altered: exit code 1 when something was, 2 when it cannot be told."""
+    """Verify that a trail's log files were not altered.
+
+    The exit code is 0 when all is as it was delivered, 1 when something was altered or is missing, 2 when it cannot be
+    told.
+    """
     chosen = Context.of(context, home)
     now = datetime.now(UTC)
     start, end = parse_when(start_time, now), parse_when(end_time, now) or now

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from opentrail.cli import app
 from opentrail.cli.console import Context, plain, print_error
 from opentrail.cli.event_printer import csv_cell, terminal_json
 from opentrail.cli.lookup import Follower, Search, parse_when
@@ -111,3 +113,37 @@ def test_an_event_that_came_before_the_first_lookup_but_was_not_in_it_is_followe
     home.events.append("0")
 
     assert [row["event_id"] for row in follower.fresh()] == ["0"]
+
+
+class Named(Context):
+    """A home with one event on record under two names of one resource, and one of another under the second."""
+
+    def __init__(self) -> None:
+        super().__init__(Home(Path("unused")), None)
+
+    def run(self, command: str, **arguments: Any) -> dict[str, Any]:
+        if command == "resource_spellings":
+            return {"spellings": [arguments["name"], f"arn:{arguments['name']}"]}
+        (key, name), *_ = arguments["attributes"]
+        assert key == "ResourceName"
+        events = {"bob": ["2"], "arn:bob": ["3", "2"]}[name]
+        return {"events": [{"event_id": event, "event_time": "noon"} for event in events], "next_token": ""}
+
+
+def test_a_resource_is_found_under_each_of_its_names_and_each_event_once() -> None:
+    search = Search(Named(), [], None, None, "us-east-1", resource="bob")
+
+    assert sorted(row["event_id"] for row in search.rows()) == ["2", "3"]
+
+
+def test_settings_as_json_hide_secrets_and_name_origins(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text('[upstream]\nsecret_access_key = "hunter2"\n')
+
+    result = CliRunner().invoke(
+        app, ["--home", str(tmp_path), "settings", "--json"], env={"OPENTRAIL_REGION": "eu-west-1"}
+    )
+
+    settings = {entry["name"]: entry for entry in json.loads(result.output)["settings"]}
+    assert (settings["region"]["value"], settings["region"]["origin"]) == ("eu-west-1", "OPENTRAIL_REGION")
+    assert settings["upstream.secret_access_key"]["value"] == "(hidden)"
+    assert "hunter2" not in result.output
