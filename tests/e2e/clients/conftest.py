@@ -1,0 +1,20 @@
+"""The stage that other people's clients act on: one for each module, with moto as the upstream."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.clients.stage import Stage
+from tests.support.moto_server import moto_server
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A running Opentrail whose upstream is moto, for logs and monitoring too; every event is delivered."""
+    with moto_server() as moto:
+        settings = {"OPENTRAIL_UPSTREAM_LOGS": moto, "OPENTRAIL_UPSTREAM_MONITORING": moto}
+        running = Stage(tmp_path_factory.mktemp("stage") / "home", moto, settings)
+        try:
+            yield running
+        finally:
+            running.close()
