@@ -6,6 +6,7 @@ Services are named as botocore names them, operations as their service model doe
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from opentrail.event.tables import load_table
 
@@ -25,8 +26,18 @@ def is_read_only(service: str, operation: str) -> bool:
 
 def is_data_event(service: str, operation: str) -> bool:
     """Say whether events of the operation are data events; all others are management events."""
-    operations = _data_events().get(service, ())
-    return operation in operations or "*" in operations
+    return any(is_row_of(row, operation) for row in data_event_rows(service))
+
+
+def data_event_rows(service: str) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of the service's data events: resource type, operations and where they name the resource."""
+    return _data_events().get(service, ())
+
+
+def is_row_of(row: Mapping[str, Any], operation: str) -> bool:
+    """Say whether a row of a table is about ``operation``: it names it, or every operation (``*``), or none."""
+    operations = row.get("operations", "*")
+    return operations == "*" or operation in operations or "*" in operations
 
 
 def _starts_with_word(operation: str, words: Sequence[str]) -> bool:
@@ -40,5 +51,8 @@ def _read_only_tables() -> tuple[Mapping[str, Sequence[str]], Mapping[str, Seque
 
 
 @cache
-def _data_events() -> Mapping[str, Sequence[str]]:
-    return load_table(_FOLDER, "data_events")
+def _data_events() -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for row in load_table(_FOLDER, "data_events")["rows"]:
+        rows.setdefault(row["service"], []).append(row)
+    return rows

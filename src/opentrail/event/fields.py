@@ -1,39 +1,48 @@
-"""The fields of an event in the order CloudTrail writes them (reference: observed, log files)."""
+"""The members of an event: order, versions, types; the table is ``data/fields.json``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from opentrail.event import Event
+from opentrail.event.tables import load_table
 
-EVENT_VERSION = "1.11"
 
-FIELD_ORDER = (
-    "eventVersion",
-    "userIdentity",
-    "eventTime",
-    "eventSource",
-    "eventName",
-    "awsRegion",
-    "sourceIPAddress",
-    "userAgent",
-    "errorCode",
-    "errorMessage",
-    "requestParameters",
-    "responseElements",
-    "additionalEventData",
-    "requestID",
-    "eventID",
-    "readOnly",
-    "resources",
-    "eventType",
-    "apiVersion",
-    "managementEvent",
-    "recipientAccountId",
-    "serviceEventDetails",
-    "sharedEventID",
-    "vpcEndpointId",
-    "vpcEndpointAccountId",
-    "eventCategory",
-    "tlsDetails",
-    "sessionCredentialFromConsole",
-)
+def minor_version(version: str) -> int:
+    """Return the n of an eventVersion 1.n; as numbers compare, so 1.09 is before 1.10. Raises ValueError for others."""
+    major, _, minor = version.partition(".")
+    if major != "1" or not minor.isascii() or not minor.isdigit() or len(minor) > 4:
+        raise ValueError(f"not an eventVersion 1.x: {version[:16]}")
+    return int(minor)
+
+
+_TABLE = load_table(Path(__file__).parent / "data", "fields")
+
+EVENT_VERSION: str = _TABLE["version"]
+"""The version of the events that we build."""
+
+
+class Field(NamedTuple):
+    """A member of an event. ``since`` is the minor version that brought it (all are 1.x), ``kind`` its JSON types;
+    a required one is there in every event of that version, if only as null."""
+
+    name: str
+    since: int
+    kind: str
+    is_required: bool
+    is_of_network_activity: bool
+
+
+FIELDS: Mapping[str, Field] = {
+    row["name"]: Field(row["name"], minor_version(row["since"]), row["kind"], row["required"], row["network"])
+    for row in _TABLE["fields"]
+}
+"""In the order in which CloudTrail writes them."""
+
+CATEGORIES_OF_TYPE: Mapping[str, tuple[str, ...]] = {name: tuple(found) for name, found in _TABLE["types"].items()}
+"""``eventType`` -> the values of ``eventCategory`` that go with it."""
+
+FIELD_ORDER = tuple(FIELDS)
 
 OWN_MEMBER = "opentrail"
 """The one member of ``additionalEventData`` that Opentrail adds: what is known about the record itself."""

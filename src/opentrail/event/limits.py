@@ -1,9 +1,11 @@
 """Size rules of an event (reference: events, section 2, omission and truncation).
 
 A text field that is too long is cut; an object that is too large loses its content to a marker; and whatever comes in,
-the event as a whole stays within EVENT_LIMIT_BYTES.
+the event as a whole stays within EVENT_LIMIT_BYTES. The sizes are ``data/limits.json``.
 """
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,29 +13,30 @@ import orjson
 from opentrail.event import Event
 from opentrail.event.fields import OWN_MEMBER
 from opentrail.event.json_values import cut_text, json_safe
+from opentrail.event.tables import load_table
 
 KB = 1024
-EVENT_LIMIT_BYTES = 256 * KB
-TEXT_LIMIT_BYTES = 1 * KB
 
-TEXT_FIELDS = ("userAgent", "errorCode", "errorMessage", "requestID")
+_TABLE = load_table(Path(__file__).parent / "data", "limits")
+
+EVENT_LIMIT_BYTES: int = _TABLE["event"]
+TEXT_LIMIT_BYTES: int = min(_TABLE["text"].values())
+
+TEXT_FIELDS: tuple[str, ...] = tuple(_TABLE["text"])
 """Cut at TEXT_LIMIT_BYTES."""
 
-CONTENT_LIMITS = {
-    "requestParameters": 100 * KB,
-    "responseElements": 100 * KB,
-    "serviceEventDetails": 100 * KB,
-    "additionalEventData": 28 * KB,
-}
+CONTENT_LIMITS: Mapping[str, int] = _TABLE["content"]
 """Objects whose content is omitted when their JSON is longer."""
 
-RESOURCES_LIMIT_BYTES = 16 * KB
-"""Beyond it resources are dropped from the end: a batch call may name thousands. Ours; CloudTrail states none."""
+RESOURCES_LIMIT_BYTES: int = _TABLE["ours"]["resources"]
+"""Beyond it resources are dropped from the end."""
 
-IDENTITY_LIMIT_BYTES = 8 * KB
-"""A longer userIdentity keeps only its type. Ours: session names and ARNs are at most 2 KB each."""
+IDENTITY_LIMIT_BYTES: int = _TABLE["ours"]["userIdentity"]
+"""A longer userIdentity keeps only its type."""
 
-_ORDER_OF_SACRIFICE = ("responseElements", "requestParameters", "serviceEventDetails", "additionalEventData")
+_SMALLEST_LIMIT_BYTES = min(*CONTENT_LIMITS.values(), RESOURCES_LIMIT_BYTES, IDENTITY_LIMIT_BYTES)
+
+_ORDER_OF_SACRIFICE: tuple[str, ...] = tuple(_TABLE["sacrifice"])
 
 
 def bound_event(event: Event) -> bytes:
@@ -46,7 +49,7 @@ def bound_event(event: Event) -> bytes:
         if isinstance(text, str) and len(text) * 4 > TEXT_LIMIT_BYTES:
             event[name] = cut_text(text, TEXT_LIMIT_BYTES)
     encoded = _encode_whole(event)
-    if len(encoded) <= min(CONTENT_LIMITS.values()) and len(encoded) <= IDENTITY_LIMIT_BYTES:
+    if len(encoded) <= _SMALLEST_LIMIT_BYTES:
         return encoded
     _bound_contents(event)
     encoded = _encode_whole(event)

@@ -1,4 +1,5 @@
-"""The resources a call is about, as ``resources[]`` lists them: found by the table, not by code per service."""
+"""The resources a call is about, as ``resources[]`` lists them: found by tables, not by code per service. Those of
+data events in ``event/data/data_events.json``, those of management events in ``data/resources.json``."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from opentrail.event.categories import data_event_rows, is_row_of
 from opentrail.event.json_values import safe_text
 from opentrail.event.tables import load_table
 
@@ -14,7 +16,8 @@ MAX_RESOURCES = 100
 
 MAX_NAME_CHARACTERS = 2048
 
-_RulePaths = list[tuple[Mapping[str, Any], list[list[str]]]]
+Row = Mapping[str, Any]
+_RulePaths = list[tuple[Row, list[list[str]]]]
 FindResources = Callable[[Any, "Place"], list[dict[str, Any]]]
 
 
@@ -37,20 +40,20 @@ class ResourceRules:
 def resource_rules(
     service: str, operation: str, request_members: Collection[str], response_members: Collection[str]
 ) -> ResourceRules | None:
-    """Return the rules that the table has for an operation, None when its events list no resources.
+    """Return the rules that the tables have for an operation, None when its events list no resources.
 
     Rules for members that neither its input nor its output has are left out.
     """
-    rules = [row for row in _table().get(service, ()) if operation in row.get("operations", (operation,))]
-    if not rules:
-        return None
+    rules = [row for row in (*_table().get(service, ()), *data_event_rows(service)) if is_row_of(row, operation)]
+    in_request = _paths(rules, "request", request_members)
     in_response = _paths(rules, "response", response_members)
-    return ResourceRules(
-        _finder(_paths(rules, "request", request_members)), _finder(in_response) if in_response else None
-    )
+    always = [row for row in rules if row.get("always")]
+    if not in_request and not in_response and not always:
+        return None
+    return ResourceRules(_finder(in_request, always), _finder(in_response, ()) if in_response else None)
 
 
-def _paths(rules: Sequence[Mapping[str, Any]], where: str, members: Collection[str]) -> _RulePaths:
+def _paths(rules: Sequence[Row], where: str, members: Collection[str]) -> _RulePaths:
     found = []
     for row in rules:
         paths = [path.split(".") for path in row.get(where, ())]
@@ -60,15 +63,18 @@ def _paths(rules: Sequence[Mapping[str, Any]], where: str, members: Collection[s
     return found
 
 
-def _finder(paths: _RulePaths) -> FindResources:
+def _finder(paths: _RulePaths, always: Sequence[Row]) -> FindResources:
     def find(parameters: Any, place: Place) -> list[dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for row, row_paths in paths:
             for path in row_paths:
                 for name in _walk(parameters, path):
-                    arn = _arn(row, name, place)
+                    arn = _arn(row, name, parameters, place)
                     if arn and len(found) < MAX_RESOURCES:
                         found.setdefault(arn, _resource(row["type"], arn, place))
+        for row in always:
+            if all(resource.get("type") != row["type"] for resource in found.values()):
+                found[row["type"]] = _unnamed(row, place)
         return list(found.values())
 
     return find
@@ -79,19 +85,45 @@ def _resource(kind: str, arn: str, place: Place) -> dict[str, Any]:
     return {"accountId": owner, "type": kind, "ARN": arn} if kind else {"accountId": owner, "ARN": arn}
 
 
-def _arn(row: Mapping[str, Any], name: str, place: Place) -> str | None:
+def _unnamed(row: Row, place: Place) -> dict[str, Any]:
+    """A resource that the call names nowhere: its type, by which trails select, and its ARN if there is but one."""
+    arn = None if row.get("request") else _filled(row.get("arn"), {}, place)
+    return _resource(row["type"], arn, place) if arn else {"accountId": place.account_id, "type": row["type"]}
+
+
+def _arn(row: Row, name: str, parameters: Any, place: Place) -> str | None:
     name = safe_text(name)
+    if row.get("only", "") not in name or ("not" in row and row["not"] in name):
+        return None
     if name.startswith("arn:") and name.count(":") >= 5:
         return name
-    template = row.get("arn")
-    if template is None or any(name.startswith(prefix) for prefix in row.get("skip", ())):
+    if any(name.startswith(prefix) for prefix in row.get("skip", ())):
         return None
     if row.get("last_segment"):
         name = name.rstrip("/").rsplit("/", 1)[-1]
     if not name:
         return None
-    values = {"partition": place.partition, "region": place.region, "account": place.account_id}
-    return str(template).format(**values, name=name.lstrip("/"))
+    return _filled(row.get("arn"), {**_texts(parameters), "name": name.lstrip("/")}, place)
+
+
+def _filled(template: str | None, values: Mapping[str, str], place: Place) -> str | None:
+    """Fill a template; None when there is none, or when a parameter that it wants was not sent."""
+    if template is None:
+        return None
+    try:
+        return template.format(**{**values, **place._asdict(), "account": place.account_id})
+    except KeyError:
+        return None
+
+
+def _texts(parameters: Any) -> dict[str, str]:
+    if not isinstance(parameters, dict):
+        return {}
+    return {
+        name: safe_text(value)
+        for name, value in parameters.items()
+        if isinstance(name, str) and isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARACTERS
+    }
 
 
 def _walk(value: Any, path: Sequence[str]) -> Iterator[str]:
