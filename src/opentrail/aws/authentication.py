@@ -16,7 +16,9 @@ from opentrail.aws.common_errors import (
     SignatureTooOld,
     SignatureWrong,
     UnknownAccessKey,
+    UnknownIdentityProvider,
 )
+from opentrail.capture.federation import TOKEN_OPERATIONS, unknown_provider
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential
 from opentrail.ports.identity_store import IdentityStore
@@ -46,6 +48,8 @@ class Authenticator:
         now: datetime,
     ) -> Credential:
         """Return the credential that signed ``request``; raises Unauthenticated errors and Unavailable."""
+        if operation in TOKEN_OPERATIONS:
+            raise UnknownIdentityProvider(unknown_provider(operation, request))
         if scope is None:
             raise _unsigned(request)
         if scope.is_presigned and not _takes_presigned(service, operation):

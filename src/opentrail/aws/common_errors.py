@@ -98,6 +98,12 @@ class MissingAuthentication(Unauthenticated):
     }
 
 
+class UnknownIdentityProvider(Unauthenticated):
+    """The caller brings a token of an identity provider, and none is known here; the detail says which was meant."""
+
+    spellings: ClassVar[dict[Family, Spelling]] = dict.fromkeys(Family, ("InvalidIdentityToken", 400, "{detail}"))
+
+
 class SignatureIncomplete(Unauthenticated):
     """The signature's parts are missing or malformed; the detail says which."""
 

@@ -29,6 +29,7 @@ from opentrail.aws.refusals import RefusalFolds, RefusalKey
 from opentrail.aws.service import ApiPorts, Call, Handler, Outcome
 from opentrail.aws.services import SERVICES, family_of, find_handler, not_answered, service_of
 from opentrail.aws.settings_log import SettingsLog
+from opentrail.capture.federation import federated_caller
 from opentrail.errors import AwsError
 from opentrail.event import Event
 from opentrail.http_message import BODY_LIMIT_BYTES, HttpRequest, HttpResponse
@@ -133,7 +134,7 @@ class ApiServer:
             operation=operation,
             service=service,
             family=family_of(service),
-            caller=CallerIdentity(None, scope.access_key_id if scope else "", is_verified=False),
+            caller=_claimed_caller(request, scope, operation),
         )
 
     async def _answer(self, exchange: _Exchange) -> HttpResponse:
@@ -241,6 +242,13 @@ class ApiServer:
             parameters=exchange.parameters,
         )
         return self._events.finish(begun, exchange.operation, response, self._ports.clock.now(), result=result)
+
+
+def _claimed_caller(request: HttpRequest, scope: CredentialScope | None, operation: Operation | None) -> CallerIdentity:
+    """Return who a request says it is from, before anything of it is verified."""
+    principal = federated_caller(operation, request)
+    is_signed = scope is not None and principal is None
+    return CallerIdentity(principal, scope.access_key_id if scope and is_signed else "", is_verified=False)
 
 
 def _observed(wire: WireError, exchange: _Exchange) -> ObservedResult:

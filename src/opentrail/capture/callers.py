@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from opentrail.capture.federation import SAML, WEB_IDENTITY, saml_user, web_identity_user
+from opentrail.capture.federation import federated_caller, federated_user
 from opentrail.capture.lessons import (
     TEACHING,
     Lesson,
@@ -28,7 +28,6 @@ from opentrail.identity import CallerIdentity, Principal, PrincipalType, Session
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
 from opentrail.protocol.paths import S3_SIGNING_NAMES
-from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.protocol.sigv4 import SignatureError, verify
 
 __all__ = ["CallerResolver", "principal_of", "token_hash"]
@@ -75,10 +74,12 @@ class CallerResolver:
         """Return who ``request`` says it is; verified only when its signature checks out with a secret we know.
 
         A caller who exchanges a web identity token or SAML assertion for a role is the user that this names, whatever
-        signature came with it: STS asks for none. Raises Unavailable when the store cannot be asked.
+        signature came with it: STS asks for none. Which account's record the call belongs to is not for such a claim
+        to say. Raises Unavailable when the store cannot be asked.
         """
-        if operation in (WEB_IDENTITY, SAML):
-            return CallerIdentity(_federated(operation, _parameters(operation, request), {}), "", is_verified=False)
+        federated = federated_caller(operation, request)
+        if federated is not None:
+            return CallerIdentity(federated, "", is_verified=False)
         if scope is None:
             return CallerIdentity(await self._bearer(request, operation), "", is_verified=False)
         credential = await self._identities.credential(scope.access_key_id)
@@ -137,9 +138,8 @@ class CallerResolver:
     def _told(
         self, operation: Operation, caller: CallerIdentity, parameters: Parameters, output: Parameters
     ) -> CallerIdentity:
-        if operation not in (WEB_IDENTITY, SAML):
-            return caller
-        return replace(caller, principal=_federated(operation, parameters, output))
+        principal = federated_user(operation, parameters, output)
+        return caller if principal is None else replace(caller, principal=principal)
 
     async def _keep(self, lesson: Lesson) -> Principal | None:
         """Keep a lesson, joined with what is known of its key; return what is known then, None for what is not to be
@@ -203,16 +203,5 @@ class CallerResolver:
             self._cache.popitem(last=False)
 
 
-def _federated(operation: Operation | None, parameters: Parameters, output: Parameters) -> Principal:
-    return (web_identity_user if operation == WEB_IDENTITY else saml_user)(parameters, output)
-
-
 def _key_of(scope: CredentialScope) -> Key:
     return scope.access_key_id, scope.session_token
-
-
-def _parameters(operation: Operation, request: HttpRequest) -> Parameters:
-    try:
-        return parse_request(operation, request)
-    except MalformedRequest:
-        return {}

@@ -7,18 +7,24 @@ import hashlib
 from base64 import b64decode, b64encode, urlsafe_b64decode
 from binascii import Error as NotBase64
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from opentrail.arn import Arn
+from opentrail.http_message import HttpRequest
 from opentrail.identity import OnBehalfOf, Principal, PrincipalType
 from opentrail.protocol import Operation, Parameters
 from opentrail.protocol.bounds import MalformedValue
+from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.protocol.xml_values import XmlNode, parse_xml
 
 WEB_IDENTITY = Operation("sts", "AssumeRoleWithWebIdentity")
 SAML = Operation("sts", "AssumeRoleWithSAML")
+
+TOKEN_OPERATIONS = frozenset({WEB_IDENTITY, SAML})
+"""Operations whose callers are known by a token in their parameters."""
 
 MAX_TOKEN_CHARACTERS = 100_000
 """Longest token that is read: STS's own bound of a SAML assertion; a web identity token has up to 20,000."""
@@ -30,6 +36,42 @@ _KNOWN_PROVIDERS = frozenset(
     {"accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"}
 )
 """Providers that STS knows by itself; any other is an OpenID Connect provider of the role's account."""
+
+
+def federated_caller(operation: Operation | None, request: HttpRequest) -> Principal | None:
+    """Return the user whose token a request exchanges for a role, as the request alone names it; None for any other
+    operation. Its account is empty: nobody confirmed which one is meant."""
+    if operation is None or operation not in TOKEN_OPERATIONS:
+        return None
+    principal = federated_user(operation, _parameters(operation, request), {})
+    return replace(principal, account_id="") if principal is not None else None
+
+
+def federated_user(operation: Operation, parameters: Parameters, output: Mapping[str, Any]) -> Principal | None:
+    """Return the user whose token a call exchanged for a role, as request and answer name it; None for any other
+    operation."""
+    if operation == WEB_IDENTITY:
+        return web_identity_user(parameters, output)
+    return saml_user(parameters, output) if operation == SAML else None
+
+
+def unknown_provider(operation: Operation | None, request: HttpRequest) -> str:
+    """Return STS's sentence for a token whose provider it does not know."""
+    if operation is None or operation == SAML:
+        return "Specified provider doesn't exist"
+    parameters = _parameters(operation, request)
+    issuer = _text(_claims(_text(parameters, "WebIdentityToken", MAX_TOKEN_CHARACTERS)), "iss")
+    issuer = issuer or _text(parameters, "ProviderId")
+    if not issuer:
+        return "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
+    return f"No OpenIDConnect provider found in your account for {issuer}"
+
+
+def _parameters(operation: Operation, request: HttpRequest) -> Parameters:
+    try:
+        return parse_request(operation, request)
+    except MalformedRequest:
+        return {}
 
 
 def web_identity_user(parameters: Parameters, output: Mapping[str, Any]) -> Principal:

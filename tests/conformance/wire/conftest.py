@@ -25,7 +25,9 @@ def api() -> Iterator[ApiInThread]:
 def connect(api: ApiInThread) -> Connect:
     """Make boto3 clients of the API server, by default with the owner's key."""
 
-    def client(service: str, *, region: str = REGION, credential: Credential | None = None) -> Any:
+    def client(
+        service: str, *, region: str = REGION, credential: Credential | None = None, config: Config | None = None
+    ) -> Any:
         credential = credential or a_credential()
         return boto3.client(
             service,
@@ -34,7 +36,7 @@ def connect(api: ApiInThread) -> Connect:
             aws_access_key_id=credential.access_key_id,
             aws_secret_access_key=credential.secret_access_key,
             aws_session_token=credential.session_token or None,
-            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False).merge(config or Config()),
         )
 
     return client

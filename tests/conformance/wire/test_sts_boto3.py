@@ -1,5 +1,6 @@
 """STS as boto3 sees it, and what its credentials can do."""
 
+import base64
 import re
 import urllib.request
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from opentrail.identity import Credential
@@ -245,4 +248,127 @@ def test_session_token_of_root_lasts_an_hour_at_most(connect: Connect) -> None:
 
 
 def test_operation_that_is_not_answered_says_so(connect: Connect) -> None:
-    assert refusal(lambda: connect("sts").get_federation_token(Name="name"))[0] == "InvalidAction"
+    assert refusal(lambda: connect("sts").assume_root(TargetPrincipal=ACCOUNT, TaskPolicyArn={"arn": "a" * 20}))[0] == (
+        "InvalidAction"
+    )
+
+
+def test_federated_user_may_do_what_its_policy_and_its_maker_may(
+    api: ApiInThread, connect: Connect, anaya: Credential
+) -> None:
+    answer = connect("sts", credential=anaya).get_federation_token(Name="guest", Policy=READ_ONLY)
+
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/guest"
+    guest = credential_of(answer["Credentials"])
+    assert answer["FederatedUser"] == {"FederatedUserId": f"{ACCOUNT}:guest", "Arn": arn}
+    assert connect("sts", credential=guest).get_caller_identity()["UserId"] == f"{ACCOUNT}:guest"
+    connect("cloudtrail", credential=guest).describe_trails()
+    assert "no session policy allows" in refusal(connect("cloudtrail", credential=guest).list_trails)[1]
+    identity = recorded(api.world)[-1]["userIdentity"]
+    assert list(identity) == ["type", "principalId", "arn", "accountId", "accessKeyId", "sessionContext"]
+    assert identity["type"] == "FederatedUser"
+    assert identity["sessionContext"]["sessionIssuer"] == {
+        "type": "IAMUser",
+        "principalId": anaya.principal.principal_id,
+        "arn": anaya.principal.arn,
+        "accountId": ACCOUNT,
+        "userName": "anaya",
+    }
+
+
+def test_federated_user_without_a_policy_may_do_nothing(connect: Connect) -> None:
+    answer = connect("sts").get_federation_token(Name="guest")
+
+    guest = credential_of(answer["Credentials"])
+    assert refusal(connect("cloudtrail", credential=guest).describe_trails)[0] == "AccessDeniedException"
+    assert connect("sts", credential=guest).get_caller_identity()["Account"] == ACCOUNT
+    assert answer["Credentials"]["Expiration"] - datetime.now(UTC) <= timedelta(hours=1)
+
+
+def test_federated_user_of_root_may_do_what_its_policy_says(connect: Connect) -> None:
+    answer = connect("sts").get_federation_token(Name="guest", Policy=READ_ONLY)
+
+    cloudtrail = connect("cloudtrail", credential=credential_of(answer["Credentials"]))
+    cloudtrail.describe_trails()
+    assert refusal(cloudtrail.list_trails)[0] == "AccessDeniedException"
+
+
+def test_federated_users_are_made_with_long_lived_keys_by_those_who_may(
+    api: ApiInThread, connect: Connect, anaya: Credential
+) -> None:
+    add_role(api, all=ALLOW_ALL)
+    guest = credential_of(connect("sts", credential=anaya).get_federation_token(Name="guest")["Credentials"])
+    api.do(api.world.identities.put_policy(anaya.principal.arn, "all", READ_ONLY))
+    session = credential_of(connect("sts", credential=anaya).get_session_token()["Credentials"])
+
+    def make(credential: Credential) -> tuple[str, str]:
+        return refusal(lambda: connect("sts", credential=credential).get_federation_token(Name="guest"))
+
+    def assume(credential: Credential) -> tuple[str, str]:
+        return refusal(
+            lambda: connect("sts", credential=credential).assume_role(RoleArn=ROLE, RoleSessionName="review")
+        )
+
+    assert make(anaya) == (
+        "AccessDenied",
+        f"User: {anaya.principal.arn} is not authorized to perform: sts:GetFederationToken on resource: "
+        f"arn:aws:sts::{ACCOUNT}:federated-user/guest because no identity-based policy allows the "
+        "sts:GetFederationToken action",
+    )
+    assert make(session)[0] == make(guest)[0] == "AccessDenied"
+    assert assume(guest)[0] == "AccessDenied"
+
+
+def test_second_role_of_a_chain_is_recorded_with_its_own_issuer(
+    api: ApiInThread, connect: Connect, anaya: Credential
+) -> None:
+    add_role(api, all=ALLOW_ALL)
+    trust = TRUST_ACCOUNT.replace(f"arn:aws:iam::{ACCOUNT}:root", ROLE)
+    api.do(api.world.identities.create_role(a_role("second", trust_policy=trust, all=ALLOW_ALL)))
+    first = connect("sts", credential=anaya).assume_role(RoleArn=ROLE, RoleSessionName="one", SourceIdentity="anaya")
+    second = connect("sts", credential=credential_of(first["Credentials"])).assume_role(
+        RoleArn=a_role("second").arn, RoleSessionName="two"
+    )
+
+    connect("cloudtrail", credential=credential_of(second["Credentials"])).list_trails()
+
+    chained, listed = recorded(api.world)[-2:]
+    assert chained["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] == ROLE
+    assert listed["userIdentity"]["arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/second/two"
+    assert listed["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] == a_role("second").arn
+    assert listed["userIdentity"]["sessionContext"]["sourceIdentity"] == "anaya"
+
+
+def test_tokens_of_identity_providers_are_refused_as_of_unknown_ones_and_folded_on_record(
+    api: ApiInThread, connect: Connect
+) -> None:
+    add_role(api)
+    unsigned = connect("sts", config=Config(signature_version=UNSIGNED))
+    claims = base64.urlsafe_b64encode(b'{"iss":"https://id.example.com","sub":"repo:one","aud":"sts"}').decode()
+
+    web = refusal(
+        lambda: unsigned.assume_role_with_web_identity(
+            RoleArn=ROLE, RoleSessionName="ci", WebIdentityToken=f"e30.{claims}.c2ln"
+        )
+    )
+    opaque = refusal(
+        lambda: unsigned.assume_role_with_web_identity(
+            RoleArn=ROLE, RoleSessionName="ci", WebIdentityToken="opaque-token"
+        )
+    )
+    saml = refusal(
+        lambda: unsigned.assume_role_with_saml(
+            RoleArn=ROLE, PrincipalArn=f"arn:aws:iam::{ACCOUNT}:saml-provider/idp", SAMLAssertion="YXNzZXJ0aW9u"
+        )
+    )
+
+    assert web == (
+        "InvalidIdentityToken",
+        "No OpenIDConnect provider found in your account for https://id.example.com",
+    )
+    assert opaque[0] == "InvalidIdentityToken"
+    assert saml == ("InvalidIdentityToken", "Specified provider doesn't exist")
+    (event,) = recorded(api.world)
+    assert event["userIdentity"]["type"] == "WebIdentityUser"
+    assert event["userIdentity"]["userName"] == "repo:one"
+    assert event["recipientAccountId"] == ACCOUNT

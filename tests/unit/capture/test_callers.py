@@ -459,7 +459,7 @@ async def test_who_exchanges_a_web_identity_token_is_a_claim_and_its_role_sessio
     told = await resolver.learn(operation, None, caller, {"RoleArn": ROLE_ARN}, 200, result)
 
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/id.example.com"
-    assert caller == CallerIdentity(Principal(PrincipalType.WEB_IDENTITY_USER, "", "", ACCOUNT), "", is_verified=False)
+    assert caller == CallerIdentity(Principal(PrincipalType.WEB_IDENTITY_USER, "", "", ""), "", is_verified=False)
     assert told.principal is not None
     assert (told.principal.principal_id, told.is_verified) == (f"{provider}:sts:repo:one", False)
     session = (await the_session(resolver)).session

@@ -1,5 +1,6 @@
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -256,3 +257,30 @@ def test_a_managed_policy_does_what_its_name_says(name: str, allowed: list[str],
 
     assert [action for action in allowed if decide(action) is not ALLOWED] == []
     assert [action for action in denied if decide(action) is not IMPLICIT] == []
+
+
+def test_the_age_of_an_mfa_check_is_known_of_sessions_that_began_with_one() -> None:
+    assert NIGHT.session is not None
+    with_mfa = replace(NIGHT, session=replace(NIGHT.session, is_mfa_authenticated=True))
+    later = NOW + timedelta(seconds=90)
+
+    assert request_context(with_mfa, now=later, region="eu-west-1")["aws:MultiFactorAuthAge"] == ("90",)
+    assert "aws:MultiFactorAuthAge" not in request_context(NIGHT, now=later, region="eu-west-1")
+
+
+def test_a_federated_user_is_named_by_its_own_arn_and_needs_no_policy_of_root() -> None:
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/guest"
+    root_arn = f"arn:aws:iam::{ACCOUNT}:root"
+    of_root = Principal(
+        PrincipalType.FEDERATED_USER,
+        f"{ACCOUNT}:guest",
+        arn,
+        ACCOUNT,
+        session=SessionContext(NOW, issuer_type="Root", issuer_arn=root_arn),
+    )
+    assert of_root.session is not None
+    of_user = replace(of_root, session=replace(of_root.session, issuer_type="IAMUser"))
+
+    assert (request_principal(of_root).role_arn, request_principal(of_root).is_root) == (arn, True)
+    assert (request_principal(of_user).role_arn, request_principal(of_user).is_root) == (arn, False)
+    assert request_context(of_root, now=NOW, region="eu-west-1")["aws:PrincipalArn"] == (arn,)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from opentrail.aws.common_errors import AccessDenied
 from opentrail.aws.service import ApiPorts, Call, Outcome
-from opentrail.aws.sts.sessions import ROOT_SESSION_SECONDS, USER_SESSION_SECONDS, new_session, refuse_mfa
+from opentrail.aws.sts.mfa import check_mfa
+from opentrail.aws.sts.sessions import ROOT_SESSION_SECONDS, USER_SESSION_SECONDS, new_session
 from opentrail.identity import PrincipalType, SessionContext
 
 
@@ -17,15 +18,17 @@ async def get_caller_identity(_ports: ApiPorts, call: Call) -> Outcome:
 async def get_session_token(ports: ApiPorts, call: Call) -> Outcome:
     """Give a user or Root temporary credentials of their own; not to be had with temporary credentials.
 
-    Root's last an hour at most, whatever was asked for.
+    Root's last an hour at most, whatever was asked for. A user who sends a one-time code gets a session that policies
+    and records know as authenticated by MFA.
     """
     if call.credential.session_token:
         raise AccessDenied("Cannot call GetSessionToken with session credentials")
-    refuse_mfa(call.parameters)
+    has_mfa = await check_mfa(ports, call)
     seconds = call.parameters.get("DurationSeconds", USER_SESSION_SECONDS)
     if call.caller.type is PrincipalType.ROOT:
         seconds = min(seconds, ROOT_SESSION_SECONDS)
-    principal = replace(call.caller, session=SessionContext(created_at=call.received_at.replace(microsecond=0)))
+    started = call.received_at.replace(microsecond=0)
+    principal = replace(call.caller, session=SessionContext(started, is_mfa_authenticated=has_mfa))
     session = new_session(
         ports,
         principal,

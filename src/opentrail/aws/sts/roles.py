@@ -6,16 +6,14 @@ from opentrail.arn import Arn
 from opentrail.aws.authorization import access_request, denial, identity_policies, session_policy
 from opentrail.aws.common_errors import AccessDenied, ValidationFailed
 from opentrail.aws.service import ApiPorts, Call, Outcome, Requirement
-from opentrail.aws.sts.errors import MalformedPolicyDocumentException, PackedPolicyTooLargeException
-from opentrail.aws.sts.sessions import CHAINED_SESSION_SECONDS, new_session, refuse_mfa
+from opentrail.aws.sts.mfa import check_mfa
+from opentrail.aws.sts.sessions import CHAINED_SESSION_SECONDS, checked_policy, new_session, refuse_unsupported
 from opentrail.identity import Principal, PrincipalType, Role, SessionContext
-from opentrail.policy.document import MalformedPolicy, PolicyKind, parse_policy
+from opentrail.policy.document import parse_policy
 from opentrail.policy.evaluation import Authorization, Decision, authorize_assume_role
 from opentrail.protocol import Parameters
 
 DEFAULT_SESSION_SECONDS = 3600
-SESSION_POLICY_MAX_CHARACTERS = 2048
-"""STS's bound of an inline session policy."""
 
 _ASSUME_ROLE = "sts:AssumeRole"
 _SET_SOURCE_IDENTITY = "sts:SetSourceIdentity"
@@ -25,20 +23,20 @@ _ROLE_ARN = re.compile(r"role/(?:.*/)?([\w+=,.@-]{1,64})", re.ASCII)
 async def assume_role(ports: ApiPorts, call: Call) -> Outcome:
     """Give temporary credentials of a role that this installation knows.
 
-    A role that is not there is denied like one that does not trust the caller, as STS does. Session tags, managed
-    session policies and MFA are refused, since no session here could honour them.
+    A role that is not there is denied like one that does not trust the caller, as STS does. Session tags and managed
+    session policies are refused, since no session here could honour them. A session began with MFA when this very call
+    brought a one-time code: assuming a further role with it does not carry that on.
     """
     parameters = call.parameters
-    if call.caller.type is PrincipalType.ROOT:
-        raise AccessDenied("Roles may not be assumed by root accounts.")
-    refuse_mfa(parameters)
-    _refuse_unsupported(parameters)
-    policy = _checked_policy(parameters.get("Policy", ""))
+    _refuse_caller(call)
+    refuse_unsupported(parameters)
+    policy = checked_policy(parameters.get("Policy", ""))
     role = await _find_role(ports, call)
     source_identity = _source_identity(call)
-    await _check_trust(ports, call, role, source_identity)
+    has_mfa = await check_mfa(ports, call)
+    await _check_trust(ports, call, role, source_identity, has_mfa)
     seconds = _duration(call, role)
-    principal = _session_principal(call, role, source_identity)
+    principal = _session_principal(call, role, source_identity, has_mfa)
     session = new_session(
         ports,
         principal,
@@ -55,6 +53,14 @@ async def assume_role(ports: ApiPorts, call: Call) -> Outcome:
     if source_identity:
         output["SourceIdentity"] = source_identity
     return Outcome(output, before=session.keep)
+
+
+def _refuse_caller(call: Call) -> None:
+    if call.caller.type is PrincipalType.ROOT:
+        raise AccessDenied("Roles may not be assumed by root accounts.")
+    if call.caller.type is PrincipalType.FEDERATED_USER:
+        requirement = Requirement(_ASSUME_ROLE, call.parameters["RoleArn"])
+        raise denial(call, requirement, Authorization(Decision.IMPLICIT_DENY, "session"))
 
 
 async def _find_role(ports: ApiPorts, call: Call) -> Role:
@@ -82,12 +88,12 @@ def _source_identity(call: Call) -> str:
     return wanted
 
 
-async def _check_trust(ports: ApiPorts, call: Call, role: Role, source_identity: str) -> None:
+async def _check_trust(ports: ApiPorts, call: Call, role: Role, source_identity: str, has_mfa: bool) -> None:
     """Raise AccessDenied unless trust policy, caller's policies and session policy let the caller in."""
     trust = parse_policy(role.trust_policy)
     identity = await identity_policies(ports.identities, call.credential)
     session = session_policy(call.credential)
-    context = _context(call, source_identity)
+    context = _context(call, source_identity, has_mfa)
     for action in (_ASSUME_ROLE, _SET_SOURCE_IDENTITY) if source_identity else (_ASSUME_ROLE,):
         requirement = Requirement(action, role.arn, context)
         verdict = authorize_assume_role(
@@ -97,11 +103,13 @@ async def _check_trust(ports: ApiPorts, call: Call, role: Role, source_identity:
             raise denial(call, requirement, verdict)
 
 
-def _context(call: Call, source_identity: str) -> dict[str, tuple[str, ...]]:
+def _context(call: Call, source_identity: str, has_mfa: bool) -> dict[str, tuple[str, ...]]:
     values = {
         "sts:ExternalId": call.parameters.get("ExternalId", ""),
         "sts:RoleSessionName": call.parameters["RoleSessionName"],
         "sts:SourceIdentity": source_identity,
+        "aws:MultiFactorAuthPresent": "true" if has_mfa else "",
+        "aws:MultiFactorAuthAge": "0" if has_mfa else "",
     }
     return {key: (value,) for key, value in values.items() if value}
 
@@ -117,7 +125,7 @@ def _duration(call: Call, role: Role) -> int:
     return seconds
 
 
-def _session_principal(call: Call, role: Role, source_identity: str) -> Principal:
+def _session_principal(call: Call, role: Role, source_identity: str, has_mfa: bool) -> Principal:
     name: str = call.parameters["RoleSessionName"]
     return Principal(
         type=PrincipalType.ASSUMED_ROLE,
@@ -126,6 +134,7 @@ def _session_principal(call: Call, role: Role, source_identity: str) -> Principa
         account_id=role.account_id,
         session=SessionContext(
             created_at=call.received_at.replace(microsecond=0),
+            is_mfa_authenticated=has_mfa,
             issuer_type="Role",
             issuer_principal_id=role.role_id,
             issuer_arn=role.arn,
@@ -134,20 +143,3 @@ def _session_principal(call: Call, role: Role, source_identity: str) -> Principa
             source_identity=source_identity,
         ),
     )
-
-
-def _checked_policy(text: str) -> str:
-    if len(text) > SESSION_POLICY_MAX_CHARACTERS:
-        raise PackedPolicyTooLargeException(SESSION_POLICY_MAX_CHARACTERS)
-    if text:
-        try:
-            parse_policy(text, PolicyKind.IDENTITY)
-        except MalformedPolicy as error:
-            raise MalformedPolicyDocumentException(str(error)) from error
-    return text
-
-
-def _refuse_unsupported(parameters: Parameters) -> None:
-    for member in ("PolicyArns", "Tags", "TransitiveTagKeys", "ProvidedContexts"):
-        if parameters.get(member):
-            raise ValidationFailed(f"{member} is not supported by this installation.")

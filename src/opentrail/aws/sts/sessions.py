@@ -3,16 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from opentrail.aws.common_errors import AccessDenied
+from opentrail.aws.common_errors import ValidationFailed
 from opentrail.aws.service import ApiPorts, Effect
+from opentrail.aws.sts.errors import MalformedPolicyDocumentException, PackedPolicyTooLargeException
 from opentrail.clock import Identifiers
 from opentrail.identity import Credential, Principal
+from opentrail.policy.document import MalformedPolicy, PolicyKind, parse_policy
 from opentrail.protocol import Parameters
 
 CHAINED_SESSION_SECONDS = 3600
 """A role assumed with another role's credentials lasts an hour at most."""
 ROOT_SESSION_SECONDS = 3600
 USER_SESSION_SECONDS = 43_200
+SESSION_POLICY_MAX_CHARACTERS = 2048
+"""STS's bound of an inline session policy."""
 
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"  # noqa: S105 - an alphabet
@@ -61,13 +65,23 @@ def new_session(
     return Session(members, len(credential.session_token), keep)
 
 
-def refuse_mfa(parameters: Parameters) -> None:
-    """Raise AccessDenied when an MFA device is named: no user here has one, so no code can be right."""
-    if parameters.get("SerialNumber") or parameters.get("TokenCode"):
-        raise AccessDenied(
-            "MultiFactorAuthentication failed, unable to validate MFA code. Please verify your MFA serial number is "
-            "valid and associated with this user."
-        )
+def checked_policy(text: str) -> str:
+    """Return an inline session policy; raises STS's errors when it is too long or no policy."""
+    if len(text) > SESSION_POLICY_MAX_CHARACTERS:
+        raise PackedPolicyTooLargeException(SESSION_POLICY_MAX_CHARACTERS)
+    if text:
+        try:
+            parse_policy(text, PolicyKind.IDENTITY)
+        except MalformedPolicy as error:
+            raise MalformedPolicyDocumentException(str(error)) from error
+    return text
+
+
+def refuse_unsupported(parameters: Parameters) -> None:
+    """Raise ValidationFailed for members that would change what a session may do, and that no session here honours."""
+    for member in ("PolicyArns", "Tags", "TransitiveTagKeys", "ProvidedContexts"):
+        if parameters.get(member):
+            raise ValidationFailed(f"{member} is not supported by this installation.")
 
 
 def _token(identifiers: Identifiers, length: int) -> str:

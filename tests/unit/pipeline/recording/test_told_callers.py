@@ -67,13 +67,13 @@ async def test_who_exchanges_a_token_for_a_role_is_named_by_the_answer(how: str)
 
 
 @pytest.mark.parametrize("how", ["whole", "in two steps"])
-async def test_a_refused_exchange_is_recorded_with_what_the_request_says(how: str) -> None:
+async def test_a_refused_exchange_stays_on_the_record_of_the_installation_s_account(how: str) -> None:
     request = a_call(WEB_IDENTITY, RoleArn=ROLE, RoleSessionName="ci", WebIdentityToken="opaque-token")
 
     event = await recorded(request, WEB_IDENTITY, None, HttpResponse(403, (), b""), how)
 
     assert event["userIdentity"] == {"type": "WebIdentityUser"}
-    assert (event["recipientAccountId"], event["eventName"]) == (ROLE_ACCOUNT, WEB_IDENTITY.name)
+    assert (event["recipientAccountId"], event["eventName"]) == (ACCOUNT, WEB_IDENTITY.name)
 
 
 @pytest.mark.parametrize("how", ["whole", "in two steps"])
