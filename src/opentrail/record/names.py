@@ -37,6 +37,15 @@ def error_names(model: OperationModel) -> Mapping[str, str]:
     return names
 
 
+def hidden_errors(model: OperationModel) -> frozenset[str]:
+    """Return the ``errorCode`` of the operation's errors whose message the model marks sensitive."""
+    return frozenset(
+        shape.name
+        for shape in model.error_shapes
+        if any(name.lower() == "message" and member.metadata.get("sensitive") for name, member in shape.members.items())
+    )
+
+
 def kept_members(service: str, operation: str) -> Mapping[str, str] | None:
     """Return member -> name of the response elements that are recorded, None when all are."""
     row: Mapping[str, str] | None = _table()["responses"].get(service, {}).get(operation)

@@ -20,6 +20,7 @@ from opentrail.record.names import (
     api_version,
     error_names,
     event_name,
+    hidden_errors,
     kept_members,
     records_response,
     unwraps_response,
@@ -36,8 +37,8 @@ class OperationPlan:
     """How events of one operation look.
 
     ``response`` is None when response elements are always null. ``secret_names`` are the lower-case names of the
-    input's members that are never recorded, whose values error messages may quote. ``streams_request`` says that the
-    body is no parameter.
+    input's members that are never recorded, whose values error messages may quote; the messages of ``hidden_errors``
+    are never recorded. ``streams_request`` says that the body is no parameter.
     """
 
     service: str
@@ -52,6 +53,7 @@ class OperationPlan:
     resources: ResourceRules | None
     error_names: Mapping[str, str]
     secret_names: frozenset[str]
+    hidden_errors: frozenset[str]
     streams_request: bool
 
     @property
@@ -87,6 +89,7 @@ def plan_of(operation: Operation) -> OperationPlan:
         resources=resource_rules(service, name, _members(model.input_shape), _members(model.output_shape)),
         error_names=error_names(model),
         secret_names=secret_names,
+        hidden_errors=hidden_errors(model),
         streams_request=bool(model.has_streaming_input or model.has_event_stream_input),
     )
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from botocore.model import Shape
 
 from opentrail.event.json_values import json_safe, safe_text
-from opentrail.event.redaction import HIDDEN, Action, action_of, is_secret_name, replacement
+from opentrail.event.redaction import HIDDEN, Action, action_of, hide_entries, hide_in_text, is_secret_name, replacement
 from opentrail.event.times import format_java_time
 
 OMIT: Final = object()
@@ -172,15 +172,18 @@ class ShapeRenderer:
 
 
 def scalar(value: Any) -> Any:
-    """Render a string, number or boolean; anything else that came in its place is made harmless and searched."""
-    if isinstance(value, str | int | float):
+    """Render a string (documents in it without their secrets), number or boolean; anything else that came in its place
+    is made harmless and searched."""
+    if isinstance(value, str):
+        return hide_in_text(value)
+    if isinstance(value, int | float):
         return value
     return plain(value)
 
 
 def plain(value: Any) -> Any:
     """Render a value that no model describes: JSON-safe, entries with secret names hidden."""
-    return _hide_secret_entries(json_safe(value))
+    return hide_entries(json_safe(value))
 
 
 def list_names(value: Any) -> Any:
@@ -201,14 +204,6 @@ def _attribute_value(value: Any) -> Any:
         if kind in ("S", "N", "BOOL", "NULL") and isinstance(content, str | bool):
             return content
     return HIDDEN
-
-
-def _hide_secret_entries(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: HIDDEN if is_secret_name(key) else _hide_secret_entries(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_hide_secret_entries(item) for item in value]
-    return value
 
 
 def _constant(text: str) -> Render:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from opentrail.event.json_values import cut_text
 from opentrail.event.limits import TEXT_LIMIT_BYTES
-from opentrail.event.redaction import hide_quoted_values
+from opentrail.event.redaction import HIDDEN, hide_quoted_values
 from opentrail.http_message import HttpResponse
 from opentrail.protocol import ObservedResult, Operation, Parameters
 from opentrail.protocol.observed import parse_response
@@ -56,6 +56,8 @@ def _error_in_events(plan: OperationPlan, status: int, code: str, message: str) 
     code = plan.error_names.get(code, code)
     if plan.service == "ec2" and not code.startswith(("Client.", "Server.")):
         code = f"{'Server' if status >= 500 else 'Client'}.{code}"
+    if message and code in plan.hidden_errors:
+        return code, HIDDEN
     return code, hide_quoted_values(message, plan.secret_names)
 
 

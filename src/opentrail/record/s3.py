@@ -14,11 +14,10 @@ from botocore.model import OperationModel, Shape
 
 from opentrail.event import Event
 from opentrail.event.fields import OWN_MEMBER
-from opentrail.event.json_values import json_safe
-from opentrail.event.redaction import HIDDEN
+from opentrail.event.redaction import HIDDEN, hide_in_text
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.protocol import CredentialScope, Parameters
-from opentrail.record.rendering import OMIT, Render
+from opentrail.record.rendering import OMIT, Render, plain
 from opentrail.record.xml_rendering import XmlRenderer
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -65,7 +64,7 @@ def request_renderer(model: OperationModel) -> tuple[RequestParameters, frozense
 def response_elements(response: HttpResponse) -> dict[str, Any] | None:
     """Return what a data event of a writing operation records of the answer's headers, None when nothing."""
     found = {
-        name: HIDDEN if name.endswith(("key-id", "context")) else value
+        name: HIDDEN if name.endswith(("key-id", "context")) else hide_in_text(value)
         for name, value in response.headers.as_lower_dict().items()
         if name.startswith(_RESPONSE_HEADERS) and not any(word in name for word in _NEVER_RECORDED)
     }
@@ -169,14 +168,14 @@ def _known_query(request: HttpRequest, names: Mapping[str, bool], markers: Mappi
     found: dict[str, Any] = {}
     for name, value in request.query:
         if name in names:
-            found[name] = HIDDEN if names[name] else value
+            found[name] = HIDDEN if names[name] else hide_in_text(value)
         elif name in markers or name in PRESIGNED_NAMES:
             found[name] = value
     return found
 
 
 def _known_headers(headers: Mapping[str, str], names: Mapping[str, bool]) -> dict[str, Any]:
-    return {name: HIDDEN if names[name] else value for name, value in headers.items() if name in names}
+    return {name: HIDDEN if names[name] else hide_in_text(value) for name, value in headers.items() if name in names}
 
 
 def _payload_renderer(model: OperationModel, compiler: XmlRenderer) -> Callable[[Parameters], dict[str, Any]] | None:
@@ -206,9 +205,9 @@ def _policy(parameters: Parameters) -> dict[str, Any]:
     if not isinstance(text, str | bytes):
         return {}
     try:
-        return {"bucketPolicy": json_safe(orjson.loads(text))}
+        return {"bucketPolicy": plain(orjson.loads(text))}
     except ValueError:
-        return {"bucketPolicy": json_safe(text)}
+        return {"bucketPolicy": plain(text)}
 
 
 def _encryption_applied(response: HttpResponse, requested: Any) -> str | None:

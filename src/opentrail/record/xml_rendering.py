@@ -79,7 +79,7 @@ def xml_text(value: Any) -> Any:
     if isinstance(value, str):
         if value in ("true", "false"):
             return value == "true"
-        return int(value) if _WHOLE_NUMBER.fullmatch(value) else value
+        return int(value) if _WHOLE_NUMBER.fullmatch(value) else scalar(value)
     return scalar(value)
 
 
