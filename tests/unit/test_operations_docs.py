@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from opentrail.pipeline.metered_journal import MeteredJournal
+from opentrail.pipeline.journal_figures import JournalFigures
 from opentrail.pipeline.reader_figures import ReaderFigures
 from tests.memory.journal import InMemoryJournal
 from tests.support.delivery import DeliveryWorld
@@ -16,9 +16,10 @@ OF_THE_HOST = {"opentrail_disk_free_bytes"}
 
 def test_every_figure_of_the_page_is_one_of_metrics_and_every_figure_is_on_the_page() -> None:
     registry = CollectorRegistry()
-    journal = MeteredJournal(InMemoryJournal(), registry)
+    figures = JournalFigures(registry)
+    figures.follow(InMemoryJournal())
     world = DeliveryWorld()
-    registry.register(ReaderFigures(journal.marks, lambda: None, world.delivery, world.clock))
+    registry.register(ReaderFigures(figures.marks, lambda: None, world.delivery, world.clock))
 
     named = set(re.findall(r"\bopentrail_[a-z_]+", PAGE.read_text())) - OF_THE_HOST
     families = {metric.name + ("_total" if metric.type == "counter" else "") for metric in registry.collect()}

@@ -1,7 +1,7 @@
 """Feeds Event history from the journal: every live management event, within a second of its being recorded."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -35,10 +35,17 @@ class HistoryFeeder:
     time outside the retention) is set aside with a log line and holds up nothing.
     """
 
-    def __init__(self, journal: Journal, history: EventHistory, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        history: EventHistory,
+        clock: Clock | None = None,
+        on_event: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._journal = journal
         self._history = history
         self._clock = clock or SystemClock()
+        self._on_event = on_event
         self._position: Position | None = None
         self._retry_seconds = FIRST_RETRY_SECONDS
 
@@ -91,7 +98,14 @@ class HistoryFeeder:
                 await asyncio.sleep(0)
         await self._history.store(events, through)
         self._position = through
+        self._tell(page)
         self._retry_seconds = FIRST_RETRY_SECONDS
+
+    def _tell(self, page: Sequence[Positioned]) -> None:
+        if self._on_event is not None:
+            for _, entry in page:
+                if isinstance(entry, EventEntry) and entry.audience == LIVE:
+                    self._on_event(entry.event)
 
     def _history_event(self, position: Position, entry: EventEntry) -> HistoryEvent | None:
         try:

@@ -1,4 +1,5 @@
-"""What /metrics tells of recorded calls, read off the events on their way into the journal.
+"""What /metrics tells of recorded calls: pending ones as the journal stores them, events as Event history's feeder
+passes them, off the path of the calls.
 
 Nothing here parses an event that went well: what decides stands early in the fixed order of fields, or is rare.
 """
@@ -68,6 +69,7 @@ class RecordedFigures:
     """Counts recorded calls by result, times pending ones, and counts what is known to be missing."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._events = Counter("opentrail_events_recorded", "Events on record, of any kind.", registry=registry)
         calls = Counter(
             "opentrail_calls_recorded",
             "API calls on record, the gateway's and those of our own API, by result.",
@@ -105,7 +107,8 @@ class RecordedFigures:
             self._seconds.observe(perf_counter() - began)
 
     def recorded(self, event: bytes) -> None:
-        """Count an event that is durable."""
+        """Count an event that is on record."""
+        self._events.inc()
         if _API_CALL in event:
             self._calls[result_of(event)].inc()
         elif _GAP in event:

@@ -22,6 +22,10 @@ OnSettings = Callable[[Position, SettingsEntry], Awaitable[None]]
 class RegionRegister(Protocol):
     """Where whoever records an event has its Region enabled first."""
 
+    def is_enabled(self, region: str) -> bool:
+        """Say whether ``enable`` would return at once."""
+        ...
+
     async def enable(self, *regions: str) -> None:
         """Return once the settings entry of every one of ``regions`` is durable; at once where it was before. Raises
         Unavailable."""
@@ -45,6 +49,9 @@ class EnabledRegions:
     def names(self) -> Collection[str]:
         """Return the Regions whose settings entry is durable."""
         return frozenset(self._enabled)
+
+    def is_enabled(self, region: str) -> bool:
+        return region in self._enabled
 
     async def enable(self, *regions: str) -> None:
         if self._enabled.issuperset(regions):

@@ -3,7 +3,7 @@
 It is the only place where an event must survive; everything right of it is rebuilt by reading it again.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType, Protocol
@@ -72,6 +72,27 @@ class PositionLost(PortError):
         self.resume_after = resume_after
 
 
+class JournalObserver(Protocol):
+    """Told by a journal's owner what it stored, whoever handed it in: right after the commit, in the event loop, before
+    those who wait. Not to take longer than counting does."""
+
+    def opened(self, call: CallId, seconds: float) -> None:
+        """A call is pending, ``seconds`` after it was handed in."""
+        ...
+
+    def settled(self, call: CallId) -> None:
+        """A call is pending no more; what was appended in its place is told next."""
+        ...
+
+    def appended(self, position: Position, entries: int, seconds: float) -> None:
+        """``entries`` are durable, the last one at ``position``, ``seconds`` after they were handed in."""
+        ...
+
+    def failed(self, batches: int) -> None:
+        """So many batches were not stored."""
+        ...
+
+
 class JournalWriter(Protocol):
     """The half of a journal that records: what the process that owns it offers to others too."""
 
@@ -85,12 +106,13 @@ class JournalWriter(Protocol):
         """
         ...
 
-    async def open_call(self, event: bytes) -> CallId:
-        """Store a pending call; return once it survives a power cut. Raises as ``append`` does."""
+    def open_call(self, event: bytes) -> Awaitable[CallId]:
+        """Store a pending call; what is returned ends once it survives a power cut. Raises as ``append`` does, when it
+        is awaited. Cancelled before it ended, it leaves no pending call."""
         ...
 
-    async def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Position:
-        """Remove a pending call and append ``entries`` in one transaction. Raises as ``append`` does, and KeyError
+    def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Awaitable[Position]:
+        """Remove a pending call and append ``entries`` in one transaction. Raises as ``open_call`` does, and KeyError
         when the call is not pending (closed before)."""
         ...
 

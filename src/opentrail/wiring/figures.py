@@ -15,7 +15,7 @@ def watch(installation: Installation, delivery: TrailDelivery) -> None:
     To be called once for an installation.
     """
     registry = installation.registry
-    feeder, marks = installation.feeder, installation.journal.marks
+    feeder, marks = installation.feeder, installation.figures.marks
     registry.register(ReaderFigures(marks, lambda: feeder.position, delivery, installation.clock))
     ProcessCollector(registry=registry)
     free = Gauge("opentrail_disk_free_bytes", "Free bytes on the home's disk.", registry=registry)

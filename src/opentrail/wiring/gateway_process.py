@@ -47,6 +47,9 @@ class LinkedRegions:
         self._link = link
         self._met: set[str] = set()
 
+    def is_enabled(self, region: str) -> bool:
+        return region in self._met
+
     async def enable(self, *regions: str) -> None:
         if not self._met.issuperset(regions):
             await self._link.ask("enable_regions", {"regions": regions})

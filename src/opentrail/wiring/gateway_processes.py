@@ -46,8 +46,8 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(eq=False)
 class _Started:
-    """One process and the two sockets to it. ``stored_at`` is when it last had something stored, ``has_served`` whether it
-    ever took a call."""
+    """One process and the two sockets to it. ``stored_at`` is when it last had something stored, ``has_served`` whether
+    it ever listened."""
 
     process: asyncio.subprocess.Process
     link: Link
@@ -114,9 +114,7 @@ class GatewayProcesses:
                 sys.executable, "-m", "opentrail.wiring.gateway_process", *map(str, theirs), pass_fds=theirs
             )
         installation = self._installation
-        connection = await JournalConnection.over(
-            journal_ours, installation.local_journal, lambda events, seconds: self._stored(started, events, seconds)
-        )
+        connection = await JournalConnection.over(journal_ours, installation.journal, lambda: self._stored(started))
 
         async def learned(arguments: dict[str, Any], body: bytes) -> Answer:
             installation.identities.forget()
@@ -208,9 +206,8 @@ class GatewayProcesses:
             ended_at=installation.clock.now(),
         )
 
-    def _stored(self, started: _Started, events: int, seconds: float) -> None:
+    def _stored(self, started: _Started) -> None:
         started.stored_at = self._installation.clock.now()
-        self._installation.journal.stored(events, seconds)
 
     async def _own_api(self, arguments: dict[str, Any], body: bytes) -> Answer:
         return own_api.format_answer(await self._answer(own_api.read_call(arguments, body)))

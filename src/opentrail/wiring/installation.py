@@ -27,7 +27,7 @@ from opentrail.event.encoding import encode_event
 from opentrail.home import Home, write_private
 from opentrail.identity import Credential
 from opentrail.pipeline.history import HistoryFeeder
-from opentrail.pipeline.metered_journal import MeteredJournal
+from opentrail.pipeline.journal_figures import JournalFigures
 from opentrail.pipeline.recording import record_unclean_stop
 from opentrail.pipeline.regions import EnabledRegions
 from opentrail.pipeline.settings_view import SettingsView
@@ -50,8 +50,8 @@ class Installation:
     identifiers: RandomIdentifiers
     registry: CollectorRegistry
     installation_id: str
-    journal: MeteredJournal
-    local_journal: LocalJournal
+    figures: JournalFigures
+    journal: LocalJournal
     history: LocalEventHistory
     identities: SqlIdentityStore
     trails: SqlTrailStore
@@ -140,11 +140,12 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
         try:
             history = await LocalEventHistory.open(home.history)
             stack.push_async_callback(history.close)
-            opened = await LocalJournal.open(home.journal)
-            stack.push_async_callback(opened.close)
+            figures = JournalFigures(registry)
+            journal = await LocalJournal.open(home.journal, observer=figures)
+            stack.push_async_callback(journal.close)
         except Unavailable as error:
             raise OperatorError(f"the home {home.path} cannot be opened: {error}") from error
-        journal = MeteredJournal(opened, registry)
+        figures.follow(journal)
         identities = SqlIdentityStore(database, sealer)
         trails = SqlTrailStore(database)
         settings_view = SettingsView(journal, trails)
@@ -176,9 +177,9 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             clock=clock,
             identifiers=identifiers,
             registry=registry,
+            figures=figures,
             installation_id=home.installation_id(identifiers),
             journal=journal,
-            local_journal=opened,
             history=history,
             identities=identities,
             trails=trails,
@@ -187,7 +188,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             signer=LocalSigner(home.signing_keys, sealer),
             regions=regions,
             builder=builder,
-            feeder=HistoryFeeder(journal, history, clock),
+            feeder=HistoryFeeder(journal, history, clock, figures.recorded.recorded),
             settings_view=settings_view,
             owner=await _made(home, _owner_key(home, settings, identities, identifiers)),
         )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from opentrail.adapters.journal import segments
@@ -19,7 +20,7 @@ from opentrail.adapters.journal.writer import Outcomes, SegmentLimits, Stop, Tri
 from opentrail.clock import Clock, SystemClock
 from opentrail.errors import HomeInUse
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import CallId, JournalEntry, PendingCall, Position, Positioned
+from opentrail.ports.journal import CallId, JournalEntry, JournalObserver, PendingCall, Position, Positioned
 
 MAX_WAITING_BATCHES = 8192
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -35,9 +36,18 @@ class LocalJournal:
     waits at the same time is committed in one transaction.
     """
 
-    def __init__(self, folder: Path, lock: int, recovered: Recovered, clock: Clock, limits: SegmentLimits) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lock: int,
+        recovered: Recovered,
+        clock: Clock,
+        limits: SegmentLimits,
+        observer: JournalObserver | None,
+    ) -> None:
         self._folder = folder
         self._lock = lock
+        self._observer = observer
         self._was_clean = recovered.was_clean
         self._earlier_commit_at = recovered.state.committed_at
         self._abandoned = {parse_number(call.id): call for call in recovered.abandoned}
@@ -56,7 +66,11 @@ class LocalJournal:
 
     @classmethod
     async def open(
-        cls, folder: Path, clock: Clock | None = None, limits: SegmentLimits | None = None
+        cls,
+        folder: Path,
+        clock: Clock | None = None,
+        limits: SegmentLimits | None = None,
+        observer: JournalObserver | None = None,
     ) -> "LocalJournal":
         """Open the journal in ``folder`` (created when missing) and own it until ``close`` or the process ends.
 
@@ -64,7 +78,7 @@ class LocalJournal:
         """
         clock = clock or SystemClock()
         lock, recovered = await asyncio.to_thread(_lock_and_recover, folder, int(clock.now().timestamp() * 1_000_000))
-        return cls(folder, lock, recovered, clock, limits or SegmentLimits())
+        return cls(folder, lock, recovered, clock, limits or SegmentLimits(), observer)
 
     async def append(self, entries: Sequence[JournalEntry]) -> Position:
         if not entries:
@@ -72,25 +86,23 @@ class LocalJournal:
             return self.head()
         appending = self._waiter()
         self.write(ENTRIES, 0, len(entries), encode_entries(entries), appending)
-        return format_number(await appending)
+        return await appending
 
-    async def open_call(self, event: bytes) -> CallId:
-        opening = self._waiter()
-        self.write(OPENED, 0, 0, event, opening)
+    def open_call(self, event: bytes) -> "asyncio.Future[CallId]":
+        opening: asyncio.Future[CallId] = self._loop.create_future()
         try:
-            return CallId(format_number(await opening))
-        except asyncio.CancelledError:
-            # Cancelled while it waited, the future is too, and ``_committed`` drops the call; else it came just after.
-            if not opening.cancelled() and opening.exception() is None:
-                self._drop_call(opening.result())
-            raise
+            self.write(OPENED, 0, 0, event, opening)
+        except (Unavailable, ValueError) as error:
+            opening.set_exception(error)
+        return opening
 
-    async def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Position:
-        body = encode_entries(entries)
+    def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> "asyncio.Future[Position]":
         settling = self._waiter()
-        self.write(SETTLED, _call_number(call), len(entries), body, settling)
-        stored = await settling
-        return format_number(stored) if entries else self.head()
+        try:
+            self.write(SETTLED, _call_number(call), len(entries), encode_entries(entries), settling)
+        except (Unavailable, ValueError, KeyError) as error:
+            settling.set_exception(error)
+        return settling
 
     async def abandoned_calls(self) -> Sequence[PendingCall]:
         return [call for number, call in sorted(self._abandoned.items()) if number in self._open_calls]
@@ -157,7 +169,8 @@ class LocalJournal:
             os.close(self._lock)
 
     def write(self, kind: int, call: int, entries: int, body: bytes, done: Waiter) -> None:
-        """Take one batch as a row of ``kind`` (``segments``); ``done`` learns its last number once it is committed.
+        """Take one batch as a row of ``kind`` (``segments``); once it is committed ``done`` learns its position, or the
+        call's id.
 
         ``call`` is the number of the call that it settles; ``entries`` how many entries ``body`` frames. Raises, and
         then ``done`` learns nothing: Unavailable, ValueError, and KeyError for a call that is not open.
@@ -174,10 +187,10 @@ class LocalJournal:
             raise Unavailable("too many batches wait for the journal")
         self._waiting_batches += 1
         self._waiting_bytes += len(body)
-        self._writer.work.put(Write(kind, call, entries, body, done))
+        self._writer.work.put(Write(kind, call, entries, body, done, perf_counter()))
         self._open_calls.discard(call)
 
-    def _waiter(self) -> "asyncio.Future[int]":
+    def _waiter(self) -> "asyncio.Future[Position]":
         return self._loop.create_future()
 
     def _in_loop(self, report: Callable[..., None]) -> Callable[..., None]:
@@ -192,6 +205,8 @@ class LocalJournal:
     def _committed(self, writes: list[Write], head: int) -> None:
         self._release(writes)
         self._head = head
+        if self._observer is not None:
+            _tell(self._observer, writes)
         for write in writes:
             if write.kind == OPENED:
                 self._open_calls.add(write.number)
@@ -200,11 +215,14 @@ class LocalJournal:
             elif write.kind == SETTLED:
                 self._abandoned.pop(write.call, None)
             if not write.done.done():
-                write.done.set_result(write.number)
+                holds_position = write.entries or write.kind == OPENED
+                write.done.set_result(format_number(write.number if holds_position else head))
         self._wake()
 
     def _failed(self, writes: list[Write], error: Exception) -> None:
         self._release(writes)
+        if self._observer is not None:
+            self._observer.failed(len(writes))
         for write in writes:
             if write.kind == SETTLED:
                 self._open_calls.add(write.call)
@@ -237,6 +255,18 @@ class LocalJournal:
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+def _tell(observer: JournalObserver, writes: Sequence[Write]) -> None:
+    now = perf_counter()
+    for write in writes:
+        if write.kind == OPENED:
+            observer.opened(CallId(format_number(write.number)), now - write.accepted_at)
+            continue
+        if write.kind == SETTLED:
+            observer.settled(CallId(format_number(write.call)))
+        if write.entries:
+            observer.appended(format_number(write.number), write.entries, now - write.accepted_at)
 
 
 def _call_number(call: CallId) -> int:

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from time import perf_counter
 
 import structlog
 
@@ -22,7 +21,7 @@ from opentrail.adapters.journal.frames import (
 from opentrail.adapters.journal.local import LocalJournal
 from opentrail.adapters.journal.segments import ENTRIES, OPENED, SETTLED
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import CallId, PendingCall
+from opentrail.ports.journal import CallId, PendingCall, Position
 
 MAX_BYTES_IN_FLIGHT = 16 * 1024 * 1024
 """Bytes of a connection's writes that may wait for their commit; past it the connection is read no further."""
@@ -31,8 +30,8 @@ _KINDS: dict[int, int] = {Order.APPEND: ENTRIES, Order.OPEN_CALL: OPENED, Order.
 
 _log = structlog.get_logger(__name__)
 
-Observe = Callable[[int, float], None]
-"""Told of every frame that was stored: its events, and the seconds until they were durable."""
+OnStored = Callable[[], None]
+"""Called for every frame of which anything was stored."""
 
 
 class JournalConnection(asyncio.Protocol):
@@ -42,10 +41,10 @@ class JournalConnection(asyncio.Protocol):
     flight is stored: then ``gone`` is done.
     """
 
-    def __init__(self, journal: LocalJournal, observe: Observe | None = None) -> None:
+    def __init__(self, journal: LocalJournal, on_stored: OnStored | None = None) -> None:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._journal = journal
-        self._observe = observe
+        self._on_stored = on_stored
         self._transport: asyncio.Transport | None = None
         self._reader = FrameReader()
         self._open: dict[int, bytes] = {}
@@ -55,11 +54,11 @@ class JournalConnection(asyncio.Protocol):
 
     @classmethod
     async def over(
-        cls, connected: socket.socket, journal: LocalJournal, observe: Observe | None = None
+        cls, connected: socket.socket, journal: LocalJournal, on_stored: OnStored | None = None
     ) -> "JournalConnection":
         """Serve the process that has the other end of a connected Unix socket."""
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_unix_connection(lambda: cls(journal, observe), sock=connected)
+        _, connection = await loop.create_unix_connection(lambda: cls(journal, on_stored), sock=connected)
         return connection
 
     def close(self) -> None:
@@ -105,7 +104,7 @@ class JournalConnection(asyncio.Protocol):
     def _store(self, write: WriteOrder, slot: "_Slot") -> None:
         entries = 0 if write.order == Order.OPEN_CALL else count_entries(write.body)
         if write.order == Order.APPEND and not entries:
-            slot.set_result(0)
+            slot.set_result(self._journal.head())
         else:
             self._journal.write(_KINDS.get(write.order, -1), write.call, entries, write.body, slot)
 
@@ -113,8 +112,8 @@ class JournalConnection(asyncio.Protocol):
         """Reply to a frame all of whose writes ended."""
         self._groups -= 1
         self._bytes_in_flight -= len(group.frame.payload)
-        if self._observe is not None and group.events:
-            self._observe(group.events, perf_counter() - group.started)
+        if self._on_stored is not None and group.is_stored:
+            self._on_stored()
         if self._transport is None:
             self._end_when_settled()
             return
@@ -123,17 +122,12 @@ class JournalConnection(asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
 
-    def stored(self, write: WriteOrder, number: int) -> bool:
-        """Take note of a write that is durable; say whether it brought entries."""
+    def stored(self, write: WriteOrder, number: int) -> None:
+        """Take note of a write that is durable."""
         if write.order == Order.OPEN_CALL:
             self._open[number] = write.body
-            return False
-        self._open.pop(write.call, None)
-        return bool(write.body)
-
-    def head(self) -> int:
-        """Return the number of the journal's last entry."""
-        return parse_number(self._journal.head())
+        else:
+            self._open.pop(write.call, None)
 
     def _end_when_settled(self) -> None:
         if self._groups or self.gone.done():
@@ -147,23 +141,21 @@ class JournalConnection(asyncio.Protocol):
 class _Group:
     """The writes of one frame: how each went, and how many have not ended."""
 
-    __slots__ = ("_connection", "_left", "events", "frame", "message", "results", "started")
+    __slots__ = ("_connection", "_left", "frame", "is_stored", "message", "results")
 
     def __init__(self, connection: JournalConnection, frame: Frame, writes: int) -> None:
         self.frame = frame
         self.results = [Result(Outcome.UNAVAILABLE, 0)] * writes
         self.message = ""
-        self.events = 0
-        self.started = perf_counter()
+        self.is_stored = False
         self._connection = connection
         self._left = writes
 
     def end(self, index: int, write: WriteOrder, result: Result) -> None:
-        if not write.body and write.order != Order.OPEN_CALL:
-            result = Result(result.outcome, self._connection.head())
         self.results[index] = result
         if result.outcome == Outcome.STORED:
-            self.events += self._connection.stored(write, result.number)
+            self.is_stored = True
+            self._connection.stored(write, result.number)
         self._left -= 1
         if not self._left:
             self._connection.settled(self)
@@ -187,9 +179,9 @@ class _Slot:
     def cancelled(self) -> bool:
         return False
 
-    def set_result(self, number: int) -> None:
+    def set_result(self, position: Position) -> None:
         self._is_done = True
-        self._group.end(self._index, self._write, Result(Outcome.STORED, number))
+        self._group.end(self._index, self._write, Result(Outcome.STORED, parse_number(position)))
 
     def set_exception(self, error: Exception) -> None:
         self._is_done = True

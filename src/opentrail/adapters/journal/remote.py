@@ -5,6 +5,7 @@ import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
+from typing import Any
 
 from opentrail.adapters.journal.codec import check_size, encode_entries, format_number, parse_number
 from opentrail.adapters.journal.frames import (
@@ -26,7 +27,7 @@ MAX_WAITING_WRITES = 8192
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """What may wait for the owner's reply; more is refused with Unavailable."""
 
-_Waiter = asyncio.Future[int]
+_Waiter = asyncio.Future[Any]
 
 
 class RemoteJournal(asyncio.Protocol):
@@ -55,26 +56,25 @@ class RemoteJournal(asyncio.Protocol):
         return journal
 
     async def append(self, entries: Sequence[JournalEntry]) -> Position:
-        return format_number(await self._write(Order.APPEND, 0, encode_entries(entries)))
+        position: Position = await self._write(Order.APPEND, 0, encode_entries(entries))
+        return position
 
-    async def open_call(self, event: bytes) -> CallId:
-        check_size(len(event))
-        opening = self._write(Order.OPEN_CALL, 0, event)
+    def open_call(self, event: bytes) -> "asyncio.Future[CallId]":
         try:
-            return CallId(format_number(await opening))
-        except asyncio.CancelledError:
-            # Cancelled while it waited, the future is too, and the reply drops the call; else it came just before.
-            if not opening.cancelled() and opening.exception() is None:
-                self._drop_call(opening.result())
-            raise
+            check_size(len(event))
+        except ValueError as error:
+            return self._failed(error)
+        return self._write(Order.OPEN_CALL, 0, event)
 
-    async def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> Position:
-        body = encode_entries(entries)
+    def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> "asyncio.Future[Position]":
         try:
             number = parse_number(call)
+        except ValueError:
+            return self._failed(KeyError(call))
+        try:
+            return self._write(Order.CLOSE_CALL, number, encode_entries(entries))
         except ValueError as error:
-            raise KeyError(call) from error
-        return format_number(await self._write(Order.CLOSE_CALL, number, body))
+            return self._failed(error)
 
     async def close(self) -> None:
         """End the connection; callers that wait get Unavailable."""
@@ -105,15 +105,20 @@ class RemoteJournal(asyncio.Protocol):
 
     def _write(self, order: Order, call: int, body: bytes) -> _Waiter:
         if self._transport is None:
-            raise Unavailable("the owner of the journal is gone")
+            return self._failed(Unavailable("the owner of the journal is gone"))
         if self._waiting_writes >= MAX_WAITING_WRITES or self._waiting_bytes + len(body) > MAX_WAITING_BYTES:
-            raise Unavailable("too many batches wait for the owner of the journal")
+            return self._failed(Unavailable("too many batches wait for the owner of the journal"))
         waiter: _Waiter = self._loop.create_future()
         if not self._outgoing:
             self._loop.call_soon(self._send)
         self._outgoing.append((WriteOrder(order, call, body), waiter))
         self._waiting_writes += 1
         self._waiting_bytes += len(body)
+        return waiter
+
+    def _failed(self, error: Exception) -> _Waiter:
+        waiter: _Waiter = self._loop.create_future()
+        waiter.set_exception(error)
         return waiter
 
     def _send(self) -> None:
@@ -136,7 +141,7 @@ class RemoteJournal(asyncio.Protocol):
                 if write.order == Order.OPEN_CALL and outcome == Outcome.STORED:
                     self._drop_call(number)
             elif outcome == Outcome.STORED:
-                waiter.set_result(number)
+                waiter.set_result(format_number(number))
             else:
                 waiter.set_exception(_failure(outcome, message))
 
@@ -146,10 +151,7 @@ class RemoteJournal(asyncio.Protocol):
 
     def _drop_call(self, number: int) -> None:
         """Close a call whose opener was cancelled: nobody knows its id, so nobody else will."""
-        try:
-            dropping = self._write(Order.CLOSE_CALL, number, b"")
-        except Unavailable:
-            return
+        dropping = self._write(Order.CLOSE_CALL, number, b"")
         dropping.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _fail_all(self) -> None:

@@ -39,26 +39,28 @@ class SegmentLimits:
 
 
 class Waiter(Protocol):
-    """What waits for a batch, as far as asyncio.Future: told in the event loop, once."""
+    """What waits for a batch, as far as asyncio.Future: told in the event loop, once, the position or the call's id."""
 
     def done(self) -> bool: ...
 
     def cancelled(self) -> bool: ...
 
-    def set_result(self, number: int, /) -> None: ...
+    def set_result(self, position: Any, /) -> None: ...
 
     def set_exception(self, error: Exception, /) -> None: ...
 
 
 @dataclass(slots=True)
 class Write:
-    """A batch on its way: ``call`` is the call it settles, ``number`` its last number once it is committed."""
+    """A batch on its way: ``call`` is the call it settles, ``number`` its last number once it is committed,
+    ``accepted_at`` the reading of time.perf_counter when it was taken."""
 
     kind: int
     call: int
     entries: int
     body: bytes
     done: Waiter
+    accepted_at: float
     number: int = 0
 
 

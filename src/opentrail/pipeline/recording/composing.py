@@ -23,6 +23,9 @@ LARGE_BODY_BYTES = 16 * 1024
 is not to stand still for more than 5 ms."""
 
 
+_MANY_EVENTS = frozenset({"DeleteObjects"})
+"""Operations with an event for each of up to a thousand keys, whatever the length of the answer."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -64,7 +67,7 @@ class CallComposer:
         if told is not caller:
             event = _told(event, told)
         build = self._builder.finish_encoded
-        if _is_long(response.body):
+        if _is_long(response.body) or (call.operation is not None and call.operation.name in _MANY_EVENTS):
             return await asyncio.to_thread(build, event, call.operation, response, completed_at, result=result)
         return build(event, call.operation, response, completed_at, result=result)
 

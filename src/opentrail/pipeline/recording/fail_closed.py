@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -13,6 +13,7 @@ from opentrail.event import Event
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity
 from opentrail.pipeline.recording.composing import CallComposer, SeenCall
+from opentrail.pipeline.recording.time_limits import TimeLimit
 from opentrail.pipeline.regions import RegionRegister
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import CallId, EventEntry, JournalWriter
@@ -28,8 +29,6 @@ and become events with outcome unknown at the next start."""
 
 RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
 """Waits between tries of a late step; the last one repeats."""
-
-_Result = TypeVar("_Result")
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +49,7 @@ class FailClosedRecorder:
         self._journal = journal
         self._composer = CallComposer(builder, callers, clock)
         self._regions = regions
-        self._durable_within_s = durable_within_s
+        self._limit = TimeLimit(durable_within_s)
         self._late: set[asyncio.Task[None]] = set()
 
     async def begin(
@@ -61,46 +60,51 @@ class FailClosedRecorder:
         A pending call that becomes durable too late never went upstream; it is closed with the 503 its caller got.
         """
         call = self._composer.seen(request, operation, scope)
-        opening = asyncio.ensure_future(self._open(call))
         try:
-            return await _within(opening, self._durable_within_s)
+            async with asyncio.timeout(self._limit.seconds):
+                begun, caller = await self._composer.begin(call)
+            opening = asyncio.ensure_future(self._journal.open_call(begun.json))
         except TimeoutError as error:
-            self._keep(self._close_refused(opening))
+            raise RecordingUnavailable("the caller could not be looked up in time") from error
+        except (Unavailable, ValueError) as error:
+            raise RecordingUnavailable(str(error)) from error
+        try:
+            call_id = await self._limit.wait(opening)
+        except TimeoutError as error:
+            self._keep(self._close_refused(call, begun.event, caller, opening))
             raise RecordingUnavailable("the journal did not store the call in time") from error
         except asyncio.CancelledError:
-            self._keep(self._close_refused(opening))
+            self._keep(self._close_refused(call, begun.event, caller, opening))
             raise
         except (Unavailable, ValueError) as error:
             raise RecordingUnavailable(str(error)) from error
+        return ClosedCall(self, call, begun.event, caller, call_id)
 
     async def stop(self) -> bool:
         """Wait a moment for the steps still being tried; calls left then stay pending, and the next start makes them
         good: none is lost, so the answer is always True."""
         if self._late:
-            _, pending = await asyncio.wait(set(self._late), timeout=self._durable_within_s)
+            _, pending = await asyncio.wait(set(self._late), timeout=self._limit.seconds)
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
         return True
 
-    async def _open(self, call: SeenCall) -> "ClosedCall":
-        begun, caller = await self._composer.begin(call)
-        call_id = await self._journal.open_call(begun.json)
-        return ClosedCall(self, call, begun.event, caller, call_id)
-
-    async def _close_refused(self, opening: "asyncio.Task[ClosedCall]") -> None:
+    async def _close_refused(
+        self, call: SeenCall, event: Event, caller: CallerIdentity, opening: "asyncio.Future[CallId]"
+    ) -> None:
         try:
-            call = await opening
+            call_id = await opening
         except (Unavailable, ValueError):
             return
-        refused = HttpResponse(503, (), b"")
-        await self._close_late(call.id, await call.finished(refused))
+        refused = ClosedCall(self, call, event, caller, call_id)
+        await self._close_late(call_id, await refused.finished(HttpResponse(503, (), b"")))
 
     async def finish(self, call_id: CallId, event: EncodedEvent) -> None:
         """Close a call; raises RecordingUnavailable when that is not durable in time, and goes on trying."""
-        closing = asyncio.ensure_future(self._close(call_id, event))
         try:
-            await _within(closing, self._durable_within_s)
+            closing = self._begin_close(call_id, event)
+            await self._limit.wait(closing)
         except TimeoutError as error:
             self._keep(self._settle_late(closing, call_id, event))
             raise RecordingUnavailable("the journal did not store the result in time") from error
@@ -110,11 +114,17 @@ class FailClosedRecorder:
         except ValueError as error:
             raise RecordingUnavailable(str(error)) from error
 
+    def _begin_close(self, call_id: CallId, event: EncodedEvent) -> "asyncio.Future[Any]":
+        """Start to close a call; an enabled Region, as almost always, spares a task."""
+        if self._regions.is_enabled(event.event["awsRegion"]):
+            return asyncio.ensure_future(self._journal.close_call(call_id, _entries(event)))
+        return asyncio.ensure_future(self._close(call_id, event))
+
     async def _close(self, call_id: CallId, event: EncodedEvent) -> None:
         await self._regions.enable(event.event["awsRegion"])
-        await self._journal.close_call(call_id, [EventEntry(event.json)])
+        await self._journal.close_call(call_id, _entries(event))
 
-    async def _settle_late(self, closing: "asyncio.Task[None]", call_id: CallId, event: EncodedEvent) -> None:
+    async def _settle_late(self, closing: "asyncio.Future[Any]", call_id: CallId, event: EncodedEvent) -> None:
         try:
             await closing
         except Unavailable:
@@ -172,25 +182,5 @@ class ClosedCall:
             _log.warning("a call without an answer is not on record yet", reason=reason, error=str(error))
 
 
-async def _within(task: "asyncio.Future[_Result]", seconds: float) -> _Result:
-    """Wait for a task without cancelling it; raises TimeoutError when it is not done in time.
-
-    What asyncio.wait does for many tasks, for one: this runs twice for every call.
-    """
-    loop = asyncio.get_running_loop()
-    ended = loop.create_future()
-
-    def end(_: object = None) -> None:
-        if not ended.done():
-            ended.set_result(None)
-
-    task.add_done_callback(end)
-    timer = loop.call_later(seconds, end)
-    try:
-        await ended
-    finally:
-        timer.cancel()
-        task.remove_done_callback(end)
-    if not task.done():
-        raise TimeoutError
-    return task.result()
+def _entries(event: EncodedEvent) -> list[EventEntry]:
+    return [EventEntry(text) for text in (event.json, *event.further)]

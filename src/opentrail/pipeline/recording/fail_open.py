@@ -172,7 +172,8 @@ class FailOpenRecorder:
                 event = await self._composer.whole_unknown(call, call.reason)
             else:
                 event = await self._composer.whole(call, call.response, call.ended_at or call.received_at)
-            self._batch.add(event.event["awsRegion"], event.json)
+            for text in (event.json, *event.further):
+                self._batch.add(event.event["awsRegion"], text)
         except Exception:
             _log.exception("a call could not be recorded", method=call.request.method)
             self._gaps.add("record-failed", self._composer.now())

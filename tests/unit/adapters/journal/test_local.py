@@ -14,7 +14,6 @@ import pytest
 
 from opentrail.adapters.journal import local, segments
 from opentrail.adapters.journal.local import LocalJournal
-from opentrail.adapters.journal.segments import OPENED
 from opentrail.adapters.journal.writer import SegmentLimits
 from opentrail.errors import HomeInUse, JournalCorrupt
 from opentrail.ports import Unavailable
@@ -310,7 +309,7 @@ async def test_the_last_commit_is_timed_by_the_clock_even_when_its_segment_is_go
 
 async def test_a_call_whose_opener_was_cancelled_is_not_left_open(folder: Path) -> None:
     journal = await LocalJournal.open(folder)
-    opening = asyncio.create_task(journal.open_call(b'{"call":1}'))
+    opening = asyncio.ensure_future(journal.open_call(b'{"call":1}'))
     await asyncio.sleep(0)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -326,35 +325,9 @@ async def test_a_call_whose_opener_was_cancelled_is_not_left_open(folder: Path) 
     assert abandoned == []
 
 
-async def test_a_call_whose_opener_is_cancelled_just_after_the_commit_is_not_left_open(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    journal = await LocalJournal.open(folder)
-    write = journal.write
-
-    def cancel_when_done(kind: int, call: int, entries: int, body: bytes, done: "asyncio.Future[int]") -> None:
-        write(kind, call, entries, body, done)
-        if kind == OPENED:
-            done.add_done_callback(lambda _: opening.cancel())
-
-    monkeypatch.setattr(journal, "write", cancel_when_done)
-    opening = asyncio.create_task(journal.open_call(b'{"call":1}'))
-    with pytest.raises(asyncio.CancelledError):
-        await opening
-    for n in range(3):
-        await journal.append([event(n)])
-    await journal.close()
-
-    journal = await LocalJournal.open(folder)
-    abandoned = await journal.abandoned_calls()
-    await journal.close()
-
-    assert abandoned == []
-
-
 async def test_a_cancelled_close_is_still_stored_once(journal: LocalJournal) -> None:
     call = await journal.open_call(b"{}")
-    closing_call = asyncio.create_task(journal.close_call(call, [event(1)]))
+    closing_call = asyncio.ensure_future(journal.close_call(call, [event(1)]))
     await asyncio.sleep(0)
     closing_call.cancel()
     await asyncio.gather(closing_call, return_exceptions=True)

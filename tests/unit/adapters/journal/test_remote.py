@@ -38,20 +38,19 @@ class Owner:
     def __init__(self, journal: LocalJournal) -> None:
         self.journal = journal
         self.connections: list[JournalConnection] = []
-        self.observed = 0
+        self.frames_stored = 0
 
     async def connected(self) -> socket.socket:
         """Return the other end of a new connection."""
         ours, theirs = socket.socketpair()
-        self.connections.append(await JournalConnection.over(ours, self.journal, self.observe))
+        self.connections.append(await JournalConnection.over(ours, self.journal, self.stored))
         return theirs
 
     async def writer(self) -> RemoteJournal:
         return await RemoteJournal.over(await self.connected())
 
-    def observe(self, events: int, seconds: float) -> None:
-        assert seconds > 0
-        self.observed += events
+    def stored(self) -> None:
+        self.frames_stored += 1
 
     async def stop(self) -> None:
         for connection in self.connections:
@@ -102,7 +101,7 @@ async def test_writers_share_the_journal_with_its_owner(owner: Owner, remote: Re
 
     assert START < first < second < third == owner.journal.head()
     assert await owner.entries() == [event(1), event(2), event(3)]
-    assert owner.observed == 3
+    assert owner.frames_stored == 3
 
 
 async def test_calls_of_a_process_that_went_away_are_abandoned_and_can_be_closed(
