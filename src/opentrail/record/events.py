@@ -23,6 +23,7 @@ from opentrail.identity import CallerIdentity
 from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
 from opentrail.protocol.requests import MalformedRequest, parse_request
 from opentrail.record import s3
+from opentrail.record.deletions import deletions
 from opentrail.record.frames import FrameMemory
 from opentrail.record.identities import CLAIMED, user_identity
 from opentrail.record.plans import OperationPlan, plan_of
@@ -43,10 +44,12 @@ _log = structlog.get_logger(__name__)
 
 
 class EncodedEvent(NamedTuple):
-    """An event within every limit, in order, and its JSON."""
+    """An event within every limit, in order, and its JSON; ``further`` is the JSON of the other events of its call,
+    which are stored with it."""
 
     event: Event
     json: bytes
+    further: tuple[bytes, ...] = ()
 
 
 class EventBuilder:
@@ -145,8 +148,7 @@ class EventBuilder:
         """Return what ``finish`` does, and its JSON."""
         finished = dict(event)
         finished["eventTime"] = format_time(completed_at)
-        self._finish(finished, operation, response, result)
-        return _encoded(finished)
+        return self._finish(finished, operation, response, result)
 
     def build_encoded(
         self,
@@ -162,8 +164,7 @@ class EventBuilder:
         """Return the complete event of a call of which nothing was stored before it ended, and its JSON: what
         ``begin`` and ``finish`` make of it, without bounding and encoding it in between."""
         event = self._begin(request, operation, scope, caller, completed_at, None)
-        self._finish(event, operation, response, result)
-        return _encoded(event)
+        return self._finish(event, operation, response, result)
 
     def _finish(
         self,
@@ -171,13 +172,19 @@ class EventBuilder:
         operation: Operation | None,
         response: HttpResponse,
         result: ObservedResult | None,
-    ) -> None:
+    ) -> EncodedEvent:
+        further: list[Event] = []
         try:
-            self._describe_result(event, operation, response, result)
+            further = self._describe_result(event, operation, response, result)
         except Exception as error:
             _not_understood(event, operation, error)
         if "requestID" not in event:
             event["requestID"] = self._identifiers.uuid()
+        encoded = _encoded(event)
+        if not further:
+            return encoded
+        shared = {"requestID": event["requestID"]}
+        return encoded._replace(further=tuple(_encoded({**other, **shared}).json for other in further))
 
     def finish_unknown(self, event: Event, reason: str) -> Event:
         """Return the complete event of a call of which nobody saw the answer; ``reason`` is a short word.
@@ -308,7 +315,8 @@ class EventBuilder:
 
     def _describe_result(
         self, event: Event, operation: Operation | None, response: HttpResponse, result: ObservedResult | None
-    ) -> None:
+    ) -> list[Event]:
+        """Add the result to ``event``; return the other events of the call."""
         plan = _plan(operation)
         requested = event.get("requestParameters")
         sent: dict[str, Any] = requested if isinstance(requested, dict) else {}
@@ -328,6 +336,9 @@ class EventBuilder:
                 event.pop("resources", None)
         elif plan is not None:
             self._describe_success(event, plan, response, outcome)
+            if plan.is_s3 and plan.operation == "DeleteObjects":
+                return deletions(event, outcome.output, self._identifiers.uuid)
+        return []
 
     def _describe_success(self, event: Event, plan: OperationPlan, response: HttpResponse, outcome: Outcome) -> None:
         if plan.is_s3 and plan.is_data_event and not plan.is_read_only:

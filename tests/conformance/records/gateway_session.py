@@ -244,9 +244,10 @@ def delivered(server: RunningServer) -> Iterator[Event]:
 
 
 def _marked(server: RunningServer) -> dict[str, Event]:
+    """The event of every marked call, the call's own where it has several (DeleteObjects)."""
     marked: dict[str, Event] = {}
     for event in delivered(server):
         mark = event.get("userAgent", "").strip("[]").rpartition(" ")[2]
-        if mark.startswith("row/"):
-            marked.setdefault(mark, event)
+        if mark.startswith("row/") and (mark not in marked or marked[mark]["eventName"] == "DeleteObject"):
+            marked[mark] = event
     return marked
