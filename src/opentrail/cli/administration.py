@@ -12,6 +12,8 @@ from opentrail.errors import OperatorError
 from opentrail.home import write_private
 
 users_app = typer.Typer(help="Users of this installation and what they may do.", no_args_is_help=True)
+mfa_app = typer.Typer(help="Virtual MFA devices of users: one-time codes for STS.", no_args_is_help=True)
+users_app.add_typer(mfa_app, name="mfa")
 roles_app = typer.Typer(help="Roles that users and keys may assume.", no_args_is_help=True)
 keys_app = typer.Typer(help="Access keys: make, import, switch off, delete.", no_args_is_help=True)
 archive_app = typer.Typer(help="Local buckets that trails deliver to, served read-only over S3.", no_args_is_help=True)
@@ -43,6 +45,10 @@ def _print_json(answer: object) -> None:
     typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
 
 
+def _yes_no(is_so: bool) -> str:
+    return "yes" if is_so else "no"
+
+
 @users_app.command("create")
 def create_user(
     context: typer.Context,
@@ -68,13 +74,41 @@ def list_users(
     if as_json:
         _print_json(answer)
         return
-    rows = [[user["name"], user["arn"], "yes" if user["has_policy"] else "no"] for user in answer["users"]]
-    print_table(["User", "ARN", "Has a policy"], rows, "No users yet: opentrail users create NAME")
+    rows = [
+        [user["name"], user["arn"], _yes_no(user["has_policy"]), _yes_no(user["has_mfa"])] for user in answer["users"]
+    ]
+    print_table(["User", "ARN", "Has a policy", "MFA"], rows, "No users yet: opentrail users create NAME")
+
+
+@mfa_app.command("enable")
+def enable_mfa(
+    context: typer.Context,
+    name: str,
+    as_json: JsonOption = False,
+    account: AccountOption = "",
+    home: HomeOption = None,
+) -> None:
+    """Give a user an MFA device. Its secret is shown once: put it into an authenticator now."""
+    answer = Context.of(context, home).run("enable_mfa", name=name, account=account)
+    if as_json:
+        _print_json(answer)
+        return
+    output.print(f"# the MFA device of {name}; its secret is not shown again")
+    typer.echo(answer["otpauth_uri"])
+    output.print(f"# by hand: {answer['secret']} (time based, SHA-1, 6 digits, 30 seconds)")
+    output.print(f"Next: aws sts get-session-token --serial-number {answer['serial_number']} --token-code CODE")
+
+
+@mfa_app.command("disable")
+def disable_mfa(context: typer.Context, name: str, account: AccountOption = "", home: HomeOption = None) -> None:
+    """Take a user's MFA device away."""
+    Context.of(context, home).run("disable_mfa", name=name, account=account)
+    output.print(f"{name} has no MFA device any more")
 
 
 @users_app.command("delete")
 def delete_user(context: typer.Context, name: str, account: AccountOption = "", home: HomeOption = None) -> None:
-    """Delete a user with its keys."""
+    """Delete a user with its keys and its MFA device."""
     Context.of(context, home).run("delete_user", name=name, account=account)
     output.print(f"Deleted the user {name} and its keys")
 
@@ -147,7 +181,7 @@ def list_roles(
     if as_json:
         _print_json(answer)
         return
-    rows = [[role["name"], role["arn"], "yes" if role["has_policy"] else "no"] for role in answer["roles"]]
+    rows = [[role["name"], role["arn"], _yes_no(role["has_policy"])] for role in answer["roles"]]
     print_table(["Role", "ARN", "Has a policy"], rows, "No roles yet: opentrail roles create NAME --trust FILE")
 
 
@@ -194,7 +228,10 @@ def import_key(
     account: AccountOption = "",
     home: HomeOption = None,
 ) -> None:
-    """Register an upstream's key pair, so that one pair serves both. The secret is asked for, or read from a pipe."""
+    """Register an upstream's key pair, so that one pair serves both. The secret is asked for, or read from a pipe.
+
+    A user that is missing is made, and said to be.
+    """
     if sys.stdin.isatty():
         secret = typer.prompt("Secret access key", hide_input=True, err=True).strip()
     else:
@@ -202,6 +239,8 @@ def import_key(
     key_pair = {"access_key_id": access_key_id, "secret_access_key": secret}
     arguments = {**key_pair, "user": user, "account": account}
     answer = Context.of(context, home).run("import_key", **arguments)
+    if answer["has_made_user"]:
+        output.print(f"Made the user {user}, who has no policy: `opentrail users policy {user}` gives one")
     output.print(f"Calls signed with {access_key_id} are now recorded, verified, as {answer['arn']}")
 
 

@@ -1,5 +1,7 @@
 """The operator's commands change the stores, put each change on record, and say what to do about a mistake."""
 
+from base64 import b32decode
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from opentrail.admin.administration import Administration
 from opentrail.clock import RandomIdentifiers
 from opentrail.errors import OperatorError
+from opentrail.ports import Unavailable
 from tests.memory.archives import InMemoryArchives
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.signer import InMemorySigner
@@ -32,6 +35,8 @@ class Bench:
         self.identities = InMemoryIdentityStore()
         self.archives = InMemoryArchives()
         self.recorded: list[tuple[str, str, dict[str, Any]]] = []
+        self.takes_records = True
+        self.when_recorded: Callable[[], Awaitable[None]] | None = None
         self.administration = Administration(
             account_id=ACCOUNT,
             region="us-east-1",
@@ -44,7 +49,11 @@ class Bench:
         )
 
     async def _record(self, event_source: str, event_name: str, details: dict[str, Any]) -> None:
+        if not self.takes_records:
+            raise Unavailable("the journal takes nothing")
         self.recorded.append((event_source, event_name, details))
+        if self.when_recorded is not None:
+            await self.when_recorded()
 
 
 async def test_a_user_gets_a_key_that_is_known_at_once_and_both_are_on_record() -> None:
@@ -64,8 +73,10 @@ async def test_a_user_gets_a_key_that_is_known_at_once_and_both_are_on_record() 
 async def test_an_imported_key_needs_no_user_made_beforehand() -> None:
     bench = Bench()
 
-    await bench.administration.import_key("minioadmin", "minioadmin-secret", "storage")
+    answer = await bench.administration.import_key("minioadmin", "minioadmin-secret", "storage")
+    second = await bench.administration.import_key("minio-two", "minioadmin-secret", "storage")
 
+    assert (answer["has_made_user"], second["has_made_user"]) == (True, False)
     credential = await bench.identities.credential("minioadmin")
     assert credential is not None
     assert credential.is_imported
@@ -111,6 +122,9 @@ async def test_roles_keep_their_trust_policy() -> None:
         ("set_key_active", {"access_key_id": "AKIANONE", "is_active": True}, "no key AKIANONE"),
         ("delete_role", {"name": "nobody"}, "no role nobody"),
         ("put_policy", {"kind": "user", "name": "nobody"}, "no user nobody"),
+        ("put_policy", {"kind": "role", "name": "nobody", "managed": "AdministratorAccess"}, "no role nobody"),
+        ("enable_mfa", {"name": "nobody"}, "no user nobody"),
+        ("disable_mfa", {"name": "nobody"}, "no user nobody"),
         ("create_archive", {"name": "Not A Bucket"}, "cannot be an archive's name"),
         ("import_key", {"access_key_id": "x", "secret_access_key": "y"}, "4 to 128"),
     ],
@@ -185,3 +199,113 @@ async def test_what_cannot_be_a_region_changes_nothing(region: str) -> None:
 async def test_what_cannot_be_a_key_id_is_refused_with_a_sentence(key_id: str) -> None:
     with pytest.raises(OperatorError, match="access key id"):
         await Bench().administration.import_key(key_id, "secret")
+
+
+async def test_a_user_s_mfa_device_is_made_once_listed_and_taken_away() -> None:
+    bench = Bench()
+    await bench.administration.create_user("bob")
+
+    answer = await bench.administration.enable_mfa("bob")
+
+    arn = f"arn:aws:iam::{ACCOUNT}:user/bob"
+    device = await bench.identities.mfa_device(arn)
+    assert device is not None
+    assert answer["serial_number"] == device.serial_number == f"arn:aws:iam::{ACCOUNT}:mfa/bob"
+    assert len(device.secret) == 20
+    assert f"secret={answer['secret']}&" in answer["otpauth_uri"]
+    assert b32decode(answer["secret"]) == device.secret
+    assert [user["has_mfa"] for user in (await bench.administration.list_users())["users"]] == [True]
+    with pytest.raises(OperatorError, match="users mfa disable bob"):
+        await bench.administration.enable_mfa("bob")
+    await bench.administration.disable_mfa("bob")
+    assert await bench.identities.mfa_device(arn) is None
+    with pytest.raises(OperatorError, match="has no MFA device"):
+        await bench.administration.disable_mfa("bob")
+    assert [name for _, name, _ in bench.recorded] == ["CreateUser", "EnableMFADevice", "DeactivateMFADevice"]
+    assert answer["secret"] not in str(bench.recorded)
+
+
+async def a_full_bench() -> tuple[Bench, str]:
+    """A bench with a user, its key, its MFA device, a role and policies; the key's id."""
+    bench = Bench()
+    await bench.administration.create_user("bob", managed="AdministratorAccess")
+    await bench.administration.enable_mfa("bob")
+    await bench.administration.create_role("auditor", TRUST)
+    key = await bench.administration.create_key("bob")
+    bench.recorded.clear()
+    return bench, key["access_key_id"]
+
+
+async def everything(bench: Bench) -> object:
+    users = await bench.identities.users(ACCOUNT)
+    devices = [await bench.identities.mfa_device(user.arn) for user in users]
+    roles = await bench.identities.roles(ACCOUNT)
+    return users, devices, roles, await bench.identities.credentials(ACCOUNT)
+
+
+CHANGES: list[tuple[str, dict[str, Any], str]] = [
+    ("create_user", {"name": "cyd"}, "CreateUser"),
+    ("delete_user", {"name": "bob"}, "DeleteUser"),
+    ("disable_mfa", {"name": "bob"}, "DeactivateMFADevice"),
+    ("create_role", {"name": "admin", "trust_policy": TRUST}, "CreateRole"),
+    ("delete_role", {"name": "auditor"}, "DeleteRole"),
+    ("put_policy", {"kind": "role", "name": "auditor", "managed": "AdministratorAccess"}, "PutRolePolicy"),
+    ("put_policy", {"kind": "user", "name": "bob"}, "DeleteUserPolicy"),
+    ("create_key", {"user": "bob"}, "CreateAccessKey"),
+    ("import_key", {"access_key_id": "minioadmin", "secret_access_key": "s"}, "ImportAccessKey"),
+    ("set_key_active", {"access_key_id": "KEY", "is_active": False}, "UpdateAccessKey"),
+    ("delete_key", {"access_key_id": "KEY"}, "DeleteAccessKey"),
+]
+
+
+@pytest.mark.parametrize(("command", "arguments", "event_name"), CHANGES)
+async def test_a_change_is_on_record_before_it_takes_effect(
+    command: str, arguments: dict[str, Any], event_name: str
+) -> None:
+    bench, key = await a_full_bench()
+    arguments = {name: key if value == "KEY" else value for name, value in arguments.items()}
+    before = await everything(bench)
+    seen: list[object] = []
+
+    async def look() -> None:
+        seen.append(await everything(bench))
+
+    bench.when_recorded = look
+    await bench.administration.commands()[command](**arguments)
+
+    assert [name for _, name, _ in bench.recorded] == [event_name]
+    assert seen == [before]
+    assert await everything(bench) != before
+
+
+@pytest.mark.parametrize(("command", "arguments", "event_name"), CHANGES)
+async def test_a_change_that_cannot_be_put_on_record_is_not_made(
+    command: str, arguments: dict[str, Any], event_name: str
+) -> None:
+    bench, key = await a_full_bench()
+    arguments = {name: key if value == "KEY" else value for name, value in arguments.items()}
+    before = await everything(bench)
+    bench.takes_records = False
+
+    with pytest.raises(OperatorError, match="could not be put on record"):
+        await bench.administration.commands()[command](**arguments)
+
+    assert await everything(bench) == before
+
+
+async def test_a_change_that_did_not_take_effect_is_said_to_on_record() -> None:
+    bench, key = await a_full_bench()
+
+    async def somebody_else_is_faster() -> None:
+        bench.when_recorded = None
+        await bench.identities.delete_credential(key)
+
+    bench.when_recorded = somebody_else_is_faster
+    with pytest.raises(OperatorError, match="nothing was changed: no access key"):
+        await bench.administration.delete_key(key)
+
+    (_, first, asked), (_, second, failed) = bench.recorded
+    assert (first, second) == ("DeleteAccessKey", "DeleteAccessKey")
+    assert "tookEffect" not in asked
+    assert (failed["accessKeyId"], failed["tookEffect"]) == (key, False)
+    assert "no access key" in failed["reason"]
