@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bench.validate_logs_server import BUCKET, REGION, START_TIME, TRAIL
+from bench.validate_logs_trail import BUCKET, REGION, START_TIME, TRAIL
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",

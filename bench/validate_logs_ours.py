@@ -1,4 +1,7 @@
-"""Our side of the validation benchmark: ``python -m bench.validate_logs_ours URL END`` prints what is wrong."""
+"""Our side of the validation benchmark: ``python -m bench.validate_logs_ours URL END`` prints what is wrong.
+
+It imports what the ``opentrail`` command imports, so that the command's start-up counts as the other side's does.
+"""
 
 import asyncio
 import base64
@@ -9,8 +12,9 @@ from datetime import UTC, datetime
 
 import orjson
 
-from bench.validate_logs_server import BUCKET, REGION, START_TIME, TRAIL
+from bench.validate_logs_trail import BUCKET, REGION, START_TIME, TRAIL
 from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
+from opentrail.cli import app
 from opentrail.ports.signer import PublicKey
 from opentrail.query.log_validation import LogValidation, ValidationRequest
 
@@ -50,4 +54,5 @@ async def main(url: str, end: datetime) -> None:
 
 
 if __name__ == "__main__":
+    assert app is not None
     asyncio.run(main(sys.argv[1], datetime.fromisoformat(sys.argv[2])))

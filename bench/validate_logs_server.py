@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.sax.saxutils import escape
@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 import orjson
 from aiohttp import web
 
+from bench.validate_logs_trail import ACCOUNT, BUCKET, REGION, START_TIME, TRAIL
 from opentrail.adapters.signer.local import LocalSigner
 from opentrail.deliver.digest_files import chain_link, close_digest_file, digest_metadata
 from opentrail.deliver.log_files import close_log_file, gzip_bytes
@@ -22,12 +23,8 @@ from opentrail.ports.delivery_log import LogFilePlan
 from opentrail.ports.journal import START
 from opentrail.ports.signer import PublicKey
 from opentrail.resource.delivery_layout import log_file_key, name_suffix
-from opentrail.resource.trail import Trail
 from opentrail.sealing import Sealer
 
-ACCOUNT, REGION, BUCKET = "123456789012", "us-east-1", "logs"
-TRAIL = Trail(f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/bench", "bench", ACCOUNT, REGION, BUCKET)
-START_TIME = datetime(2026, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 _PAGE = 1000
 

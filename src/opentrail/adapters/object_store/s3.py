@@ -1,4 +1,4 @@
-"""Any S3 endpoint through boto3, in threads of this adapter.
+"""Any S3 endpoint: written through boto3, in threads of this adapter; read by ``s3_reading`` where that is plain.
 
 Objects are put with ``If-None-Match: *`` so that nothing is ever overwritten, with CloudTrail's headers: ACL
 bucket-owner-full-control and SSE-S3, or SSE-KMS with key and encryption context. A server that does not implement
@@ -12,18 +12,13 @@ import hashlib
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
-import boto3
-import botocore.exceptions
 import orjson
-import structlog
-from botocore.config import Config
 
 from opentrail.adapters.object_store.bucket_policy import allows_delivery
+from opentrail.adapters.object_store.s3_reading import S3Endpoint as S3Endpoint
+from opentrail.adapters.object_store.s3_reading import S3Reader, needs_path_style
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.object_store import (
     AccessRefused,
@@ -42,21 +37,8 @@ READ_TIMEOUT_S = 30
 ATTEMPTS = 2
 """boto3's own tries; patience beyond them is the delivery's back-off."""
 
-_log = structlog.get_logger(__name__)
-
 PolicyCheck = Callable[[str, str, str, str], bool]
 """(policy text, bucket, marker key, trail ARN) -> whether that bucket policy lets CloudTrail deliver there."""
-
-
-@dataclass(frozen=True)
-class S3Endpoint:
-    """Where an S3 service is and who we are there. ``url`` "" is AWS itself, empty credentials boto3's own chain."""
-
-    url: str = ""
-    region: str = "us-east-1"
-    access_key_id: str = ""
-    secret_access_key: str = ""
-    session_token: str = ""
 
 
 class S3Buckets:
@@ -68,6 +50,7 @@ class S3Buckets:
         self._threads = ThreadPoolExecutor(MAX_CONNECTIONS, "s3")
         self._making = threading.Lock()
         self._client: Any = None
+        self.reader = S3Reader(endpoint)
         self.has_conditional_put = True
         self.has_sse_s3 = True
 
@@ -81,6 +64,9 @@ class S3Buckets:
         return await loop.run_in_executor(self._threads, self._call, operation, key, parameters)
 
     def _call(self, operation: str, key: str, parameters: dict[str, Any]) -> Any:
+        # Imported here because a tenth of a second of a validation's start is too much for what it may not need.
+        import botocore.exceptions
+
         if key:
             parameters["Key"] = key
         try:
@@ -103,6 +89,7 @@ class S3Buckets:
 
     def close(self) -> None:
         """Let the threads go once their requests ended."""
+        self.reader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -160,11 +147,11 @@ class S3Bucket:
     def _do_without(self, error: _NotImplemented, *, is_kms: bool) -> None:
         if self._service.has_conditional_put:
             self._service.has_conditional_put = False
-            _log.warning("s3 server has no conditional put", bucket=self.name)
+            _warn("s3 server has no conditional put", self.name)
         elif self._service.has_sse_s3 and not is_kms:
             # That header may have been all that the server missed, so ask for conditional puts again.
             self._service.has_sse_s3, self._service.has_conditional_put = False, True
-            _log.warning("s3 server has no SSE-S3", bucket=self.name)
+            _warn("s3 server has no SSE-S3", self.name)
         else:
             raise AccessRefused("NotImplemented", str(error)) from error
 
@@ -176,6 +163,9 @@ class S3Bucket:
         return True
 
     async def get(self, key: str) -> StoredObject:
+        found = await self._service.reader.get(self.name, key)
+        if found is not None:
+            return found
         output = await self._service.call("get_object", key, Bucket=self.name)
         body = output["Body"]
         return StoredObject(
@@ -187,9 +177,18 @@ class S3Bucket:
         )
 
     async def list(self, prefix: str, start_after: str = "") -> AsyncIterator[ObjectSummary]:
+        token = ""
+        while (page := await self._service.reader.list_page(self.name, prefix, start_after, token)) is not None:
+            for summary in page[0]:
+                yield summary
+            token = page[1]
+            if not token:
+                return
         parameters = {"Bucket": self.name, "Prefix": prefix}
         if start_after:
             parameters["StartAfter"] = start_after
+        if token:
+            parameters["ContinuationToken"] = token
         while True:
             output = await self._service.call("list_objects_v2", **parameters)
             for item in output.get("Contents", ()):
@@ -219,6 +218,12 @@ class S3Bucket:
         return str(output["Policy"])
 
 
+def _warn(text: str, bucket: str) -> None:
+    import structlog
+
+    structlog.get_logger(__name__).warning(text, bucket=bucket)
+
+
 def _kms_parameters(key_id: str, context: Mapping[str, str] | None) -> dict[str, str]:
     parameters = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_id}
     if context:
@@ -227,6 +232,9 @@ def _kms_parameters(key_id: str, context: Mapping[str, str] | None) -> dict[str,
 
 
 def _make_client(endpoint: S3Endpoint) -> Any:
+    import boto3
+    from botocore.config import Config
+
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
@@ -235,7 +243,7 @@ def _make_client(endpoint: S3Endpoint) -> Any:
         # Content-MD5 guards what we put; the newer checksum headers are unknown to many S3-compatible servers.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        s3={"addressing_style": "path" if _needs_path_style(endpoint.url) else "auto"},
+        s3={"addressing_style": "path" if needs_path_style(endpoint.url) else "auto"},
     )
     return boto3.session.Session().client(
         "s3",
@@ -246,15 +254,6 @@ def _make_client(endpoint: S3Endpoint) -> Any:
         aws_session_token=endpoint.session_token or None,
         config=config,
     )
-
-
-def _needs_path_style(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        ip_address(host)
-    except ValueError:
-        return bool(host) and ("." not in host or host.endswith(".localhost"))
-    return True
 
 
 _MISSING_BUCKET = frozenset({"NoSuchBucket"})
@@ -270,7 +269,8 @@ _NOT_IMPLEMENTED = 501
 _TOO_MANY = 429
 
 
-def _translate(error: botocore.exceptions.ClientError, name: str) -> PortError:
+def _translate(error: Any, name: str) -> PortError:
+    """Return the port's error for a botocore ClientError."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _MISSING_BUCKET:
