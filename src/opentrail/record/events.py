@@ -332,7 +332,8 @@ class EventBuilder:
             event["errorCode"] = outcome.error_code
             if outcome.error_message:
                 event["errorMessage"] = outcome.error_message
-            if outcome.error_code == "NoSuchBucket":
+            if outcome.error_code == "NoSuchBucket" and not (plan is not None and plan.is_data_event):
+                # Data events keep what they were about: no selector could ask for them otherwise.
                 event.pop("resources", None)
         elif plan is not None:
             self._describe_success(event, plan, response, outcome)

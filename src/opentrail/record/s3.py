@@ -110,7 +110,7 @@ def resources(operation: str, parameters: Parameters, account_id: str, partition
         found.append(
             {"type": "AWS::S3::Object", "ARNPrefix": f"{bucket_arn}/{prefix if isinstance(prefix, str) else ''}"}
         )
-    elif operation == "DeleteObjects":
+    elif operation in ("DeleteObjects", "HeadBucket"):
         found.append({"type": "AWS::S3::Object", "ARNPrefix": f"{bucket_arn}/"})
     found.append({"accountId": account_id, "type": "AWS::S3::Bucket", "ARN": bucket_arn})
     return found

@@ -94,6 +94,17 @@ def test_listing_objects_is_one_event_name_for_both_versions_with_a_prefix() -> 
     assert event["resources"][0] == {"type": "AWS::S3::Object", "ARNPrefix": "arn:aws:s3:::b/logs/"}
 
 
+@pytest.mark.parametrize("code", ["", "NoSuchBucket"])
+def test_a_question_for_a_bucket_can_be_selected_as_one_about_its_objects(code: str) -> None:
+    response = a_response(404 if code else 200)
+
+    event = recorded("s3", "HeadBucket", {"Bucket": "b"}, request=a_request("HEAD", "/b"), response=response, code=code)
+
+    assert event.get("errorCode", "") == code
+    assert event["eventCategory"] == "Data"
+    assert event["resources"][0] == {"type": "AWS::S3::Object", "ARNPrefix": "arn:aws:s3:::b/"}
+
+
 def test_a_presigned_call_says_how_it_was_authenticated() -> None:
     event = recorded("s3", "GetObject", {"Bucket": "b", "Key": "k"}, scope=a_scope("s3", is_presigned=True))
 
