@@ -28,7 +28,8 @@ from opentrail.identity import CallerIdentity, Principal, PrincipalType, Session
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
 from opentrail.protocol.paths import S3_SIGNING_NAMES
-from opentrail.protocol.sigv4 import SignatureError, verify
+from opentrail.protocol.signatures import verify
+from opentrail.protocol.sigv4 import SignatureError
 
 __all__ = ["CallerResolver", "principal_of", "token_hash"]
 

@@ -4,13 +4,13 @@ The canonical request is computed from the bytes of the request line and headers
 differ in three places, and each form that AWS accepts is tried: a query string as it stands or re-encoded, a path as
 it stands or re-encoded (S3), and header values as UTF-8 or Latin-1. All forms bind the same request.
 
-SigV4A and Signature Version 2 are read as scopes only; ``verify`` refuses them.
+``verify`` refuses every other scheme; ``signatures`` knows them all.
 """
 
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -76,7 +76,7 @@ class PayloadMismatch(SignatureError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
+class Claim:
     """The signature as sent, and what it was made over."""
 
     signature: str
@@ -103,17 +103,37 @@ def verify(
     """
     if scope.scheme != SIGV4 or scope.signed_at is None:
         raise IncompleteSignature(f"Unsupported signing algorithm or missing date: {scope.scheme}")
+    date = scope.signed_at.strftime(_BASIC_TIME)[:8]
+    key = _signing_key(secret_access_key, date, scope.region, scope.signing_name)
+
+    def is_made_over(claim: Claim, canonical_request: bytes) -> bool:
+        given = claim.signature.encode("utf-8", "replace")
+        return hmac.compare_digest(_signature(key, claim, canonical_request).encode("ascii"), given)
+
+    verify_claim(request, scope, now, max_skew, is_made_over)
+
+
+def verify_claim(
+    request: HttpRequest,
+    scope: CredentialScope,
+    now: datetime,
+    max_skew: timedelta,
+    is_made_over: Callable[[Claim, bytes], bool],
+) -> None:
+    """Return when ``is_made_over`` says of a canonical request that the claim's signature was made over it, and all
+    else that ``verify`` asks for holds. The scope has its time. Raises SignatureError."""
     claim = _read_query_claim(request, scope) if scope.is_presigned else _read_header_claim(request, scope)
     _check_time(request, scope, now, max_skew)
     _check_signed_headers(request, claim.signed_headers)
-    key = _signing_key(secret_access_key, claim.timestamp[:8], scope.region, scope.signing_name)
-    given = claim.signature.encode("utf-8", "replace")
-    if not any(
-        hmac.compare_digest(_signature(key, claim, canonical).encode("ascii"), given)
-        for canonical in _canonical_requests(request, scope, claim)
-    ):
+    if not any(is_made_over(claim, canonical) for canonical in _canonical_requests(request, scope, claim)):
         raise SignatureMismatch
     _check_payload(request, scope, claim.payload_hash)
+
+
+def string_to_sign(algorithm: str, claim: Claim, canonical_request: bytes) -> bytes:
+    """Return what a signature is made over."""
+    hashed = hashlib.sha256(canonical_request).hexdigest()
+    return f"{algorithm}\n{claim.timestamp}\n{claim.credential_scope}\n{hashed}".encode("utf-8", "replace")
 
 
 def sign(
@@ -140,7 +160,7 @@ def sign(
     dated = replace(request, header_list=tuple(headers))
     names = tuple(sorted({name.lower() for name, _ in headers}))
     credential_scope = f"{timestamp[:8]}/{region}/{signing_name}/aws4_request"
-    claim = _Claim("", credential_scope, timestamp, names, request.raw_query, payload_hash)
+    claim = Claim("", credential_scope, timestamp, names, request.raw_query, payload_hash)
     scope = CredentialScope(access_key_id, region, signing_name, SIGV4, now, False, session_token)
     key = _signing_key(secret_access_key, timestamp[:8], region, signing_name)
     signature = _signature(key, claim, next(_canonical_requests(dated, scope, claim)))
@@ -153,7 +173,7 @@ def sign(
 _OURS = frozenset({"authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"})
 
 
-def _read_header_claim(request: HttpRequest, scope: CredentialScope) -> _Claim:
+def _read_header_claim(request: HttpRequest, scope: CredentialScope) -> Claim:
     authorization = request.headers.get("authorization")
     if len(authorization) > HEADER_LIMIT_CHARACTERS:
         raise IncompleteSignature("Authorization header is too long.")
@@ -171,7 +191,7 @@ def _read_header_claim(request: HttpRequest, scope: CredentialScope) -> _Claim:
 _PRESIGNED_NAMES = frozenset({"X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Content-Sha256"})
 
 
-def _read_query_claim(request: HttpRequest, scope: CredentialScope) -> _Claim:
+def _read_query_claim(request: HttpRequest, scope: CredentialScope) -> Claim:
     values = query_values(request.raw_query, _PRESIGNED_NAMES)
     for name in ("X-Amz-Signature", "X-Amz-SignedHeaders"):
         if not values.get(name):
@@ -184,14 +204,15 @@ def _read_query_claim(request: HttpRequest, scope: CredentialScope) -> _Claim:
     return replace(claim, payload_hash=_header_payload_hash(request))
 
 
-def _claim(scope: CredentialScope, signature: str, signed_headers: str, raw_query: str) -> _Claim:
+def _claim(scope: CredentialScope, signature: str, signed_headers: str, raw_query: str) -> Claim:
     assert scope.signed_at is not None
     names = tuple(signed_headers.split(";"))
     if len(names) > MAX_SIGNED_HEADERS:
         raise IncompleteSignature("Too many signed headers.")
     timestamp = scope.signed_at.strftime(_BASIC_TIME)
-    credential_scope = f"{timestamp[:8]}/{scope.region}/{scope.signing_name}/aws4_request"
-    return _Claim(signature, credential_scope, timestamp, names, raw_query, "")
+    place = f"{scope.region}/{scope.signing_name}" if scope.scheme == SIGV4 else scope.signing_name
+    credential_scope = f"{timestamp[:8]}/{place}/aws4_request"
+    return Claim(signature, credential_scope, timestamp, names, raw_query, "")
 
 
 def _header_payload_hash(request: HttpRequest) -> str:
@@ -268,7 +289,7 @@ def _check_payload(request: HttpRequest, scope: CredentialScope, payload_hash: s
         raise PayloadMismatch
 
 
-def _canonical_requests(request: HttpRequest, scope: CredentialScope, claim: _Claim) -> Iterator[bytes]:
+def _canonical_requests(request: HttpRequest, scope: CredentialScope, claim: Claim) -> Iterator[bytes]:
     """Yield the canonical requests that clients may have signed, the likeliest first, each one once."""
     headers_text = _canonical_headers(request, claim.signed_headers)
     names = ";".join(claim.signed_headers)
@@ -347,7 +368,5 @@ def _signing_key(secret_access_key: str, date: str, region: str, signing_name: s
     return key
 
 
-def _signature(key: bytes, claim: _Claim, canonical_request: bytes) -> str:
-    hashed = hashlib.sha256(canonical_request).hexdigest()
-    text = f"{SIGV4}\n{claim.timestamp}\n{claim.credential_scope}\n{hashed}"
-    return hmac.digest(key, text.encode("utf-8", "replace"), "sha256").hex()
+def _signature(key: bytes, claim: Claim, canonical_request: bytes) -> str:
+    return hmac.digest(key, string_to_sign(SIGV4, claim, canonical_request), "sha256").hex()
