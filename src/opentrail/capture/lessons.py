@@ -15,7 +15,7 @@ from opentrail.protocol import CredentialScope, Operation, Parameters
 
 TEACHING = frozenset(
     {
-        *(Operation("iam", f"{verb}User") for verb in ("Create", "Get", "Update")),
+        *(Operation("iam", f"{verb}User") for verb in ("Create", "Get")),
         *(Operation("iam", f"{verb}Role") for verb in ("Create", "CreateServiceLinked", "Get")),
         *(Operation("iam", name) for name in ("ListUsers", "ListRoles", "GetAccountAuthorizationDetails")),
         *(Operation("iam", name) for name in ("CreateAccessKey", "ListAccessKeys", "GetAccessKeyLastUsed")),

@@ -8,12 +8,13 @@ import orjson
 import typer
 
 from opentrail.cli.console import Context, HomeOption, output, print_table
+from opentrail.cli.help_pages import HelpGroup
 from opentrail.errors import OperatorError
 from opentrail.home import write_private
 
 users_app = typer.Typer(help="Users of this installation and what they may do.", no_args_is_help=True)
 mfa_app = typer.Typer(help="Virtual MFA devices of users: one-time codes for STS.", no_args_is_help=True)
-users_app.add_typer(mfa_app, name="mfa")
+users_app.add_typer(mfa_app, name="mfa", cls=HelpGroup)
 roles_app = typer.Typer(help="Roles that users and keys may assume.", no_args_is_help=True)
 keys_app = typer.Typer(help="Access keys: make, import, switch off, delete.", no_args_is_help=True)
 archive_app = typer.Typer(help="Local buckets that trails deliver to, served read-only over S3.", no_args_is_help=True)
@@ -75,9 +76,9 @@ def list_users(
         _print_json(answer)
         return
     rows = [
-        [user["name"], user["arn"], _yes_no(user["has_policy"]), _yes_no(user["has_mfa"])] for user in answer["users"]
+        [user["name"], _yes_no(user["has_policy"]), _yes_no(user["has_mfa"]), user["arn"]] for user in answer["users"]
     ]
-    print_table(["User", "ARN", "Has a policy", "MFA"], rows, "No users yet: opentrail users create NAME")
+    print_table(["User", "Has a policy", "MFA", "ARN"], rows, "No users yet: opentrail users create NAME")
 
 
 @mfa_app.command("enable")
