@@ -54,15 +54,16 @@ def _event(
     event_id: str,
 ) -> Event:
     sent = call.get("requestParameters")
-    host = sent.get("Host") if isinstance(sent, dict) else None
-    parameters = {"bucketName": bucket["ARN"].rpartition(":::")[2], "Host": host, "key": key, "versionId": version}
+    known = sent if isinstance(sent, dict) else {}
+    name = known.get("bucketName") or bucket["ARN"].rpartition(":::")[2].rpartition("/")[2]
+    parameters = {"bucketName": name, "Host": known.get("Host"), "key": key, "versionId": version}
     event = {
         **call,
         "eventName": "DeleteObject",
         "requestParameters": {name: value for name, value in parameters.items() if value},
         "responseElements": _elements(done) or None,
         "eventID": event_id,
-        "resources": [{"type": "AWS::S3::Object", "ARN": f"{bucket['ARN']}/{key}"}, dict(bucket)],
+        "resources": [{"type": f"{_service_of(bucket)}::Object", "ARN": f"{bucket['ARN']}/{key}"}, dict(bucket)],
     }
     facts = call.get("additionalEventData") or {}
     event["additionalEventData"] = {name: facts[name] for name in _KEPT_FACTS if name in facts}
@@ -93,6 +94,10 @@ def _requested(call: Event) -> list[tuple[str, str]]:
 def _bucket(call: Event) -> Mapping[str, Any] | None:
     listed = call.get("resources") or ()
     return next((found for found in listed if str(found.get("type", "")).endswith("Bucket") and "ARN" in found), None)
+
+
+def _service_of(resource: Mapping[str, Any]) -> str:
+    return str(resource["type"]).rpartition("::")[0]
 
 
 def _entries(value: Any) -> Iterable[Mapping[str, Any]]:

@@ -22,7 +22,7 @@ from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity
 from opentrail.protocol import CredentialScope, ObservedResult, Operation, Parameters
 from opentrail.protocol.requests import MalformedRequest, parse_request
-from opentrail.record import s3
+from opentrail.record import s3, s3_resources
 from opentrail.record.deletions import deletions
 from opentrail.record.frames import FrameMemory
 from opentrail.record.identities import CLAIMED, user_identity
@@ -400,7 +400,9 @@ def _parse(event: Event, plan: OperationPlan, request: HttpRequest) -> Parameter
 def _add_resources(event: Event, plan: OperationPlan, parameters: Parameters) -> None:
     place = _place(event)
     if plan.is_s3:
-        found = s3.resources(plan.operation, parameters, place.account_id, place.partition)
+        found = s3_resources.resources(plan.operation, parameters, place)
+        if s3_resources.is_directory_bucket(parameters.get("Bucket")):
+            event["eventSource"] = s3_resources.EXPRESS_SOURCE
     elif plan.resources is not None:
         found = plan.resources.in_request(parameters, place)
     else:

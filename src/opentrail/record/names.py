@@ -8,12 +8,19 @@ from typing import Any
 from botocore.model import OperationModel
 
 from opentrail.event.tables import load_table
+from opentrail.protocol.models import event_source as signing_event_source
 
 
 def event_name(service: str, operation: str) -> str:
     """Return the ``eventName`` of an operation (botocore's names): its own name unless the table has another."""
     row: Mapping[str, str] = _table()["events"].get(service, {})
     return row.get(operation, operation)
+
+
+def event_source(service: str) -> str:
+    """Return the ``eventSource`` of a service's events: where it signs, unless the table spells it otherwise."""
+    spelled: str | None = _table()["sources"].get(service)
+    return spelled or signing_event_source(service)
 
 
 def api_version(service: str) -> str | None:

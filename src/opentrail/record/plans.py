@@ -14,12 +14,13 @@ from botocore.model import OperationModel, Shape
 from opentrail.event.categories import is_data_event, is_read_only
 from opentrail.http_message import HttpRequest
 from opentrail.protocol import Operation, Parameters
-from opentrail.protocol.models import event_source, operation_model
+from opentrail.protocol.models import operation_model
 from opentrail.record import ec2, s3
 from opentrail.record.names import (
     api_version,
     error_names,
     event_name,
+    event_source,
     hidden_errors,
     kept_members,
     records_response,

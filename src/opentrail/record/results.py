@@ -9,8 +9,8 @@ from opentrail.event.redaction import HIDDEN, hide_quoted_values
 from opentrail.http_message import HttpResponse
 from opentrail.protocol import ObservedResult, Operation, Parameters
 from opentrail.protocol.observed import parse_response
-from opentrail.record import s3
 from opentrail.record.plans import OperationPlan
+from opentrail.record.s3_tables import code_of_status
 
 REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-requestid")
 
@@ -43,7 +43,7 @@ def outcome_of(
     code, message = (result.error_code, result.error_message) if result is not None else ("", "")
     is_s3 = plan is not None and plan.is_s3
     if is_s3 and (response.status == 304 or (response.status >= 400 and _says_nothing(code))):
-        code, message = s3.code_of_status(response.status, has_key=has_key)
+        code, message = code_of_status(response.status, has_key=has_key)
     elif not code and response.status >= 400:
         is_own_refusal = bool(response.reason) and response.status == HTTPStatus.SERVICE_UNAVAILABLE
         code = "ServiceUnavailable" if is_own_refusal else f"HTTP{response.status}"

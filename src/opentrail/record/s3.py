@@ -18,15 +18,10 @@ from opentrail.event.redaction import HIDDEN, hide_in_text
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.protocol import CredentialScope, Parameters
 from opentrail.record.rendering import OMIT, Render, plain
+from opentrail.record.s3_tables import NEVER_RECORDED, PRESIGNED_NAMES, RESPONSE_HEADERS, encryption_named
 from opentrail.record.xml_rendering import XmlRenderer
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
-
-PRESIGNED_NAMES = ("X-Amz-Algorithm", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders")
-"""What of a presigned URL is recorded; its credential, signature and token are not."""
-
-_NEVER_RECORDED = ("customer-key", "security-token", "content-sha256", "x-amz-checksum", "x-amz-sdk")
-_RESPONSE_HEADERS = ("x-amz-server-side-encryption", "x-amz-version-id", "x-amz-delete-marker", "x-amz-expiration")
 
 RequestParameters = Callable[[HttpRequest, Parameters], dict[str, Any]]
 
@@ -66,7 +61,7 @@ def response_elements(response: HttpResponse) -> dict[str, Any] | None:
     found = {
         name: HIDDEN if name.endswith(("key-id", "context")) else hide_in_text(value)
         for name, value in response.headers.as_lower_dict().items()
-        if name.startswith(_RESPONSE_HEADERS) and not any(word in name for word in _NEVER_RECORDED)
+        if name.startswith(RESPONSE_HEADERS) and not any(word in name for word in NEVER_RECORDED)
     }
     return found or None
 
@@ -96,45 +91,6 @@ def add_response_facts(event: Event, response: HttpResponse, requested_encryptio
     event["additionalEventData"] = facts if own is None else {**facts, OWN_MEMBER: own}
 
 
-def resources(operation: str, parameters: Parameters, account_id: str, partition: str) -> list[dict[str, Any]]:
-    """Return the object and bucket that the call is about, as S3's events list them."""
-    bucket, key = parameters.get("Bucket"), parameters.get("Key")
-    if not isinstance(bucket, str) or not bucket or operation == "CreateBucket":
-        return []
-    bucket_arn = bucket if bucket.startswith("arn:") else f"arn:{partition}:s3:::{bucket}"
-    found: list[dict[str, Any]] = []
-    if isinstance(key, str):
-        found.append({"type": "AWS::S3::Object", "ARN": f"{bucket_arn}/{key}"})
-    elif operation in ("ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"):
-        prefix = parameters.get("Prefix")
-        found.append(
-            {"type": "AWS::S3::Object", "ARNPrefix": f"{bucket_arn}/{prefix if isinstance(prefix, str) else ''}"}
-        )
-    elif operation in ("DeleteObjects", "HeadBucket"):
-        found.append({"type": "AWS::S3::Object", "ARNPrefix": f"{bucket_arn}/"})
-    found.append({"accountId": account_id, "type": "AWS::S3::Bucket", "ARN": bucket_arn})
-    return found
-
-
-def code_of_status(status: int, *, has_key: bool) -> tuple[str, str]:
-    """Return the error code and message that an answer without a body stands for (HEAD requests have none)."""
-    if status == 404:
-        if has_key:
-            return "NoSuchKey", "The specified key does not exist."
-        return "NoSuchBucket", "The specified bucket does not exist"
-    return _STATUS_CODES.get(status, ("ServiceUnavailable" if status >= 500 else "BadRequest", ""))
-
-
-_STATUS_CODES = {
-    304: ("NotModified", ""),
-    403: ("AccessDenied", "Access Denied"),
-    405: ("MethodNotAllowed", "The specified method is not allowed against this resource."),
-    412: ("PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
-    500: ("InternalError", "We encountered an internal error. Please try again."),
-    503: ("SlowDown", "Please reduce your request rate."),
-}
-
-
 def _add_text(rendered: dict[str, Any], name: str, value: Any) -> None:
     if isinstance(value, str) and value:
         rendered[name] = value
@@ -153,7 +109,7 @@ def _wire_names(model: OperationModel) -> _WireNames:
             names.query[wire_name] = hidden
         elif location == "header" and wire_name.lower().startswith("x-amz-"):
             lowered = wire_name.lower()
-            if not any(word in lowered for word in _NEVER_RECORDED):
+            if not any(word in lowered for word in NEVER_RECORDED):
                 names.headers[lowered] = hidden
     return names
 
@@ -214,7 +170,5 @@ def _encryption_applied(response: HttpResponse, requested: Any) -> str | None:
     headers = response.headers
     if headers.get("x-amz-server-side-encryption-customer-algorithm"):
         return "SSE_C"
-    kind = {"AES256": "SSE_S3", "aws:kms": "SSE_KMS", "aws:kms:dsse": "DSSE_KMS"}.get(
-        headers.get("x-amz-server-side-encryption")
-    )
+    kind = encryption_named(headers.get("x-amz-server-side-encryption"))
     return kind if kind is None or requested else f"Default_{kind}"
