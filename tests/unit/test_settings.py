@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opentrail.errors import SettingsError
-from opentrail.settings import RecordingMode, format_value, read_settings
+from opentrail.settings import RecordingMode, Settings, format_value, read_settings
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -185,3 +185,32 @@ def test_a_service_with_a_hyphen_and_one_of_the_operators_own_can_be_named(tmp_p
         "ledger": "http://127.0.0.1:9000",
         "cognito-idp": "http://127.0.0.1:9002",
     }
+
+
+def test_settings_as_options_make_the_same_settings_again() -> None:
+    settings = read_settings(
+        None,
+        {},
+        {
+            "regions": "eu-west-1, us-west-2",
+            "gateway": "[::1]:0",
+            "gateway_processes": "4",
+            "upstream.url": "http://127.0.0.1:9000",
+            "upstream.trusted": "true",
+            "upstream.secret_access_key": 'with "quotes", commas, = and spaces',
+            "upstream.kms": "http://127.0.0.1:9001",
+            "recording": "fail-open",
+            "commit_interval": "2.5s",
+            "journal_max_bytes": "7MB",
+            "trusted_proxies": "10.0.0.0/8, 127.0.0.1/32",
+        },
+    ).settings
+
+    assert read_settings(None, {}, settings.as_options()).settings == settings
+    assert read_settings(None, {}, Settings().as_options()).settings == Settings()
+
+
+@pytest.mark.parametrize("value", ["0", "65", "-1", "many", ""])
+def test_the_number_of_gateway_processes_is_bounded(value: str) -> None:
+    with pytest.raises(SettingsError, match="must be between 1 and 64"):
+        read_settings(None, {"OPENTRAIL_GATEWAY_PROCESSES": value})
