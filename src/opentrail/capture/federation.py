@@ -85,7 +85,7 @@ def web_identity_user(parameters: Parameters, output: Mapping[str, Any]) -> Prin
     subject = _text(claims, "sub") or _text(output, "SubjectFromWebIdentityToken")
     return Principal(
         PrincipalType.WEB_IDENTITY_USER,
-        f"{provider}:{audience}:{subject}" if subject else "",
+        ":".join(filter(None, (provider, audience, subject))) if subject else "",
         "",
         account_id,
         user_name=subject,
@@ -101,7 +101,7 @@ def saml_user(parameters: Parameters, output: Mapping[str, Any]) -> Principal:
     qualifier = _name_qualifier(issuer, _text(parameters, "PrincipalArn")) or _text(output, "NameQualifier")
     return Principal(
         PrincipalType.SAML_USER,
-        f"{qualifier}:{subject}" if subject else "",
+        ":".join(filter(None, (qualifier, subject))) if subject else "",
         "",
         account_id,
         user_name=subject,

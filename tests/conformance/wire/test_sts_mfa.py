@@ -165,6 +165,17 @@ def test_role_that_trusts_with_mfa_asks_for_the_code_of_this_very_call(
     assert attributes["mfaAuthenticated"] == "true"
 
 
+def test_session_begun_with_a_code_is_let_in_by_a_role_that_trusts_with_mfa(
+    api: ApiInThread, connect: Connect, sts: Any, authenticator: Authenticator
+) -> None:
+    api.do(api.world.identities.create_role(a_role(trust_policy=TRUST_WITH_MFA, all=ALLOW_ALL)))
+    session = sts.get_session_token(SerialNumber=SERIAL, TokenCode=authenticator.code())
+
+    answer = connect("sts", credential=credential_of(session)).assume_role(RoleArn=ROLE, RoleSessionName="review")
+
+    assert answer["AssumedRoleUser"]["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/auditor/review"
+
+
 def test_second_role_of_a_chain_is_not_mfa_authenticated(
     api: ApiInThread, connect: Connect, sts: Any, authenticator: Authenticator
 ) -> None:

@@ -2,18 +2,28 @@
 
 import base64
 import hashlib
+import random
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import pytest
 
 from opentrail.capture.federation import (
     MAX_TOKEN_CHARACTERS,
+    SAML,
+    TOKEN_OPERATIONS,
+    WEB_IDENTITY,
+    federated_caller,
     identity_center_user,
     saml_user,
+    unknown_provider,
     web_identity_user,
 )
-from opentrail.identity import OnBehalfOf, Principal, PrincipalType
+from opentrail.http_message import HttpRequest
+from opentrail.identity import CallerIdentity, OnBehalfOf, Principal, PrincipalType
+from opentrail.protocol import Operation
+from opentrail.record.identities import user_identity
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/deployer"
@@ -95,6 +105,42 @@ def test_an_assertion_that_makes_no_sense_names_nobody(assertion: str) -> None:
     principal = saml_user({"RoleArn": "nonsense", "PrincipalArn": SAML_PROVIDER, "SAMLAssertion": assertion}, {})
 
     assert named(principal) == ("", "", "")
+
+
+def test_a_token_without_issuer_and_audience_still_names_its_subject() -> None:
+    principal = web_identity_user({"RoleArn": ROLE, "WebIdentityToken": a_token(sub="1234")}, {})
+
+    assert named(principal) == ("1234", "1234", "")
+
+
+@pytest.mark.parametrize("operation", sorted(TOKEN_OPERATIONS), ids=lambda operation: operation.name)
+@pytest.mark.parametrize("body", [None, b"", b"\xff\xfe", b"Action=&RoleArn=%", b"a" * 70_000])
+def test_a_call_that_makes_no_sense_is_somebody_of_no_account(operation: Operation, body: bytes | None) -> None:
+    request = HttpRequest("POST", "/", (("Content-Type", "application/x-www-form-urlencoded"),), body, "192.0.2.1")
+
+    principal = federated_caller(operation, request)
+
+    assert principal is not None
+    assert (*named(principal), principal.account_id) == ("", "", "", "")
+    assert unknown_provider(operation, request)
+
+
+def test_a_thousand_mutated_calls_never_fail_and_never_choose_an_account() -> None:
+    dice = random.Random(20260314)
+    whole = urlencode({"RoleArn": ROLE, "SAMLAssertion": an_assertion(), "PrincipalArn": SAML_PROVIDER}).encode()
+    token = urlencode({"RoleArn": ROLE, "WebIdentityToken": a_token(iss="https://i", aud="a", sub="s")}).encode()
+    headers = (("Content-Type", "application/x-www-form-urlencoded"),)
+
+    for operation, body in [(SAML, whole), (WEB_IDENTITY, token)] * 500:
+        mutated = bytearray(body)
+        for _ in range(dice.randint(1, 6)):
+            mutated[dice.randrange(len(mutated))] = dice.randrange(256)
+        principal = federated_caller(operation, HttpRequest("POST", "/", headers, bytes(mutated), "192.0.2.1"))
+
+        assert principal is not None
+        assert principal.account_id == ""
+        identity = user_identity(CallerIdentity(principal, "", is_verified=False), is_s3=False)
+        assert orjson.dumps(identity).startswith(b'{"type":')
 
 
 @pytest.mark.parametrize(
