@@ -47,8 +47,9 @@ OUT_OF_REACH = {("ec2", "S3StorageUploadPolicy")}
 class Filler:
     """Values for one operation's input or output with every secret in it; notes the sensitive shapes it filled."""
 
-    def __init__(self, operation: Operation, reached: set[tuple[str, str]]) -> None:
+    def __init__(self, operation: Operation, reached: set[tuple[str, str]], *, text: str = DOCUMENT) -> None:
         self._operation = operation
+        self._text = text
         self._reached = reached
         self._turn = 0
         self._choices: dict[int, int] = {}
@@ -91,7 +92,7 @@ class Filler:
                     self._reached.add((self._operation.service, shape.key.name))
                 return {key: self._value(shape.value, name, "", secret, inner)}
             case _:
-                return _leaf(shape, secret)
+                return _leaf(shape, secret, self._text)
 
     def _chosen(self, shape: Shape, operation: str, path: tuple[str, ...], secret: bool) -> list[tuple[str, Shape]]:
         wanted = [
@@ -128,7 +129,7 @@ class Filler:
         return len(path) < 3 or bool(shape.metadata.get("sensitive"))
 
 
-def _leaf(shape: Shape, secret: bool) -> Any:
+def _leaf(shape: Shape, secret: bool, text: str) -> Any:
     match shape.type_name:
         case "timestamp":
             return datetime(2026, 7, 10, tzinfo=UTC)
@@ -142,7 +143,7 @@ def _leaf(shape: Shape, secret: bool) -> Any:
             return CANARY.encode()
     if shape.serialization.get("location") == "uri" or shape.serialization.get("hostLabel"):
         return CANARY if secret else "text"
-    return CANARY if secret else next(iter(getattr(shape, "enum", ())), DOCUMENT)
+    return CANARY if secret else next(iter(getattr(shape, "enum", ())), text)
 
 
 @cache
@@ -187,7 +188,7 @@ def _is_named_so(resource: dict[str, str]) -> bool:
     return CANARY not in (resource.get("ARN", "") + resource.get("ARNPrefix", "")).replace(DOCUMENT, "")
 
 
-def _leaks(encoded: bytes) -> bool:
+def leaks(encoded: bytes) -> bool:
     return CANARY.encode() in encoded or str(CANARY_NUMBER).encode() in encoded
 
 
@@ -244,7 +245,7 @@ def _leak_of_call(
     counts["canaries sent"] += CANARY.encode() in (request.body or b"") or CANARY in request.target
     counts["canaries answered"] += CANARY.encode() in (answer.body or b"")
     counts["with parameters"] += begun["requestParameters"] is not None
-    return any(_leaks(_without_names(event)) for event in events)
+    return any(leaks(_without_names(event)) for event in events)
 
 
 def _note_errors(operation: Operation, model: OperationModel, reached: set[tuple[str, str]]) -> None:
