@@ -30,7 +30,7 @@ from opentrail.protocol.identify import identify, is_query_call
 from opentrail.protocol.scope import read_scope
 
 MAX_CONNECTIONS = 2048
-"""Client connections at a time; a further one is closed at once."""
+"""Client connections at a time; for a further one the one that is idle for longest is closed, else itself."""
 
 OWN_BODY_LIMIT_BYTES = 4 * 1024 * 1024
 """Longest body of a call to our own services (PutAuditEvents takes 100 events of 256 KB at most in 1 MB)."""
@@ -102,7 +102,7 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._tasks: dict[Connection, asyncio.Task[None]] = {}
-        self._idle: set[Connection] = set()
+        self._idle: dict[Connection, None] = {}
         self._is_stopping = False
 
     async def start(self, host: str, port: int, *, reuse_port: bool = False) -> tuple[str, int]:
@@ -145,12 +145,21 @@ class Gateway:
     def _changed(self, connection: Connection, is_open: bool) -> None:
         if not is_open:
             return
-        if len(self._tasks) >= self._max_connections or self._is_stopping:
+        if self._is_stopping or (len(self._tasks) >= self._max_connections and not self._make_room()):
             connection.abort()
             return
         task = asyncio.create_task(self._serve(connection))
         self._tasks[connection] = task
         task.add_done_callback(lambda _: self._tasks.pop(connection, None))
+
+    def _make_room(self) -> bool:
+        """Close the connection that has waited longest for a next request, if any does."""
+        longest = next(iter(self._idle), None)
+        if longest is None:
+            return False
+        del self._idle[longest]
+        longest.close()
+        return True
 
     async def _serve(self, client: Connection) -> None:
         """Answer the requests of one connection, one after the other."""
@@ -172,11 +181,11 @@ class Gateway:
         if not client.has_input:
             if self._is_stopping:
                 return False
-            self._idle.add(client)
+            self._idle[client] = None
             try:
                 await client.wait_for_input(self._timeouts.idle_s)
             finally:
-                self._idle.discard(client)
+                self._idle.pop(client, None)
         try:
             raw = client.take_head()
             head = parse_request_head(await client.read_head(self._timeouts.head_s) if raw is None else raw)

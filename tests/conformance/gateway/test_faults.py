@@ -160,19 +160,46 @@ async def test_a_body_that_stalls_is_cut_off() -> None:
         assert rig.recorder.calls[0].reason == "client-timeout"
 
 
-async def test_connections_beyond_the_bound_are_closed_at_once() -> None:
-    async with gateway_rig(max_connections=2) as rig:
-        kept = [await rig.connect() for _ in range(2)]
+async def test_a_connection_beyond_the_bound_is_closed_at_once_while_all_others_are_busy() -> None:
+    reached = asyncio.Semaphore(0)
+
+    async def keep_waiting(connection: UpstreamConnection) -> None:
+        await connection.reader.readuntil(b"\r\n\r\n")
+        reached.release()
+        await asyncio.Event().wait()
+
+    async with gateway_rig(keep_waiting, max_connections=2) as rig:
+        busy = [await rig.connect() for _ in range(2)]
+        for _, writer in busy:
+            writer.write(request_bytes("GET /b/k"))
+        for _ in busy:
+            await asyncio.wait_for(reached.acquire(), 5)
         reader, writer = await rig.connect()
 
         writer.write(request_bytes("GET /b/k"))
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await reader.readexactly(1)
 
-        kept[0][1].write(request_bytes("GET /b/k"))
-        assert await read_answer(kept[0][0]) == OK
-        for _, kept_writer in kept:
-            kept_writer.close()
+        for _, busy_writer in busy:
+            busy_writer.close()
+
+
+async def test_a_connection_beyond_the_bound_takes_the_place_of_the_one_idle_for_longest() -> None:
+    async with gateway_rig(max_connections=2) as rig:
+        first, second = await rig.connect(), await rig.connect()
+        for reader, writer in (first, second, first):
+            writer.write(request_bytes("GET /b/k"))
+            assert await read_answer(reader) == OK
+
+        third = await rig.connect()
+        third[1].write(request_bytes("GET /b/k"))
+        assert await read_answer(third[0]) == OK
+
+        assert await second[0].read() == b""
+        first[1].write(request_bytes("GET /b/k"))
+        assert await read_answer(first[0]) == OK
+        for _, writer in (first, second, third):
+            writer.close()
 
 
 async def test_without_an_upstream_the_caller_gets_the_services_503() -> None:
