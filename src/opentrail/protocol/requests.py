@@ -6,10 +6,13 @@ from botocore.model import OperationModel
 
 from opentrail.http_message import HttpRequest
 from opentrail.protocol import Operation, Parameters
+from opentrail.protocol.aws_chunked import is_aws_chunked, join_chunks
 from opentrail.protocol.bounds import MalformedValue
 from opentrail.protocol.inflation import inflate, is_gzip
 from opentrail.protocol.models import operation_model
 from opentrail.protocol.protocols import PROTOCOLS, request_protocol
+
+_CHUNKING = frozenset({"s3", "s3control"})
 
 
 class MalformedRequest(Exception):
@@ -41,6 +44,8 @@ def read_request(model: OperationModel, request: HttpRequest) -> Parameters:
     """Return ``parse_request`` for an operation's model."""
     codec = PROTOCOLS[request_protocol(model.service_model, request)]
     try:
+        if request.body and model.service_model.service_name in _CHUNKING and is_aws_chunked(request):
+            request = replace(request, body=join_chunks(request.body))
         if request.body and _is_compressed(model, request):
             request = replace(request, body=inflate(request.body))
         return codec.parse_request(model, request)
