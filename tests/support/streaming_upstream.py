@@ -40,6 +40,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(self._converse())
         elif target.endswith(".SubscribeToShard"):
             self._stream(self._kinesis())
+        elif self.headers.get("smithy-protocol") == "rpc-v2-cbor":
+            self._send(200, _EMPTY_MAP, {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"})
         elif b"Action=CreateUser" in body:
             self._send(200, _CREATED_USER, {"Content-Type": "text/xml", "x-amzn-RequestId": "r-1"})
         elif b"Action=GetUser" in body:
@@ -121,6 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             yield encode_event("SubscribeToShardEvent", json.dumps(event).encode(), "application/x-amz-json-1.1")
 
 
+_EMPTY_MAP = b"\xa0"
 _REDIRECT = b"<Error><Code>TemporaryRedirect</Code><Message>Please go there.</Message></Error>"
 _CREATED_USER = (
     b'<CreateUserResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><CreateUserResult><User><Path>/</Path>'

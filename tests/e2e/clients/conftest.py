@@ -10,9 +10,9 @@ from tests.support.moto_server import moto_server
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A running Opentrail whose upstream is moto, for logs and monitoring too; every event is delivered."""
+    """A running Opentrail before moto, which has logs, monitoring, events and sns too; every event is delivered."""
     with moto_server() as moto:
-        settings = {"OPENTRAIL_UPSTREAM_LOGS": moto, "OPENTRAIL_UPSTREAM_MONITORING": moto}
+        settings = {f"OPENTRAIL_UPSTREAM_{service}": moto for service in ("LOGS", "MONITORING", "EVENTS", "SNS")}
         running = Stage(tmp_path_factory.mktemp("stage") / "home", moto, settings)
         try:
             yield running

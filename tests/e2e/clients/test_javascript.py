@@ -43,7 +43,7 @@ def test_objects_keep_their_bytes_whichever_way_they_are_sent(stage: Stage) -> N
     assert told["listed"] == ["held/é ü+&.bin", "large", "streamed"]
     stored = stage.upstream("s3").get_object(Bucket="js-objects", Key="held/é ü+&.bin")["Body"].read()
     assert hashlib.sha256(stored).hexdigest() == told["sent"]["held/é ü+&.bin"]
-    assert mark.assert_unchanged() == len(events)
+    assert mark.assert_unchanged() == len(mark.sent())
     assert_recorded(mark, events, USER)
     assert [put["key"] for put in parameters_of(events, "PutObject")] == ["held/é ü+&.bin", "streamed"]
     assert sorted(part["partNumber"] for part in parameters_of(events, "UploadPart")) == ["1", "2", "3"]
