@@ -194,6 +194,8 @@ class CallerResolver:
             return cached[1]
         changes = self._changes
         principal = await self._identities.learned(*key)
+        if cached is not None and cached[1] == principal:
+            principal = cached[1]  # the same object: what the record remembers of a caller goes by it
         if changes == self._changes:
             self._remember(key, principal)
         return principal
