@@ -26,6 +26,7 @@ from opentrail.record import s3, s3_resources
 from opentrail.record.deletions import deletions
 from opentrail.record.frames import FrameMemory
 from opentrail.record.identities import CLAIMED, user_identity
+from opentrail.record.names import denied_event_name
 from opentrail.record.plans import OperationPlan, plan_of
 from opentrail.record.regions import aws_region
 from opentrail.record.rendering import OMIT
@@ -37,6 +38,9 @@ UNKNOWN_NAME = "Unknown"
 """``eventName`` of a call that is no operation of any service we know."""
 
 OUTCOME_UNKNOWN = "unknown"
+
+DENIED = "AccessDenied"
+"""What denies a call knows its name and parameters, not its service: such events have no ``apiVersion``."""
 
 MAX_ADDRESS_BYTES = 128
 
@@ -335,6 +339,9 @@ class EventBuilder:
             if outcome.error_code == "NoSuchBucket" and not (plan is not None and plan.is_data_event):
                 # Data events keep what they were about: no selector could ask for them otherwise.
                 event.pop("resources", None)
+            if outcome.error_code == DENIED and plan is not None:
+                event["eventName"] = denied_event_name(plan.service, plan.operation)
+                event.pop("apiVersion", None)
         elif plan is not None:
             self._describe_success(event, plan, response, outcome)
             if plan.is_s3 and plan.operation == "DeleteObjects":

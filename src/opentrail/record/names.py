@@ -29,6 +29,11 @@ def api_version(service: str) -> str | None:
     return version
 
 
+def denied_event_name(service: str, operation: str) -> str:
+    """Return the ``eventName`` of a call that was denied before its service saw it."""
+    return event_name(service, operation) + str(_table()["denied_suffixes"].get(service, ""))
+
+
 def error_names(model: OperationModel) -> Mapping[str, str]:
     """Return error code on the wire -> ``errorCode``, where they differ.
 

@@ -93,6 +93,8 @@ def _unnamed(row: Row, place: Place) -> dict[str, Any]:
 
 def _arn(row: Row, name: str, parameters: Any, place: Place) -> str | None:
     name = safe_text(name)
+    if row.get("address"):
+        name = name.rpartition("<")[2].partition(">")[0]
     if row.get("only", "") not in name or ("not" in row and row["not"] in name):
         return None
     if name.startswith("arn:") and name.count(":") >= 5:

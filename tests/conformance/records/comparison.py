@@ -17,6 +17,9 @@ SAME_VALUE = (
     "apiVersion",
     "recipientAccountId",
 )
+NEVER_EXTRA = ("errorCode", "apiVersion")
+"""Of these, none is as much a value as any; the others came with later versions."""
+
 IGNORED = {
     "sharedEventID": "only when several accounts see the call",
     "vpcEndpointId": "only through a VPC endpoint",
@@ -31,9 +34,9 @@ EXPLAINED = Path(__file__).parent / "explained.json"
 def differences(ours: dict[str, Any], real: dict[str, Any]) -> list[str]:
     """Return lines such as ``requestParameters.size: int, real str``, sorted; empty when the shapes agree."""
     found = [
-        f"{name}: {ours.get(name)!r}, real {real[name]!r}"
+        f"{name}: {ours.get(name)!r}, real {real.get(name)!r}"
         for name in SAME_VALUE
-        if name in real and ours.get(name) != real[name]
+        if (name in real or name in NEVER_EXTRA) and ours.get(name) != real.get(name)
     ]
     mine, theirs = dict(_paths(ours)), dict(_paths(real))
     for path in sorted({*mine, *theirs}):
