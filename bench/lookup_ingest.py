@@ -26,8 +26,10 @@ from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.event_history.segment import Segment
 from opentrail.event.encoding import decode_event, encode_event
 from opentrail.pipeline.history import history_event
+from opentrail.ports import Unavailable
 from opentrail.ports.event_history import HistoryEvent
 from opentrail.ports.journal import Position
+from opentrail.wiring.interpreter import tune_interpreter
 
 WARM_MUST_MS, COLD_MUST_MS = 10.0, 75.0
 WRITER_BATCHES_A_SECOND = 10
@@ -38,15 +40,28 @@ END = datetime(2024, 6, 1, tzinfo=UTC)
 
 
 async def build(history: LocalEventHistory, events: Iterator[HistoryEvent]) -> float:
-    """Store every event; return the seconds it took, sealing and joining included."""
-    seconds = 0.0
+    """Store every event past the history's cursor; return the events a second, sealing and joining included."""
+    cursor = await history.cursor()
+    if cursor:  # an earlier run was interrupted: the stream is the same every time
+        next(event for event in events if event.event_id == cursor)
+    seconds, count = 0.0, 0
     while batch := list(islice(events, BATCH_EVENTS)):
         started = time.perf_counter()
-        await history.store(batch, Position(batch[-1].event_id))
+        await store(history, batch)
         seconds += time.perf_counter() - started
+        count += len(batch)
     started = time.perf_counter()
     await history.settle()
-    return seconds + time.perf_counter() - started
+    return count / (seconds + time.perf_counter() - started)
+
+
+async def store(history: LocalEventHistory, batch: Sequence[HistoryEvent]) -> None:
+    """Store a batch, as often as it takes: a history that has no room is asked again, as its feeder does."""
+    while True:
+        try:
+            return await history.store(batch, Position(batch[-1].event_id))
+        except Unavailable:
+            await asyncio.sleep(0.1)
 
 
 @dataclass
@@ -66,7 +81,7 @@ class Writer:
         due = time.perf_counter()
         while True:
             batch = [self._next() for _ in range(batch_size)]
-            await self.history.store(batch, Position(batch[-1].event_id))
+            await store(self.history, batch)
             self.stored += batch_size
             due += batch_size / self.rate
             self.behind = time.perf_counter() - due
@@ -151,19 +166,20 @@ def prepared_events(seed: int) -> list[bytes]:
     return [encode_event(event.event) for event in generator.events()]
 
 
-async def run(event_count: int, rounds: int, folder: Path, rate: int) -> None:
-    """Build in ``folder`` unless an earlier run did, then measure."""
+async def run(event_count: int, rounds: int, folder: Path, ingest_rate: int) -> None:
+    """Build in ``folder`` unless an earlier run did, then measure, with the interpreter tuned as the server's is."""
+    tune_interpreter()
     generator = Generator(event_count, END, seed=7)
     history = await LocalEventHistory.open(folder / "history")
     asked = folder / f"asked-{event_count}.json"
     if not asked.exists():
-        seconds = await build(history, generator.events())
-        print(f"{event_count:,} events built at {event_count / seconds:,.0f} events/s")
+        rate = await build(history, generator.events())
+        print(f"{event_count:,} events, built at {rate:,.0f} events/s")
     remembered(generator, asked)
     segments = folder / "history" / "segments"
     size = sum(path.stat().st_size for path in segments.iterdir())
     print(f"{len(list(segments.iterdir()))} segments, {size >> 20:,} MB")
-    writer = Writer(history, rate, prepared_events(seed=11))
+    writer = Writer(history, ingest_rate, prepared_events(seed=11))
     tasks = [asyncio.create_task(writer.run()), asyncio.create_task(writer.watch())]
     try:
         for number, label, cold in ((7, "first asked", None), (7, "warm", None), (8, "page-cold", segments)):

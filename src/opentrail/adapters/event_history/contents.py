@@ -1,7 +1,8 @@
 """What a history holds at one moment, tail and segments together, and the search over both.
 
-An event leaves the tail in the same step in which its segment appears, so a search, which takes its view of both in
-that lock, meets every event exactly once.
+The tail is two: one that grows, and the one before it while that is sealed, so that what was sealed goes in one step
+and nothing that is left is indexed again. An event leaves the tail in the same step in which its segment appears, so a
+search, which takes its view of both in that lock, meets every event exactly once.
 """
 
 import heapq
@@ -34,15 +35,16 @@ class Contents:
     def __init__(self, tail: Tail, segments: Iterable[Segment]) -> None:
         self._lock = Lock()
         self._tail = tail
+        self._frozen = Tail()
         self._days = _by_day(segments)
 
     @property
     def tail_rows(self) -> int:
-        return len(self._tail)
+        return len(self._frozen) + len(self._tail)
 
     @property
     def tail_bytes(self) -> int:
-        return self._tail.size_bytes
+        return self._frozen.size_bytes + self._tail.size_bytes
 
     @property
     def last_sequence(self) -> int:
@@ -51,7 +53,14 @@ class Contents:
     def tail_items(self) -> list[tuple[int, Row]]:
         """Return the tail's (sequence, row), in the order they came."""
         with self._lock:
-            return self._tail.items()
+            return [*self._frozen.items(), *self._tail.items()]
+
+    def freeze_tail(self) -> list[tuple[int, Row]]:
+        """Let a new tail grow, unless an earlier one waits to be sealed; return the rows to be sealed."""
+        with self._lock:
+            if not len(self._frozen):
+                self._frozen, self._tail = self._tail, Tail(last_sequence=self._tail.last_sequence)
+            return self._frozen.items()
 
     def segments(self) -> list[Segment]:
         """Return the segments in force."""
@@ -60,7 +69,7 @@ class Contents:
     def holds(self, row: Row) -> bool:
         """Tell whether this event is there already: same account, Region, day and id."""
         with self._lock:
-            if row.identity in self._tail:
+            if row.identity in self._tail or row.identity in self._frozen:
                 return True
             segments = self._days.get(row.place.day)
         if segments is None:
@@ -85,8 +94,10 @@ class Contents:
         with self._lock:
             kept = (segment for segment in self.segments() if segment.name not in removed)
             self._days = _by_day((*kept, *added))
-            if sequences:
-                self._tail = self._tail.without(sequences)
+            if sequences and self._frozen.has_exactly(sequences):
+                self._frozen = Tail()
+            elif sequences:
+                self._frozen, self._tail = self._frozen.without(sequences), self._tail.without(sequences)
 
     def lookup(self, query: LookupQuery) -> LookupPage:
         """Return one page. Raises InvalidPageToken and SegmentDamaged."""
@@ -100,10 +111,13 @@ class Contents:
 
     def _search(self, condition: Condition, first: Place, last: int, limit: int) -> Iterator[Found]:
         with self._lock:
-            in_tail = _first_of(self._tail.search(condition.hashes, first, last), condition, limit)
+            tails = [
+                _first_of(tail.search(condition.hashes, first, last), condition, limit)
+                for tail in (self._tail, self._frozen)
+            ]
             days = self._days
         tail_of: dict[int, list[Found]] = {}
-        for place, record in in_tail:
+        for place, record in heapq.merge(*tails):
             tail_of.setdefault(place.day, []).append((place, record))
         for day in sorted(tail_of.keys() | days.keys(), reverse=True):
             streams = [

@@ -1,7 +1,8 @@
 """Event history on local disk, as ``pipeline`` and the API use it: asynchronous, over threads of its own.
 
-One thread stores, one seals and joins segments, LOOKUP_THREADS look up. Storing is one SQLite transaction; sealing
-never holds it up longer than the transaction that takes sealed events out of the tail.
+One thread stores, one has segments sealed and joined (by a process beside this one, ``segment_making``), LOOKUP_THREADS
+look up. Storing is one SQLite transaction; sealing never holds it up longer than the transaction that takes sealed
+events out of the tail.
 """
 
 import asyncio
@@ -31,7 +32,8 @@ class LocalEventHistory:
     """The EventHistory port over one folder, which one process owns.
 
     Memory: the tail, at most four times ``seal_events`` events or SEAL_BYTES of records (about 2 kB an event beside its
-    record); about 100 kB for each segment; while segments are joined, posting lists of about 40 MB.
+    record); about 100 kB for each segment; while there are segments to make, a process
+    of 40 MB, and of 80 MB while it joins.
     """
 
     def __init__(self, store: HistoryStore) -> None:
@@ -110,4 +112,6 @@ class LocalEventHistory:
         if self._maintenance is not None:
             await asyncio.wait([asyncio.wrap_future(self._maintenance)], timeout=_SEALING_PATIENCE_SECONDS)
         if not self._store.has_room():
-            raise Unavailable("Event history cannot seal its tail; is the disk full?")
+            is_sealing = self._maintenance is not None and not self._maintenance.done()
+            what = "has not sealed its tail yet" if is_sealing else "cannot seal its tail; is the disk full?"
+            raise Unavailable(f"Event history {what}")

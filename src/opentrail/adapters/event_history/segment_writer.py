@@ -44,18 +44,32 @@ def write_segment(path: Path, day: int, rows: Iterable[Row], dictionary: bytes) 
     ``dictionary`` is empty or from ``train_dictionary``. At most MAX_SEGMENT_ROWS rows, at least one.
     """
     partial = path.with_suffix(PARTIAL_SUFFIX)
+    size = write_partial(partial, day, rows, dictionary)
+    publish(partial, path)
+    return size
+
+
+def write_partial(partial: Path, day: int, rows: Iterable[Row], dictionary: bytes) -> int:
+    """Write a segment's bytes, as ``write_segment`` does, under a name that is not in force; on disk on return.
+
+    What was written is removed when that fails.
+    """
     try:
         with partial.open("wb") as file:
             header = _SegmentWriter(file, day, dictionary).write(rows)
             file.flush()
             os.fsync(file.fileno())
-        partial.rename(path)
     except BaseException:
         with suppress(OSError):
             partial.unlink()
         raise
-    sync_folder(path.parent)
     return header.file_bytes
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Give a written segment its name; that survives a power cut on return."""
+    partial.rename(path)
+    sync_folder(path.parent)
 
 
 def train_dictionary(records: Sequence[bytes]) -> bytes:

@@ -5,22 +5,29 @@ segment is written whole under its name, then one transaction puts it in force a
 its parts out of force), then parts are unlinked. Opening removes every segment file that is not in force.
 """
 
-import heapq
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import chain, islice
+from functools import partial
 from pathlib import Path
 from threading import Event as Signal
 from threading import Lock
 
 from opentrail.adapters.event_history.contents import Contents
-from opentrail.adapters.event_history.layout import DAY_SECONDS, Layout, segment_name, segment_number
+from opentrail.adapters.event_history.layout import (
+    DAY_SECONDS,
+    PARTIAL_SUFFIX,
+    Layout,
+    segment_name,
+    segment_number,
+)
 from opentrail.adapters.event_history.merge_policy import SegmentSize, next_merge
-from opentrail.adapters.event_history.rows import Row, make_row, restore_row
+from opentrail.adapters.event_history.rows import Row, make_row
 from opentrail.adapters.event_history.segment import Segment
 from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, HistoryDamaged, SegmentDamaged
-from opentrail.adapters.event_history.segment_writer import sync_folder, train_dictionary, write_segment
+from opentrail.adapters.event_history.segment_making import SegmentMaker
+from opentrail.adapters.event_history.segment_writer import publish, sync_folder
 from opentrail.adapters.event_history.tail import Tail
 from opentrail.adapters.event_history.tail_log import TailLog
 from opentrail.ports.event_history import HistoryEvent, LookupPage, LookupQuery
@@ -53,6 +60,7 @@ class HistoryStore:
         self._segment_rows = segment_rows
         self._stopping = Signal()
         self._writing = Lock()
+        self._maker = SegmentMaker()
         self._layout.segments.mkdir(parents=True, exist_ok=True)
         self._log = TailLog(self._layout.tail)
         names = self._log.segment_names()
@@ -113,8 +121,10 @@ class HistoryStore:
     def stop(self) -> None:
         """Let ``maintain`` end soon; a segment half written is dropped."""
         self._stopping.set()
+        self._maker.stop()
 
     def close(self) -> None:
+        self.stop()
         self._log.close()
 
     def _numbered(self, rows: Iterable[Row]) -> list[tuple[int, Row]]:
@@ -135,42 +145,42 @@ class HistoryStore:
         return next_merge(sizes, self._segment_rows)
 
     def _seal(self) -> None:
-        items = self._contents.tail_items()
-        rows_of: dict[int, list[Row]] = {}
+        items = self._contents.freeze_tail()
+        records_of: dict[int, list[bytes]] = {}
         for _, row in items:
-            rows_of.setdefault(row.place.day, []).append(row)
+            records_of.setdefault(row.place.day, []).append(row.record)
         written = []
-        for day, rows in rows_of.items():
-            rows.sort()
-            dictionary = train_dictionary([row.record for row in rows])
-            written += self._write(day, rows, dictionary)
+        for day, records in records_of.items():
+            written += self._made(day, len(records), partial(self._maker.seal, records=records))
         self._publish(written, (), [sequence for sequence, _ in items])
 
     def _join(self, sizes: Sequence[SegmentSize]) -> None:
         names = {size.name for size in sizes}
         parts = sorted((part for part in self._contents.segments() if part.name in names), key=_size, reverse=True)
-        rows = heapq.merge(*(map(restore_row, part.records()) for part in parts))
-        dictionary = next((part.dictionary for part in parts if part.dictionary), b"")
-        written = self._write(parts[0].day, rows, dictionary)
+        paths = [self._layout.segment(part.name) for part in parts]
+        rows = sum(part.row_count for part in parts)
+        written = self._made(parts[0].day, rows, partial(self._maker.join, parts=paths))
         self._publish(written, names, ())
         self._unlink(names)
 
-    def _write(self, day: int, rows: Iterable[Row], dictionary: bytes) -> list[Segment]:
-        written = []
-        remaining = iter(rows)
-        while first := next(remaining, None):
+    def _made(self, day: int, rows: int, make: Callable[[int, int, Sequence[Path]], None]) -> list[Segment]:
+        """Have ``rows`` rows of a day written to as many segments as they need; return these, opened."""
+        paths = []
+        for _ in range(-(-rows // self._segment_rows)):
             self._last_number += 1
-            path = self._layout.segment(segment_name(day, self._last_number))
-            part = islice(remaining, self._segment_rows - 1)
-            write_segment(path, day, self._until_stopped(chain((first,), part)), dictionary)
-            written.append(Segment(path))
-        return written
-
-    def _until_stopped(self, rows: Iterable[Row]) -> Iterator[Row]:
-        for row in rows:
+            paths.append(self._layout.segment(segment_name(day, self._last_number)))
+        # Named after this process, so that what an earlier one's child still writes is another file.
+        partials = [path.with_suffix(f".{os.getpid()}{PARTIAL_SUFFIX}") for path in paths]
+        try:
+            make(day, self._segment_rows, partials)
+        except OSError:
+            self._unlink(path.name for path in partials)
             if self._stopping.is_set():
-                raise _Stopped
-            yield row
+                raise _Stopped from None
+            raise
+        for partial_path, path in zip(partials, paths, strict=True):
+            publish(partial_path, path)
+        return [Segment(path) for path in paths]
 
     def _publish(self, added: Sequence[Segment], removed: Iterable[str], sequences: Sequence[int]) -> None:
         with self._writing:

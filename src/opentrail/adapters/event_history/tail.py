@@ -6,6 +6,7 @@ event beside its record. Not safe for threads: whoever holds a tail locks around
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from opentrail.adapters.event_history.rows import Identity, Place, Row, read_head
@@ -21,12 +22,12 @@ class TailEntry(NamedTuple):
 class Tail:
     """Rows by sequence number, found by their hashes."""
 
-    def __init__(self, rows: Iterable[tuple[int, Row]] = ()) -> None:
+    def __init__(self, rows: Iterable[tuple[int, Row]] = (), last_sequence: int = 0) -> None:
         self._rows: dict[int, Row] = {}
         self._identities: set[Identity] = set()
         self._entries: dict[int, list[TailEntry]] = {}
         self.size_bytes = 0
-        self.last_sequence = 0
+        self.last_sequence = last_sequence
         for sequence, row in rows:
             self.add(sequence, row)
 
@@ -49,6 +50,10 @@ class Tail:
         entry = TailEntry(row.place, sequence)
         for key_hash in row.hashes:
             insort(self._entries.setdefault(key_hash, []), entry)
+
+    def has_exactly(self, sequences: AbstractSet[int]) -> bool:
+        """Tell whether these are the rows' sequences."""
+        return self._rows.keys() == sequences
 
     def without(self, sequences: Iterable[int]) -> "Tail":
         """Return the tail that is left when these rows are gone."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from opentrail.adapters.event_history import local, store
+from opentrail.adapters.event_history import local
 from opentrail.adapters.event_history.local import LocalEventHistory
+from opentrail.adapters.event_history.segment_making import SegmentMaker
 from opentrail.ports import Unavailable
 from opentrail.ports.event_history import HistoryEvent, LookupKey, LookupQuery
 from opentrail.ports.journal import Position
@@ -62,13 +63,13 @@ async def test_lookups_beside_sealing_and_joining_see_each_event_exactly_once(tm
 async def test_a_history_that_cannot_seal_refuses_events_instead_of_growing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> int:
+    def refuse(*_: object) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr(local, "_RETRY_SEALING_SECONDS", 0.0)
     history = await LocalEventHistory.open(tmp_path, seal_events=10)
     with monkeypatch.context() as patched:
-        patched.setattr(store, "write_segment", refuse)
+        patched.setattr(SegmentMaker, "_make", refuse)
         for start in range(0, 40, 10):
             await history.store(some_events(range(start, start + 10)), Position("1"))
         with pytest.raises(Unavailable):

@@ -1,5 +1,7 @@
 """Segment files: what is written is read, in order, and damage is told."""
 
+import random
+from bisect import bisect_left
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from opentrail.adapters.event_history.rows import Place, Row, hash_value, make_row, read_event
-from opentrail.adapters.event_history.segment import Segment
+from opentrail.adapters.event_history.segment import Segment, find_hash
 from opentrail.adapters.event_history.segment_format import SegmentDamaged
 from opentrail.adapters.event_history.segment_writer import train_dictionary, write_segment
 from opentrail.ports.event_history import HistoryEvent, LookupKey
@@ -135,3 +137,14 @@ def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
 
 def test_the_event_in_a_record_is_byte_for_byte_the_stored_one() -> None:
     assert read_event(a_row(3).record) == b'{"eventID":"id-00003","text":"xxx"}'
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_hash_is_found_wherever_it_stands_however_hashes_are_spread(seed: int) -> None:
+    rng = random.Random(seed)
+    bits = rng.choice((64, 64, 20, 8))
+    hashes = sorted({rng.getrandbits(bits) for _ in range(rng.choice((0, 1, 2, 3, 50, 3_000)))})
+    asked = [*rng.sample(hashes, min(60, len(hashes))), *hashes[:1], *hashes[-1:], 0, (1 << 64) - 1]
+
+    for wanted in [*asked, *(rng.getrandbits(bits) for _ in range(60))]:
+        assert find_hash(hashes, wanted) == bisect_left(hashes, wanted)

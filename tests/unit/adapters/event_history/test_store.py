@@ -11,8 +11,10 @@ import orjson
 import pytest
 
 from opentrail.adapters.event_history import rows as rows_module
+from opentrail.adapters.event_history import segment_making
 from opentrail.adapters.event_history import store as store_module
 from opentrail.adapters.event_history.segment_format import HistoryDamaged
+from opentrail.adapters.event_history.segment_making import SegmentMaker
 from opentrail.adapters.event_history.store import HistoryStore
 from opentrail.ports.event_history import HistoryEvent, LookupKey, LookupPage, LookupQuery
 from opentrail.ports.journal import Position
@@ -129,6 +131,10 @@ def test_lookups_agree_with_a_plain_filter_when_every_hash_collides(
     def coarse(account_id: str, region: str, code: str, value: str) -> int:
         return len(value) % 3
 
+    def start_none() -> None:
+        raise OSError("no process may start, so that all hashing is done here")
+
+    monkeypatch.setattr(segment_making, "_start", start_none)
     monkeypatch.setattr(rows_module, "hash_value", coarse)
     monkeypatch.setattr(rows_module, "_hash_shared", coarse)
     monkeypatch.setattr("opentrail.adapters.event_history.contents.hash_value", coarse)
@@ -244,11 +250,11 @@ def test_a_failed_seal_loses_nothing_and_is_made_up_for(tmp_path: Path, monkeypa
     fill(store, range(50))
     before = all_pages(store, EVERYTHING)
 
-    def refuse(*_: object) -> int:
+    def refuse(*_: object) -> None:
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(store_module, "write_segment", refuse)
+        patched.setattr(SegmentMaker, "_make", refuse)
         with pytest.raises(OSError, match="no space"):
             store.maintain()
     during = all_pages(store, EVERYTHING)
