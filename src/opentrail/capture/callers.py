@@ -6,9 +6,10 @@ checked the signature, nobody here did. All that was learned is in the store; wh
 """
 
 import hashlib
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from opentrail.capture.federation import federated_caller, federated_user
 from opentrail.capture.lessons import (
@@ -36,7 +37,7 @@ __all__ = ["CallerResolver", "principal_of", "token_hash"]
 MAX_CACHED_IDENTITIES = 10_000
 """Learned identities (and keys known to be unknown) held in memory; the store has all."""
 
-CACHED_FOR = timedelta(seconds=10)
+CACHE_SECONDS = 10.0
 """For how long an identity is believed that expired meanwhile, or of which another process learned more."""
 
 MAX_NAMED_KEYS = 1_000
@@ -62,11 +63,19 @@ class CallerResolver:
     Several processes may each have one over the same store; ``forget`` when another of them changed something.
     """
 
-    def __init__(self, identities: IdentityStore, clock: Clock, *, learns: bool) -> None:
+    def __init__(
+        self,
+        identities: IdentityStore,
+        clock: Clock,
+        *,
+        learns: bool,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._identities = identities
         self._clock = clock
         self._learns = learns
-        self._cache: OrderedDict[Key, tuple[datetime, Principal | None]] = OrderedDict()
+        self._monotonic = monotonic
+        self._cache: OrderedDict[Key, tuple[float, Principal | None]] = OrderedDict()
         self._changes = 0
 
     async def resolve(
@@ -78,9 +87,10 @@ class CallerResolver:
         signature came with it: STS asks for none. Which account's record the call belongs to is not for such a claim
         to say. Raises Unavailable when the store cannot be asked.
         """
-        federated = federated_caller(operation, request)
-        if federated is not None:
-            return CallerIdentity(federated, "", is_verified=False)
+        if operation is not None and operation.service == "sts":
+            federated = federated_caller(operation, request)
+            if federated is not None:
+                return CallerIdentity(federated, "", is_verified=False)
         if scope is None:
             return CallerIdentity(await self._bearer(request, operation), "", is_verified=False)
         credential = await self._identities.credential(scope.access_key_id)
@@ -190,7 +200,7 @@ class CallerResolver:
 
     async def _learned(self, key: Key) -> Principal | None:
         cached = self._cache.get(key)
-        if cached is not None and self._clock.now() < cached[0]:
+        if cached is not None and self._monotonic() < cached[0]:
             return cached[1]
         changes = self._changes
         principal = await self._identities.learned(*key)
@@ -201,7 +211,7 @@ class CallerResolver:
         return principal
 
     def _remember(self, key: Key, principal: Principal | None) -> None:
-        self._cache[key] = (self._clock.now() + CACHED_FOR, principal)
+        self._cache[key] = (self._monotonic() + CACHE_SECONDS, principal)
         while len(self._cache) > MAX_CACHED_IDENTITIES:
             self._cache.popitem(last=False)
 

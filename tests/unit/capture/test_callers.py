@@ -37,6 +37,9 @@ class HandClock:
     def now(self) -> datetime:
         return self.moment
 
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
     def turn(self, seconds: float) -> None:
         self.moment += timedelta(seconds=seconds)
 
@@ -517,7 +520,7 @@ async def test_a_portal_call_is_the_identity_center_user_s_whose_token_was_hande
 async def test_an_identity_is_not_believed_long_after_it_expired() -> None:
     clock = HandClock()
     store = InMemoryIdentityStore(clock)
-    resolver = CallerResolver(store, clock, learns=True)
+    resolver = CallerResolver(store, clock, learns=True, monotonic=clock.monotonic)
     await store.learn(KEY, "", ANN, NOW + timedelta(seconds=5))
     assert (await resolve(resolver, a_scope())).principal == ANN
 
