@@ -2,15 +2,18 @@
 
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from opentrail.adapters.journal.local import LocalJournal
 from opentrail.errors import OperatorError
 from opentrail.home import Home, write_private
-from opentrail.ports.journal import EventEntry
+from opentrail.ports import Unavailable
+from opentrail.ports.journal import EventEntry, JournalEntry, Position
 from opentrail.settings import RecordingMode, Settings
 from opentrail.wiring.installation import Installation, open_installation
 
@@ -113,3 +116,22 @@ async def test_a_damaged_event_in_the_tail_of_history_is_refused_with_a_sentence
     with pytest.raises(OperatorError, match="Event history is damaged"):
         async with open_installation(home, Settings()):
             pass
+
+
+async def test_a_disk_still_full_after_a_crash_is_refused_with_advice_and_the_gap_is_said_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = await a_crashed_home(tmp_path, fail_open=True)
+
+    async def full(journal: LocalJournal, entries: Sequence[JournalEntry]) -> Position:
+        raise Unavailable("database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalJournal, "append", full)
+        with pytest.raises(OperatorError, match=r"disk is full.*Make room and start again"):
+            async with open_installation(home, Settings()):
+                pass
+
+    async with open_installation(home, Settings()) as installation:
+        events = await events_of(installation)
+    assert [event["eventName"] for event in events] == ["DescribeVpcs", "RecordingGap"]
