@@ -103,9 +103,7 @@ class Writer:
 def drop_pages(segments: Sequence[Segment], folder: Path) -> None:
     """Put every page of the segments out of memory."""
     for segment in segments:
-        mapped = segment._blocks.obj  # the mapping itself; nothing but a benchmark wants it
-        assert isinstance(mapped, mmap.mmap)
-        mapped.madvise(mmap.MADV_DONTNEED)
+        segment._mapped.madvise(mmap.MADV_DONTNEED)
     for path in folder.iterdir():
         with suppress(FileNotFoundError):  # joined meanwhile
             descriptor = os.open(path, os.O_RDONLY)

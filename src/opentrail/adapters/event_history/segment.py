@@ -56,6 +56,8 @@ class Segment:
         self._hashes = hashes[: key_count * 8].cast("Q")
         self._pointers = hashes[key_count * 8 :].cast("I")
         self._postings = postings
+        self._postings_start = self.header.sections()[-1].start
+        self._mapped = mapped
         self._posting_words = postings.cast("I")
         self.dictionary = bytes(dictionary)
         self._decompressor = zstandard.ZstdDecompressor(
@@ -74,8 +76,15 @@ class Segment:
         length = self._posting_words[pointer]
         if length == BITMAP_MARK:
             start = (pointer + 1) * 4
+            self._want(start, -(-self.row_count // 32) * 4)
             return Bitmap(self._postings[start : start + -(-self.row_count // 32) * 4])
         return self._posting_words[pointer + 1 : pointer + 1 + length]
+
+    def _want(self, start: int, length: int) -> None:
+        """Have the system fetch a part of the postings at once, rather than page by page as it is walked."""
+        first = self._postings_start + start
+        page = first - first % mmap.PAGESIZE
+        self._mapped.madvise(mmap.MADV_WILLNEED, page, first + length - page)
 
     def search(
         self, hashes: Sequence[int], first: Place, last_negative_time: int
