@@ -17,7 +17,7 @@ from opentrail.protocol.models import InterningServiceModel
 FOLDER = Path(__file__).parents[3] / ".." / "shared" / "corpus" / "conformance" / "botocore-protocols"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One case: the operation's model and what the file says of it. ``number`` tells cases of one id apart."""
 
@@ -32,21 +32,16 @@ class Case:
         return f"{self.protocol}-{self.id}-{self.number}"
 
 
-def cases(kind: str, protocols: tuple[str, ...], excluded: Mapping[str, str]) -> list[Any]:
-    """Return the ``input`` or ``output`` cases of ``protocols`` but the ``excluded`` (id -> reason) and those that
-    botocore itself ignores. Without the corpus one skipped case, an error in CI."""
+def cases(kind: str, protocols: tuple[str, ...], excluded: Mapping[str, str], *, only: bool = False) -> list[Any]:
+    """Return the ``input`` or ``output`` cases of ``protocols`` but the ``excluded`` (id -> reason), or those ``only``.
+    Without the corpus one skipped case, an error in CI."""
     if not FOLDER.is_dir():
         assert not os.environ.get("CI"), f"{FOLDER} is missing"
         return [pytest.param(None, marks=pytest.mark.skip(reason="the shared corpus is not here"))]
-    ignored = _ignored(kind)
-    return [
-        pytest.param(case, id=str(case))
-        for case in _read(kind, protocols)
-        if case.id not in excluded and case.id not in ignored and case.suite not in ignored
-    ]
+    return [pytest.param(case, id=str(case)) for case in read_cases(kind, protocols) if (case.id in excluded) == only]
 
 
-def _read(kind: str, protocols: tuple[str, ...]) -> Iterator[Case]:
+def read_cases(kind: str, protocols: tuple[str, ...]) -> Iterator[Case]:
     for path in sorted((FOLDER / kind).glob("*.json")):
         for suite in json.loads(path.read_text()):
             protocol = suite["metadata"]["protocol"]
@@ -62,14 +57,19 @@ def _read(kind: str, protocols: tuple[str, ...]) -> Iterator[Case]:
                 yield Case(protocol, suite.get("description", ""), data["id"], number, data, model)
 
 
-def _ignored(kind: str) -> set[str]:
-    """The case ids and suites that botocore's own ignore list names for ``kind``. For input cases there are none: what
-    botocore's client does not send a server may still be sent."""
-    if kind == "input":
-        return set()
+def ignored_by_botocore(kind: str) -> set[tuple[str, str]]:
+    """Return the (protocol, case id) that botocore's own ignore list names for ``kind``."""
     document = json.loads((FOLDER / "protocol-tests-ignore-list.json").read_text())
-    found = set(document["general"].get(kind, {}).get("suites", ()))
-    return found.union(*(entry.get(kind, {}).get("cases", ()) for entry in document["protocols"].values()))
+    return {
+        (name.partition("_")[0], case)
+        for name, entry in document["protocols"].items()
+        for case in entry.get(kind, {}).get("cases", ())
+    }
+
+
+def cases_in_files(kind: str) -> int:
+    """Return how many cases the corpus has, counted without understanding them."""
+    return sum(len(suite["cases"]) for path in (FOLDER / kind).iterdir() for suite in json.loads(path.read_text()))
 
 
 def values(shape: Shape, value: Any) -> Any:
