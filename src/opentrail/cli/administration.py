@@ -9,6 +9,7 @@ import typer
 
 from opentrail.cli.console import Context, HomeOption, output, print_table
 from opentrail.cli.help_pages import HelpGroup
+from opentrail.cli.qr_code import qr_text
 from opentrail.errors import OperatorError
 from opentrail.home import write_private
 
@@ -96,6 +97,9 @@ def enable_mfa(
         return
     output.print(f"# the MFA device of {name}; its secret is not shown again")
     typer.echo(answer["otpauth_uri"])
+    code = qr_text(answer["otpauth_uri"])
+    if code is not None:
+        output.print(code, style="bright_white on black")
     output.print(f"# by hand: {answer['secret']} (time based, SHA-1, 6 digits, 30 seconds)")
     output.print(f"Next: aws sts get-session-token --serial-number {answer['serial_number']} --token-code CODE")
 

@@ -88,6 +88,8 @@ def shared_secret(device: MfaDevice) -> str:
 
 
 def otpauth_uri(device: MfaDevice, label: str) -> str:
-    """Return the key URI that authenticators read (from a QR code); ``label`` is what they show beside the code."""
-    settings = f"secret={shared_secret(device)}&issuer=Opentrail&algorithm=SHA1&digits={CODE_DIGITS}"
-    return f"otpauth://totp/Opentrail:{quote(label, safe='@')}?{settings}&period={STEP_SECONDS}"
+    """Return the key URI that authenticators read (from a QR code); ``label`` is what they show beside the code.
+
+    Hash, digits and step are those that authenticators take when nothing is said, and so are left out.
+    """
+    return f"otpauth://totp/Opentrail:{quote(label, safe='@')}?secret={shared_secret(device)}&issuer=Opentrail"

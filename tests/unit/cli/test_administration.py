@@ -57,6 +57,7 @@ def test_an_mfa_device_is_shown_once_as_a_uri_for_authenticators(home: Path) -> 
     (uri,) = [line for line in lines if line.startswith("otpauth://totp/Opentrail:bob@123456789012?secret=")]
     secret = uri.partition("secret=")[2].partition("&")[0]
     assert any(secret in line for line in lines if line != uri)
+    assert len([line for line in lines if line.startswith("████")]) == 23
     assert "--serial-number arn:aws:iam::123456789012:mfa/bob" in enabled.stdout
     assert secret not in opentrail(home, "users", "list", "--json").stdout
     assert [user["has_mfa"] for user in listed(home, "users")] == [True]
