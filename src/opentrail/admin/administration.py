@@ -10,7 +10,7 @@ from opentrail.admin.identities import (
     check_account,
     new_root_credential,
 )
-from opentrail.clock import Clock, Identifiers
+from opentrail.clock import Clock, Identifiers, format_time
 from opentrail.errors import OperatorError
 from opentrail.ports.archives import Archive, Archives
 from opentrail.ports.identity_store import IdentityStore
@@ -71,7 +71,7 @@ class Administration(IdentityAdministration):
         """Return the local buckets."""
         return {
             "archives": [
-                {"name": archive.name, "region": archive.region, "created_at": archive.created_at.isoformat()}
+                {"name": archive.name, "region": archive.region, "created_at": format_time(archive.created_at)}
                 for archive in self._archives.list()
             ]
         }
