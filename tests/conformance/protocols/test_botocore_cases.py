@@ -194,8 +194,8 @@ def test_input_that_is_not_on_the_wire_as_it_was_meant_is_parsed_to_what_is(case
         assert not query
         assert method == request.method
         assert read_request(case.model, replace(request, body=packed, body_size_bytes=len(packed))) == {
-            **parsed,
             **meant,
+            **parsed,
         }
     elif case.id == "MediaTypeHeaderInputBase64":
         assert parsed == {name: json.loads(text) for name, text in meant.items()}
