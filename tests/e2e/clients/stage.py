@@ -28,7 +28,7 @@ from tests.support.wire_log import WireMessage
 BUCKET = "everything-recorded"
 TRAIL = "everything"
 ACCOUNT = "123456789012"
-CLIENT_SECONDS = 100
+CLIENT_SECONDS = 200
 
 DATA_RESOURCE_TYPES = (
     "AWS::S3::Object",

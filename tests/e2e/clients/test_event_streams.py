@@ -67,7 +67,7 @@ def test_streams_of_a_function_and_a_model_keep_their_bytes_for_boto3(streaming:
     assert [event["requestID"] for event in events] == ["r-stream"] * 2
 
 
-def test_a_subscription_to_a_shard_keeps_its_bytes(streaming: Stage) -> None:
+def test_a_subscription_to_a_shard_keeps_its_bytes_and_is_on_record(streaming: Stage) -> None:
     mark = streaming.mark()
 
     shard = streaming.boto("kinesis", USER).subscribe_to_shard(
@@ -75,8 +75,12 @@ def test_a_subscription_to_a_shard_keeps_its_bytes(streaming: Stage) -> None:
     )
     records = [record["Data"] for event in shard["EventStream"] for record in event["SubscribeToShardEvent"]["Records"]]
 
+    events = mark.events()
+
     assert _hash(records) == PIECES_HASH
     assert mark.assert_unchanged() == 1
+    assert_recorded(mark, events, USER)
+    assert parameters_of(events, "SubscribeToShard")[0]["consumerARN"] == CONSUMER
 
 
 def test_streams_keep_their_bytes_for_the_javascript_sdk(streaming: Stage) -> None:
@@ -91,6 +95,15 @@ def test_streams_keep_their_bytes_for_the_javascript_sdk(streaming: Stage) -> No
         *("InvokeWithResponseStream", "InvokeModelWithResponseStream", "ConverseStream")
     ]
     assert_recorded(mark, events, USER)
+
+
+def test_a_client_that_insists_on_http2_is_told_at_once(streaming: Stage) -> None:
+    command = [require_library("node"), str(JS_CLIENT / "calls.mjs"), "http2"]
+
+    told = orjson.loads(streaming.run(command, USER, AWS_ENDPOINT_URL=str(streaming.server.ready["gateway_url"])))
+
+    assert "Protocol error" in told["said"]
+    assert told["seconds"] < 10
 
 
 def test_an_event_reaches_the_client_before_the_next_is_sent(streaming: Stage, upstream: StreamingUpstream) -> None:

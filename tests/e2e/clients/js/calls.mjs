@@ -156,6 +156,21 @@ async function streams() {
   };
 }
 
+// Left to itself the same client opens HTTP/2 at once, which a plain endpoint does not speak.
+async function http2() {
+  const bedrock = new BedrockRuntimeClient({ maxAttempts: 1 });
+  const started = Date.now();
+  let said = "";
+  try {
+    await bedrock.send(new ConverseStreamCommand({
+      modelId: "example.model-v1:0", messages: [{ role: "user", content: [{ text: "hello" }] }],
+    }));
+  } catch (error) {
+    said = error.message;
+  }
+  return { said, seconds: (Date.now() - started) / 1000 };
+}
+
 async function select() {
   const client = s3();
   const answer = await client.send(new SelectObjectContentCommand({
@@ -167,5 +182,5 @@ async function select() {
   return { rows: Buffer.concat(parts).toString() };
 }
 
-const scenarios = { objects, presigned, session, lookup, keepAlive, trailer, streams, select };
+const scenarios = { objects, presigned, session, lookup, keepAlive, trailer, streams, http2, select };
 process.stdout.write(JSON.stringify(await scenarios[process.argv[2]]()));
