@@ -64,6 +64,12 @@ def kept_members(service: str, operation: str) -> Mapping[str, str] | None:
     return row
 
 
+def records_as_sent(service: str) -> bool:
+    """Say whether the service's parameters keep the names and the times that were sent, instead of lowerCamel names
+    and times in words."""
+    return service in _table()["as_sent"]
+
+
 def unwraps_response(service: str) -> bool:
     """Say whether an output that is one structure is recorded without the member that wraps it."""
     return service in _table()["unwrapped"]

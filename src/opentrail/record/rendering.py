@@ -6,7 +6,7 @@ renderer is compiled; rendering only walks the values.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from botocore.model import Shape
@@ -14,6 +14,7 @@ from botocore.model import Shape
 from opentrail.event.json_values import json_safe, safe_text
 from opentrail.event.redaction import HIDDEN, Action, action_of, hide_entries, hide_in_text, is_secret_name, replacement
 from opentrail.event.times import format_java_time
+from opentrail.record.names import records_as_sent
 
 OMIT: Final = object()
 """What a renderer returns for a value that has no place in the record."""
@@ -38,6 +39,7 @@ class ShapeRenderer:
 
     def __init__(self, service: str) -> None:
         self._service = service
+        self._is_as_sent = records_as_sent(service)
         self._compiled: dict[Shape, Render] = {}
         self.secret_names: set[str] = set()
 
@@ -74,7 +76,7 @@ class ShapeRenderer:
 
     def member_name(self, name: str, shape: Shape) -> str:
         """Return the name that a structure's member has in events."""
-        return lower_first(name)
+        return name if self._is_as_sent else lower_first(name)
 
     def _compile(self, shape: Shape) -> Render:
         if shape.type_name == "structure":
@@ -154,7 +156,11 @@ class ShapeRenderer:
         return self._time if shape.type_name == "timestamp" else scalar
 
     def _time(self, value: Any) -> Any:
-        return format_java_time(value) if isinstance(value, datetime) else scalar(value)
+        if not isinstance(value, datetime):
+            return scalar(value)
+        if not self._is_as_sent:
+            return format_java_time(value)
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
 
     def _special(self, action: str, shape: Shape) -> Render | None:
         if action in (Action.NAMES, Action.VALUES):

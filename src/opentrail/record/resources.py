@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any, NamedTuple
 
 from opentrail.event.categories import data_event_rows, is_row_of
@@ -105,7 +106,9 @@ def _arn(row: Row, name: str, parameters: Any, place: Place) -> str | None:
         name = name.rstrip("/").rsplit("/", 1)[-1]
     if not name:
         return None
-    return _filled(row.get("arn"), {**_texts(parameters), "name": name.lstrip("/")}, place)
+    template = row.get("arn")
+    others = _texts(parameters) if template is not None and _wants_parameters(template) else {}
+    return _filled(template, {**others, "name": name.lstrip("/")}, place)
 
 
 def _filled(template: str | None, values: Mapping[str, str], place: Place) -> str | None:
@@ -116,6 +119,14 @@ def _filled(template: str | None, values: Mapping[str, str], place: Place) -> st
         return template.format(**{**values, **place._asdict(), "account": place.account_id})
     except KeyError:
         return None
+
+
+@cache
+def _wants_parameters(template: str) -> bool:
+    return any(field not in _ALWAYS_KNOWN for _, field, _, _ in Formatter().parse(template))
+
+
+_ALWAYS_KNOWN = (None, "partition", "region", "account", "name")
 
 
 def _texts(parameters: Any) -> dict[str, str]:

@@ -27,19 +27,46 @@ ACCESS_KEY_ID = "AKIAIOSFODNN7EXAMPLE"
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 SERVICES = {
+    "account.amazonaws.com": "account",
+    "acm-pca.amazonaws.com": "acm-pca",
+    "appsync.amazonaws.com": "appsync",
+    "bedrock.amazonaws.com": "bedrock",
+    "ce.amazonaws.com": "ce",
     "cloudtrail.amazonaws.com": "cloudtrail",
+    "config.amazonaws.com": "config",
+    "devops-guru.amazonaws.com": "devops-guru",
+    "ec2-instance-connect.amazonaws.com": "ec2-instance-connect",
     "ec2.amazonaws.com": "ec2",
+    "ecr.amazonaws.com": "ecr",
+    "ecs.amazonaws.com": "ecs",
+    "elasticloadbalancing.amazonaws.com": "elb",
+    "guardduty.amazonaws.com": "guardduty",
+    "health.amazonaws.com": "health",
     "iam.amazonaws.com": "iam",
     "kms.amazonaws.com": "kms",
     "lambda.amazonaws.com": "lambda",
+    "lightsail.amazonaws.com": "lightsail",
     "logs.amazonaws.com": "logs",
+    "monitoring.amazonaws.com": "cloudwatch",
+    "notifications.amazonaws.com": "notifications",
     "organizations.amazonaws.com": "organizations",
+    "ram.amazonaws.com": "ram",
     "rds.amazonaws.com": "rds",
+    "resource-explorer-2.amazonaws.com": "resource-explorer-2",
+    "rolesanywhere.amazonaws.com": "rolesanywhere",
     "route53.amazonaws.com": "route53",
+    "route53resolver.amazonaws.com": "route53resolver",
     "s3.amazonaws.com": "s3",
+    "sagemaker.amazonaws.com": "sagemaker",
     "secretsmanager.amazonaws.com": "secretsmanager",
+    "securityhub.amazonaws.com": "securityhub",
+    "sns.amazonaws.com": "sns",
     "ssm.amazonaws.com": "ssm",
+    "sso.amazonaws.com": "sso-admin",
     "sts.amazonaws.com": "sts",
+    "support.amazonaws.com": "support",
+    "transfer.amazonaws.com": "transfer",
+    "wafv2.amazonaws.com": "wafv2",
 }
 
 
@@ -219,8 +246,9 @@ def _from_json(shape: Shape, recorded: Any) -> Any:
     if shape.type_name == "structure" and isinstance(recorded, dict):
         found = {}
         for name, member in shape.members.items():
-            if lower_first(name) in recorded:
-                found[name] = _from_json(member, recorded[lower_first(name)])
+            recorded_name = lower_first(name) if lower_first(name) in recorded else name
+            if recorded_name in recorded:
+                found[name] = _from_json(member, recorded[recorded_name])
         return found
     if recorded == HIDDEN and shape.type_name != "string":
         return {"structure": {}, "map": {"key": ["value"]}, "list": ["value"]}.get(shape.type_name, recorded)
@@ -336,6 +364,8 @@ def _leaf(shape: Shape, value: Any) -> Any:
 def _time(value: Any) -> datetime:
     if isinstance(value, int):
         return datetime.fromtimestamp(value / 1000, UTC)
+    if isinstance(value, float):
+        return datetime.fromtimestamp(value, UTC)
     for form in ("%b %d, %Y %I:%M:%S %p", "%b %d, %Y, %I:%M:%S %p", "%Y-%m-%dT%H:%M:%S.%fZ"):
         try:
             return datetime.strptime(value.replace(chr(0x202F), " "), form).replace(tzinfo=UTC)
