@@ -1,7 +1,9 @@
 """The wire codec against moto's: python -m bench.codec
 
-For one call of each protocol, the microseconds that it takes to identify and to parse a request, to verify its
-signature and to format its answer. Beside it moto's parser on the same bytes (what a request object costs it included,
+For one call of each protocol, the microseconds that it takes to identify and to parse a request, to record it (the
+event before the call and the event after it, both encoded; the parse of request and answer not counted), to verify its
+signature and to format its answer. Last, what loading the operation index costs a fresh process. Beside it moto's parser
+on the same bytes (what a request object costs it included,
 URI matching excluded) and botocore's serializer making the request. CBOR, which moto does not parse, is put beside
 botocore alone. Sides alternate within one run; medians; both parsers must find the same parameters.
 """
@@ -9,6 +11,8 @@ botocore alone. Sides alternate within one run; medians; both parsers must find 
 import argparse
 import io
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,14 +24,18 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.utils import get_service_model
 from werkzeug.wrappers import Request
 
+from opentrail.clock import RandomIdentifiers
 from opentrail.http_message import HttpRequest
-from opentrail.protocol import Operation, Parameters
+from opentrail.identity import CallerIdentity, Principal, PrincipalType
+from opentrail.protocol import CredentialScope, Operation, Parameters
 from opentrail.protocol.identify import identify
 from opentrail.protocol.models import operation_model
+from opentrail.protocol.observed import parse_response
 from opentrail.protocol.requests import parse_request
 from opentrail.protocol.responses import format_response
 from opentrail.protocol.scope import read_scope
 from opentrail.protocol.sigv4 import verify
+from opentrail.record.events import EventBuilder
 from tests.unit.protocol.botocore_requests import SECRET, as_http_request, serialize, sign
 
 INSTANCES: Parameters = {
@@ -126,15 +134,74 @@ def moto_side(operation: Operation, request: HttpRequest, parameters: Parameters
     return parse
 
 
+def record_side(
+    operation: Operation, request: HttpRequest, scope: CredentialScope, parameters: Parameters, output: Parameters
+) -> Callable[[], Any]:
+    """Return what builds both events of a call whose request and answer were parsed."""
+    builder = EventBuilder(
+        default_account_id="123456789012",
+        default_region="us-east-1",
+        regions=lambda: ("us-east-1",),
+        identifiers=RandomIdentifiers(),
+    )
+    arn = "arn:aws:iam::123456789012:user/ann"
+    caller = CallerIdentity(
+        Principal(PrincipalType.IAM_USER, "AIDAANN", arn, "123456789012", "ann"), scope.access_key_id, is_verified=True
+    )
+    response = format_response(operation, output, "request-1")
+    result = parse_response(operation, response)
+    moment = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+    def record() -> Any:
+        begun = builder.begin_encoded(request, operation, scope, caller, moment, parameters=parameters)
+        return builder.finish_encoded(begun.event, operation, response, moment, result=result)
+
+    assert record().event["eventName"]
+    return record
+
+
+_LOAD = """
+import os, time
+from opentrail.protocol import index
+
+def resident_mb():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+before, started = resident_mb(), time.process_time()
+loaded = index.operation_index()
+print(1000 * (time.process_time() - started), resident_mb() - before)
+for name in list(loaded.by_signing_name):
+    loaded.routes(name)
+loaded.unsigned_routes()
+print(1000 * (time.process_time() - started), resident_mb() - before)
+"""
+
+
+def index_costs() -> str:
+    """Return what the index costs a process that does nothing else: the median of five."""
+    runs = [
+        [
+            float(word)
+            for word in subprocess.run([sys.executable, "-c", _LOAD], capture_output=True, check=True).stdout.split()
+        ]
+        for _ in range(5)
+    ]
+    opened_ms, opened_mb, whole_ms, whole_mb = (statistics.median(column) for column in zip(*runs, strict=True))
+    return (
+        f"operation index in a fresh process: {opened_ms:.0f} ms and {opened_mb:.0f} MB; with the routes of all "
+        f"services, which a process makes as it is asked for them, {whole_ms:.0f} ms and {whole_mb:.0f} MB"
+    )
+
+
 def microseconds(sides: dict[str, Callable[[], Any]], rounds: int, calls: int) -> dict[str, float]:
-    """Return the median cost of a call of each side, the sides taking turns."""
+    """Return the median cost of a call of each side in processor time, the sides taking turns."""
     taken: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, call in sides.items():
-            started = time.perf_counter()
+            started = time.process_time()
             for _ in range(calls):
                 call()
-            taken[name].append((time.perf_counter() - started) / calls * 1e6)
+            taken[name].append((time.process_time() - started) / calls * 1e6)
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
@@ -146,6 +213,7 @@ def measure(operation: Operation, parameters: Parameters, output: Parameters, ro
     assert identify(request, scope) == operation
     found = parse_request(operation, request)
     assert parameters.items() <= found.items(), (found, parameters)
+    record = record_side(operation, request, scope, found, output)
     model = operation_model(operation)
     serializer = create_serializer(model.service_model.protocol, include_validation=False)
     now = datetime.now(UTC)
@@ -154,6 +222,7 @@ def measure(operation: Operation, parameters: Parameters, output: Parameters, ro
     sides: dict[str, Callable[[], Any]] = {
         "identify": lambda: identify(HttpRequest(*fresh), scope),
         "parse": lambda: parse_request(operation, HttpRequest(*fresh)),
+        "record": record,
         "verify": lambda: verify(HttpRequest(*fresh), scope, SECRET, now),
         "format": lambda: format_response(operation, output, "request-1"),
         "botocore": lambda: serializer.serialize_to_request(parameters, model),
@@ -165,7 +234,7 @@ def measure(operation: Operation, parameters: Parameters, output: Parameters, ro
         sides["moto"] = moto
     cost = microseconds(sides, rounds, calls)
     other = cost.get("moto", cost["botocore"])
-    columns = [f"{cost.get(name, float('nan')):9.1f}" for name in ("identify", "parse", "verify", "format")]
+    columns = [f"{cost.get(name, float('nan')):9.1f}" for name in ("identify", "parse", "record", "verify", "format")]
     columns += [f"{cost.get(name, float('nan')):9.1f}" for name in ("moto", "botocore")]
     label = f"{operation.service} {operation.name}"
     return f"{label:28}{model.service_model.protocol:20}{''.join(columns)}{other / cost['parse']:9.1f}x"
@@ -177,12 +246,13 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=15)
     arguments.add_argument("--calls", type=int, default=200)
     options = arguments.parse_args()
-    titles = ("identify", "parse", "verify", "format", "moto", "botocore")
+    titles = ("identify", "parse", "record", "verify", "format", "moto", "botocore")
     print(
         f"{'microseconds a call':28}{'protocol':20}{''.join(f'{title:>9}' for title in titles)}  moto or botocore/parse"
     )
     for operation, parameters, output in SAMPLES:
         print(measure(operation, parameters, output, options.rounds, options.calls))
+    print(index_costs())
 
 
 if __name__ == "__main__":

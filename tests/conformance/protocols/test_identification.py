@@ -146,19 +146,20 @@ def test_the_host_of_s3_control_tells_its_buckets_from_objects(host: str) -> Non
 
 
 _MEASURE = """
-import resource, sys, time
+import os, sys, time
 import orjson
 from opentrail.protocol import index
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-started = time.perf_counter()
+
+def resident_mb():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+before, started = resident_mb(), time.process_time()
 loaded = index.operation_index()
-opened_s = time.perf_counter() - started
+opened_s = time.process_time() - started
 for name in list(loaded.by_signing_name):
     loaded.routes(name)
 loaded.unsigned_routes()
-taken_s = time.perf_counter() - started
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-sys.stdout.buffer.write(orjson.dumps([opened_s * 1000, taken_s * 1000, (after - before) / 1024]))
+sys.stdout.buffer.write(orjson.dumps([opened_s * 1000, (time.process_time() - started) * 1000, resident_mb() - before]))
 """
 
 
@@ -170,5 +171,5 @@ def test_the_index_loads_in_100_ms_and_50_mb_in_a_fresh_process() -> None:
     opened_ms, whole_ms, grown_mb = (min(column) for column in zip(*runs, strict=True))
 
     assert opened_ms < 100
-    assert grown_mb < 50, "the index with every route tree"
+    assert 1 < grown_mb < 50, "the index with every route tree"
     assert whole_ms < 1000, "every route tree; a process makes those it is asked for"
