@@ -6,11 +6,13 @@ cut once ``Database.write`` returns. All writes of a process go through one thre
 
 import asyncio
 import os
+import random
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,8 +37,12 @@ LOCK_WAIT_SECONDS = 5
 UPGRADE_WAIT_SECONDS = 60
 """How long a start waits for another process that is upgrading the schema."""
 
-CONFLICT_ATTEMPTS = 5
-"""How often PostgreSQL may break off a write that met another process's before it is Unavailable."""
+CONFLICT_SECONDS = LOCK_WAIT_SECONDS
+"""For how long a write that PostgreSQL breaks off, because it met another process's, is tried again before it is
+Unavailable."""
+
+CONFLICT_PAUSE_SECONDS = 0.1
+"""Longest pause before it is tried again; the first ones are shorter, and all are drawn so that two writers part."""
 
 _CONFLICTS = {"40001", "40P01"}  # serialization failure, deadlock
 _UPGRADE_LOCK = 0x4F70656E54726C  # any number, the same in every release
@@ -247,14 +253,15 @@ def _is_in_wal_mode(engine: Engine) -> bool:
 
 
 def _transact(engine: Engine, work: Callable[[Connection], T]) -> T:
-    for attempt in range(1, CONFLICT_ATTEMPTS + 1):
+    deadline = time.monotonic() + CONFLICT_SECONDS
+    for attempt in count():
         try:
             with engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
-            if attempt == CONFLICT_ATTEMPTS or getattr(error.orig, "sqlstate", None) not in _CONFLICTS:
+            if time.monotonic() >= deadline or getattr(error.orig, "sqlstate", None) not in _CONFLICTS:
                 raise Unavailable(f"the metadata database failed: {_cause(error)}") from error
-            time.sleep(0.01 * attempt)
+            time.sleep(random.uniform(0, min(CONFLICT_PAUSE_SECONDS, 0.01 * 2 ** min(attempt, 4))))  # noqa: S311 - no secret
         except SQLAlchemyError as error:
             raise Unavailable(f"the metadata database failed: {_cause(error)}") from error
     raise AssertionError("unreachable")
