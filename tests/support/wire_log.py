@@ -12,11 +12,13 @@ HEAD_END = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class WireMessage:
-    """One request or response: its head as it stood on the wire, what its body was, and how it was framed."""
+    """One request or response: its head as it stood on the wire, what its body was, and the bytes that framed it
+    (chunk sizes and trailers included)."""
 
     start_line: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    framed: bytes
     is_chunked: bool
 
     def header(self, name: str) -> str:
@@ -36,8 +38,8 @@ class WireMessage:
         return int(self.start_line.split(" ")[1])
 
     @property
-    def body_hash(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()
+    def framed_hash(self) -> str:
+        return hashlib.sha256(self.framed).hexdigest()
 
 
 def read_requests(data: bytes) -> list[WireMessage]:
@@ -70,16 +72,17 @@ def _read(data: bytes, *, is_bodiless: bool, is_response: bool = False) -> tuple
     headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
     fields = {name.lower(): value for name, value in headers}
     if is_bodiless:
-        return WireMessage(start_line, headers, b"", False), rest
+        return WireMessage(start_line, headers, b"", b"", False), rest
     if fields.get("transfer-encoding", "").lower() == "chunked":
-        body, rest = _chunks(rest)
-        return WireMessage(start_line, headers, body, True), rest
+        body, left = _chunks(rest)
+        return WireMessage(start_line, headers, body, rest[: len(rest) - len(left)], True), left
     if "content-length" in fields:
         size = int(fields["content-length"])
         assert len(rest) >= size, f"a body is cut off: {start_line}"
-        return WireMessage(start_line, headers, rest[:size], False), rest[size:]
+        return WireMessage(start_line, headers, rest[:size], rest[:size], False), rest[size:]
     # A response without a length ends with its connection.
-    return WireMessage(start_line, headers, rest if is_response else b"", False), b"" if is_response else rest
+    body = rest if is_response else b""
+    return WireMessage(start_line, headers, body, body, False), rest[len(body) :]
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:

@@ -199,7 +199,7 @@ class Mark:
 
     def assert_unchanged(self) -> int:
         """Check that every call but those of our own services came out as it went in, and its answer too; return how
-        many there were. Compared are start line, headers, framing and the body's SHA-256."""
+        many there were. Compared are start line, headers and the SHA-256 of the body with its framing."""
         mine = Counter(_fingerprint(exchange) for exchange in self.sent() if not _is_own(exchange[0]))
         theirs = Counter(_fingerprint(exchange) for exchange in self.passed())
         assert mine == theirs, {"only before": list(mine - theirs)[:5], "only behind": list(theirs - mine)[:5]}
@@ -224,8 +224,8 @@ def _later(tap: Tap, seen: Sequence[int]) -> list[list[Exchange]]:
 def _fingerprint(exchange: Exchange) -> tuple[Any, ...]:
     request, response = exchange
     return (
-        *(request.start_line, request.headers, request.is_chunked, request.body_hash),
-        *(response.status, _lasting(response), response.is_chunked, response.body_hash),
+        *(request.start_line, request.headers, request.framed_hash),
+        *(response.status, _lasting(response), response.framed_hash),
     )
 
 
