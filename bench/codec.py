@@ -1,11 +1,11 @@
 """The wire codec against moto's: python -m bench.codec
 
-For one call of each protocol, the microseconds that it takes to identify and to parse a request, to record it (the
-event before the call and the event after it, both encoded; the parse of request and answer not counted), to verify its
-signature and to format its answer. Last, what loading the operation index costs a fresh process. Beside it moto's parser
-on the same bytes (what a request object costs it included,
-URI matching excluded) and botocore's serializer making the request. CBOR, which moto does not parse, is put beside
-botocore alone. Sides alternate within one run; medians; both parsers must find the same parameters.
+For one call of each protocol, the microseconds of processor time that it takes to identify and to parse a request, to
+record it (the event before the call and the event after it, both encoded; the parse of request and answer not counted),
+to verify its signature and to format its answer. Last, what loading the operation index costs a fresh process. Beside
+it moto's parser on the same bytes (what a request object costs it included, URI matching excluded) and botocore's
+serializer making the request. CBOR, which moto does not parse, is put beside botocore alone. Sides alternate within one
+run; medians; both parsers must find the same parameters.
 """
 
 import argparse

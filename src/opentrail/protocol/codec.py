@@ -62,3 +62,11 @@ def message_member(service: ServiceModel, code: str) -> str:
         if "Message" in members:
             return "Message"
     return "message"
+
+
+def query_code(service: ServiceModel, code: str) -> str:
+    """Return the code that the query protocol has for an error: the one its shape is given there, if there is such a
+    shape and it is given one (``NoSuchEntity`` for NoSuchEntityException)."""
+    if code not in service.shape_names:
+        return code
+    return str(service.shape_for(code).metadata.get("error", {}).get("code", code))

@@ -7,7 +7,7 @@ from botocore.model import OperationModel, ServiceModel
 
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.protocol import Parameters
-from opentrail.protocol.codec import ErrorAnswer, message_member, respond, success_status
+from opentrail.protocol.codec import ErrorAnswer, message_member, query_code, respond, success_status
 from opentrail.protocol.json_values import parse_json, read_json, write_json
 
 
@@ -50,7 +50,4 @@ def query_error_headers(service: ServiceModel, error: ErrorAnswer) -> list[tuple
     """Return the header that tells clients of a former query service the error's old code and fault."""
     if "awsQueryCompatible" not in service.metadata:
         return []
-    code = error.code
-    if code in service.shape_names:
-        code = service.shape_for(code).metadata.get("error", {}).get("code", code)
-    return [("x-amzn-query-error", f"{code};{error.fault}")]
+    return [("x-amzn-query-error", f"{query_code(service, error.code)};{error.fault}")]

@@ -5,7 +5,7 @@ from botocore.model import OperationModel, ServiceModel
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.protocol import Parameters
 from opentrail.protocol.bounds import MalformedValue
-from opentrail.protocol.codec import ErrorAnswer, respond
+from opentrail.protocol.codec import ErrorAnswer, query_code, respond
 from opentrail.protocol.query_values import EC2_READER, QUERY_READER, parse_form
 from opentrail.protocol.xml_values import XML_DECLARATION, escape, write_members
 
@@ -50,7 +50,8 @@ class QueryCodec:
         self, service: ServiceModel, operation: OperationModel | None, error: ErrorAnswer, request_id: str
     ) -> HttpResponse:
         extra = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.extra.items())
-        told = f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{extra}"
+        code = escape(query_code(service, error.code))
+        told = f"<Code>{code}</Code><Message>{escape(error.message)}</Message>{extra}"
         identifier = escape(request_id)
         if self._is_ec2:
             content = f"<Response><Errors><Error>{told}</Error></Errors><RequestID>{identifier}</RequestID></Response>"

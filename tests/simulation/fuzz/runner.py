@@ -56,7 +56,7 @@ MAX_CALL_SECONDS = 1.0
 """What one call may take of the processor, all steps together: bodies end at 64 KiB here (mutations), and what a
 compressed one may inflate to at 1 MiB."""
 
-MAX_GROWTH_MB = 48
+MAX_GROWTH_MB = 24
 """What a run may grow the process by after its warm-up: allocator slack, caches that are bounded, no more."""
 
 RECEIVED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -7,6 +7,7 @@ import pytest
 from botocore.model import OperationModel
 from hypothesis import HealthCheck, given, settings
 
+from opentrail.http_message import HttpResponse
 from opentrail.protocol import Operation
 from opentrail.protocol.observed import parse_response
 from opentrail.protocol.responses import format_error, format_response
@@ -160,3 +161,43 @@ def test_what_we_answer_botocore_reads_back(call: tuple[OperationModel, dict[str
         del found[name]
     assert observed.error_code == ""
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "code", "protocol", "old_code"),
+    [
+        ("iam", "GetUser", "NoSuchEntityException", "query", "NoSuchEntity"),
+        ("cloudwatch", "GetDashboard", "DashboardNotFoundError", "smithy-rpc-v2-cbor", "ResourceNotFound"),
+        ("cloudwatch", "GetDashboard", "DashboardNotFoundError", "json", "ResourceNotFound"),
+        ("cloudwatch", "GetDashboard", "DashboardNotFoundError", "query", "ResourceNotFound"),
+    ],
+)
+def test_query_compatible_errors_are_written_and_read_in_each_protocol(
+    service: str, operation: str, code: str, protocol: str, old_code: str
+) -> None:
+    called = Operation(service, operation)
+
+    response = format_error(called, code, "no", 400, REQUEST_ID, protocol=protocol)
+    observed = parse_response(called, response)
+
+    assert observed.error_code == old_code
+    assert observed.error_message == "no"
+    if protocol == "query":
+        assert b"<Code>" + old_code.encode() + b"</Code>" in (response.body or b"")
+    else:
+        assert response.headers.get("x-amzn-query-error") == f"{old_code};Sender"
+        assert code.encode() in (response.body or b"")
+
+
+def test_the_old_code_of_a_former_query_service_is_read_from_its_header() -> None:
+    headers = (
+        ("Content-Type", "application/x-amz-json-1.0"),
+        ("x-amzn-query-error", "AWS.SimpleQueueService.NonExistentQueue;Sender"),
+        ("x-amzn-RequestId", REQUEST_ID),
+    )
+    body = b'{"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no"}'
+
+    observed = parse_response(Operation("sqs", "SendMessage"), HttpResponse(400, headers, body, len(body)))
+
+    assert observed.error_code == "AWS.SimpleQueueService.NonExistentQueue"
+    assert observed.error_message == "no"
