@@ -211,7 +211,10 @@ class Gateway:
         reason = contradiction(call.request, call.scope)
         if reason:
             return await self._refuse(client, call, "InvalidRequest", reason, 400)
-        if await self._owner(call) is Owner.OWN:
+        owner = self._ownership.owner_at_once(call.request, call.operation, call.scope)
+        if owner is None and call.request.body is not None:
+            owner = await self._owner(call)
+        if owner is Owner.OWN:
             return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
         takes_stream, gives_stream = await self._streams(call)
         may_name_action = call.operation is None and is_query_call(call.request, call.scope)
@@ -222,8 +225,9 @@ class Gateway:
         if call.request.body is None and body.payload:
             call = _with_body(call, body)
             _, gives_stream = await self._streams(call)
-            if body.is_whole and await self._owner(call) is Owner.OWN:
-                return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
+            owner = await self._owner(call) if body.is_whole else owner
+        if (await self._owner(call) if owner is None else owner) is Owner.OWN:
+            return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
         reason = body_contradiction(call.request, call.scope)
         if reason:
             return await self._refuse(client, call, "InvalidRequest", reason, 400, is_whole=body.is_whole)

@@ -196,6 +196,7 @@ async def gateway_rig(
     max_connections: int = 100,
     held_limit_bytes: int = HELD_LIMIT_BYTES,
     own_answer: HttpResponse | None = None,
+    identities: InMemoryIdentityStore | None = None,
 ) -> AsyncIterator[Rig]:
     """Start upstream and gateway on free ports; stop both afterwards and check that every call was settled once."""
     upstream, recorder = ScriptedUpstream(script), KeepingRecorder()
@@ -210,7 +211,7 @@ async def gateway_rig(
         f"http://127.0.0.1:{upstream.port}",
         recorder,
         own_api,
-        Ownership(InMemoryArchives(), InMemoryIdentityStore()),
+        Ownership(InMemoryArchives(), identities or InMemoryIdentityStore()),
         timeouts=timeouts,
         trusted_proxies=trusted_proxies,
         max_connections=max_connections,

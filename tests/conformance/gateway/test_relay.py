@@ -6,6 +6,7 @@ import pytest
 
 from opentrail.capture.exchange import Timeouts
 from opentrail.http_message import BODY_LIMIT_BYTES
+from opentrail.identity import Credential, Principal, PrincipalType
 from tests.conformance.gateway.support import (
     OK,
     UpstreamConnection,
@@ -14,6 +15,7 @@ from tests.conformance.gateway.support import (
     read_answer,
     request_bytes,
 )
+from tests.memory.identity_store import InMemoryIdentityStore
 
 TARGETS = [
     "/bucket/plain",
@@ -360,6 +362,34 @@ async def test_calls_to_own_services_go_to_the_own_api_with_their_body() -> None
         assert [own.body for own in rig.own_requests] == [b"{}", b"{}"]
         assert rig.upstream.received == b""
         assert rig.recorder.calls == []
+
+
+@pytest.mark.parametrize(
+    ("body", "is_ours"),
+    [
+        (b"Action=GetCallerIdentity&Version=2011-06-15", True),
+        (b"Action=AssumeRole&Version=2011-06-15&RoleSessionName=s&RoleArn=arn:aws:iam::1:role/theirs", False),
+        (b"Action=GetFederationToken&Version=2011-06-15&Name=bob", False),
+    ],
+)
+async def test_the_body_decides_who_answers_sts_for_a_key_that_is_the_upstreams_too(body: bytes, is_ours: bool) -> None:
+    identities = InMemoryIdentityStore()
+    root = Principal(PrincipalType.ROOT, "123456789012", "arn:aws:iam::123456789012:root", "123456789012")
+    await identities.add_credential(Credential("AKIDEXAMPLE", "secret", root, is_imported=True))
+    async with gateway_rig(identities=identities) as rig:
+        request = request_bytes("POST /", "Content-Type: application/x-www-form-urlencoded", body=body, service="sts")
+        head_end = request.index(b"\r\n\r\n") + 4
+        reader, writer = await rig.connect()
+        writer.write(request[:head_end])
+        await writer.drain()
+        await asyncio.sleep(0.05)  # the head is to arrive alone
+        writer.write(request[head_end:])
+
+        answer = await read_answer(reader)
+        writer.close()
+
+        assert answer.endswith(b"own") is is_ours
+        assert bool(rig.upstream.received) is not is_ours
 
 
 async def test_a_call_to_own_services_may_be_chunked_and_is_bounded() -> None:
