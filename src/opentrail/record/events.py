@@ -103,8 +103,9 @@ class EventBuilder:
         *,
         parameters: Parameters | None = None,
     ) -> EncodedEvent:
-        """Return what ``begin`` does, and its JSON."""
-        return _encoded(self._begin(request, operation, scope, caller, received_at, parameters))
+        """Return what ``begin`` does, and its JSON. The order of its keys is that of the finished event only then."""
+        event = self._begin(request, operation, scope, caller, received_at, parameters)
+        return EncodedEvent(event, bound_event(event))
 
     def _begin(
         self,
