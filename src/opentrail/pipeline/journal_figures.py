@@ -1,16 +1,12 @@
 """What /metrics tells of the journal: batches and calls as its owner commits them, from all processes."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.core import HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-from prometheus_client.utils import INF as INFINITY
 
 from opentrail.pipeline.append_marks import AppendMarks
 from opentrail.pipeline.recorded_figures import RecordedFigures
+from opentrail.pipeline.seconds_histogram import SecondsHistogram
 from opentrail.ports.journal import CallId, Journal, Position
 
 _BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -53,28 +49,3 @@ class JournalFigures:
 
     def failed(self, batches: int) -> None:
         self._failures.inc(batches)
-
-
-class SecondsHistogram(Collector):
-    """A histogram that is written to for every call: prometheus_client's own takes a lock and several objects each
-    time. To be observed and collected in the event loop."""
-
-    def __init__(self, name: str, text: str, buckets: Sequence[float]) -> None:
-        self._name = name
-        self._text = text
-        self._bounds = tuple(buckets)
-        self._counts = [0] * (len(self._bounds) + 1)
-        self._sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self._counts[bisect_left(self._bounds, seconds)] += 1
-        self._sum += seconds
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield the histogram with cumulative buckets."""
-        buckets, total = [], 0
-        for bound, count in zip((*self._bounds, INFINITY), self._counts, strict=True):
-            total += count
-            buckets.append((str(bound) if bound != INFINITY else "+Inf", float(total)))
-        yield HistogramMetricFamily(self._name, self._text, buckets=buckets, sum_value=self._sum)

@@ -6,10 +6,11 @@ Nothing here parses an event that went well: what decides stands early in the fi
 
 from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from opentrail.event.encoding import decode_event
 from opentrail.pipeline.delivery_context import CUT_LOOSE, UNDELIVERABLE
+from opentrail.pipeline.seconds_histogram import SecondsHistogram
 from opentrail.ports.journal import CallId
 from opentrail.record.service_events import GAP_NAME
 
@@ -77,13 +78,13 @@ class RecordedFigures:
             registry=registry,
         )
         self._calls = {result: calls.labels(result) for result in RESULTS}
-        self._seconds = Histogram(
+        self._seconds = SecondsHistogram(
             "opentrail_gateway_call_seconds",
             "From a call's being pending in the journal to its being settled: the upstream's time and our second step"
             " (fail-closed only).",
-            buckets=_CALL_BUCKETS_SECONDS,
-            registry=registry,
+            _CALL_BUCKETS_SECONDS,
         )
+        registry.register(self._seconds)
         gaps = Counter("opentrail_recording_gaps", "Gap events, by reason.", ["reason"], registry=registry)
         self._gaps = {reason: gaps.labels(reason) for reason in (*REASONS.values(), OTHER)}
         self._unrecorded = Counter(

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from opentrail.adapters.journal.local import LocalJournal
-from opentrail.pipeline.journal_figures import JournalFigures, SecondsHistogram
+from opentrail.pipeline.journal_figures import JournalFigures
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import EventEntry, SettingsEntry
 
@@ -85,17 +85,3 @@ async def test_a_reader_is_behind_by_what_was_appended_past_its_position(tmp_pat
 
     assert at_head == 0
     assert behind >= 2
-
-
-def test_a_duration_counts_in_its_bucket_and_all_above() -> None:
-    registry = CollectorRegistry()
-    histogram = SecondsHistogram("h", "A histogram.", (0.1, 1.0))
-    registry.register(histogram)
-
-    for seconds in (0.1, 0.5, 7.0):
-        histogram.observe(seconds)
-
-    buckets = {bound: registry.get_sample_value("h_bucket", {"le": bound}) for bound in ("0.1", "1.0", "+Inf")}
-    assert buckets == {"0.1": 1, "1.0": 2, "+Inf": 3}
-    assert registry.get_sample_value("h_count") == 3
-    assert registry.get_sample_value("h_sum") == pytest.approx(7.6)

@@ -27,14 +27,19 @@ MAX_WAITING_WRITES = 8192
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """What may wait for the owner's reply; more is refused with Unavailable."""
 
+FRAMES_IN_FLIGHT = 1
+"""Frames that may wait for the owner's reply; what is asked for meanwhile goes out in one, once there is a reply. So a
+lone caller waits for nobody, and many cost few frames, wake-ups and commits."""
+
 _Waiter = asyncio.Future[Any]
 
 
 class RemoteJournal(asyncio.Protocol):
     """The writing half of a Journal, with its promises: what is returned from is stored, by the process that owns it.
 
-    What is asked for in one turn of the event loop goes out as one frame. Once the owner is gone everything is
-    Unavailable for good; a caller that waits at that moment does not know whether its entries were stored.
+    What is asked for in one turn of the event loop, or while a frame is under way, goes out as one frame. Once the
+    owner is gone everything is Unavailable for good; a caller that waits at that moment does not know whether its
+    entries were stored.
     """
 
     def __init__(self, on_gone: Callable[[], None] | None = None) -> None:
@@ -93,6 +98,8 @@ class RemoteJournal(asyncio.Protocol):
             for frame in self._reader.feed(data):
                 results, message = read_reply(frame)
                 self._settle(self._sent.pop(frame.request, []), results, message)
+            if self._outgoing:
+                self._loop.call_soon(self._send)
         except BrokenConnection:
             if self._transport is not None:
                 self._transport.abort()
@@ -109,7 +116,7 @@ class RemoteJournal(asyncio.Protocol):
         if self._waiting_writes >= MAX_WAITING_WRITES or self._waiting_bytes + len(body) > MAX_WAITING_BYTES:
             return self._failed(Unavailable("too many batches wait for the owner of the journal"))
         waiter: _Waiter = self._loop.create_future()
-        if not self._outgoing:
+        if not self._outgoing and len(self._sent) < FRAMES_IN_FLIGHT:
             self._loop.call_soon(self._send)
         self._outgoing.append((WriteOrder(order, call, body), waiter))
         self._waiting_writes += 1

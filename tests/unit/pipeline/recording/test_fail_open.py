@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import pytest
 
 from opentrail.clock import RandomIdentifiers
@@ -11,7 +12,7 @@ from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity
 from opentrail.pipeline.recording import FailOpenRecorder, fail_open
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import START, JournalEntry, Position
+from opentrail.ports.journal import START, EventEntry, JournalEntry, Position, SettingsEntry
 from opentrail.record.events import EncodedEvent, EventBuilder
 from tests.memory.journal import InMemoryJournal
 from tests.unit.pipeline.recording.support import (
@@ -204,7 +205,7 @@ async def test_a_caller_that_cannot_be_looked_up_is_a_claim() -> None:
     assert event["userIdentity"]["accessKeyId"] == "AKIAUPSTREAM00000001"
 
 
-async def test_a_new_region_precedes_its_events_in_the_same_append() -> None:
+async def test_a_new_region_is_enabled_before_its_first_event() -> None:
     journal = InMemoryJournal()
     recorder = a_recorder(journal)
 
@@ -213,7 +214,13 @@ async def test_a_new_region_precedes_its_events_in_the_same_append() -> None:
     await recorder.stop()
 
     assert settings_of(journal) == [["eu-west-1", "us-east-1"]]
-    assert journal.entries()[0].__class__.__name__ == "SettingsEntry"
+    settings = [number for number, entry in enumerate(journal.entries()) if isinstance(entry, SettingsEntry)]
+    events = [
+        number
+        for number, entry in enumerate(journal.entries())
+        if isinstance(entry, EventEntry) and orjson.loads(entry.event)["awsRegion"] == "eu-west-1"
+    ]
+    assert settings[0] < min(events)
 
 
 async def test_an_event_is_on_record_without_a_further_call() -> None:
