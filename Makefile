@@ -8,7 +8,7 @@ JS_CLIENT := tests/e2e/clients/js
 BIN := $(VENV)/bin
 HOME_FOLDER ?= home
 
-.PHONY: help setup setup-clients setup-all-clients run demo test check e2e conformance-full bench simulate docs golden clean
+.PHONY: help setup setup-clients setup-all-clients run demo test slow check e2e conformance-full bench simulate docs golden clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -43,7 +43,10 @@ demo: setup setup-clients ## the whole story with real output, in half a minute
 	@PATH="$(CURDIR)/$(CLIENTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.demo
 
 test: setup setup-clients ## unit and conformance tests, about two minutes
-	@$(BIN)/pytest -n 2 -m "not e2e and not simulate" tests
+	@$(BIN)/pytest -n 2 -m "not e2e and not simulate and not slow" tests
+
+slow: setup setup-clients ## canaries in every operation, and 241 operations against CloudTrail's own records
+	@$(BIN)/pytest -n 2 --dist loadgroup -m slow tests
 
 check: setup ## format, lint, strict types, layers, docs in step with the code
 	@$(BIN)/ruff format --check .

@@ -99,8 +99,7 @@ PROCESSES = (1, 2)
 """Gateway processes; 1 is the server's own."""
 
 
-@pytest.mark.parametrize("processes", PROCESSES)
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("seed", "processes"), [*((seed, 1) for seed in SEEDS), *((seed, 2) for seed in SEEDS[:2])])
 async def test_fail_closed_has_every_call_that_the_upstream_saw_once(tmp_path: Path, seed: int, processes: int) -> None:
     seen, answered, events = await crash(tmp_path, "fail-closed", seed, processes)
 
@@ -115,8 +114,7 @@ async def test_fail_closed_has_every_call_that_the_upstream_saw_once(tmp_path: P
     assert set(answered) <= known
 
 
-@pytest.mark.parametrize("processes", PROCESSES)
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("seed", "processes"), [*((seed, 1) for seed in SEEDS), *((seed, 2) for seed in SEEDS[:2])])
 async def test_fail_open_says_that_something_may_be_missing(tmp_path: Path, seed: int, processes: int) -> None:
     seen, _, events = await crash(tmp_path, "fail-open", seed, processes)
 

@@ -30,6 +30,8 @@ from opentrail.record.plans import plan_of
 from tests.unit.protocol.botocore_requests import http_request, minimal_parameters
 from tests.unit.record.calls import COMPLETED, RECEIVED, a_builder, a_user
 
+pytestmark = pytest.mark.slow
+
 CANARY = "canary5ecretCANARY"
 CANARY_NUMBER = 771_177
 DOCUMENT = '{"Version": "1", "db": [{"Password": "%s"}, {"name": "API_KEY", "value": "%s"}]}' % (CANARY, CANARY)  # noqa: UP031

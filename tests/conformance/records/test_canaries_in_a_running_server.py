@@ -25,6 +25,8 @@ from tests.conformance.records.test_canaries import CANARY, DOCUMENT, Filler, le
 from tests.support.server import RunningServer, wait_until
 from tests.unit.protocol.botocore_requests import http_request
 
+pytestmark = pytest.mark.slow
+
 SERVICES = ("iam", "sts", "secretsmanager", "ssm", "rds", "kms", "cognito-idp", "lambda", "s3", "dynamodb", "ec2")
 CALLS_OF_EACH = 8
 MARKER = "a-marker-that-is-no-secret"

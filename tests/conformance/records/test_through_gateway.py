@@ -27,7 +27,7 @@ from tests.support.server import RunningServer
 if not CORPUS.is_dir() and not os.environ.get("CI"):
     pytest.skip(f"no corpus at {CORPUS}", allow_module_level=True)
 
-pytestmark = pytest.mark.xdist_group("through-gateway")
+pytestmark = [pytest.mark.xdist_group("through-gateway"), pytest.mark.slow]
 
 ROWS = [row for row in call_rows() if not row.is_aside]
 WITH_WITNESS = [row for row in ROWS if row.witness is not None]

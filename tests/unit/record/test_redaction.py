@@ -83,6 +83,7 @@ def test_no_sensitive_member_of_a_response_is_recorded(service: str) -> None:
     assert leaks == []
 
 
+@pytest.mark.slow
 def test_every_operation_of_every_service_has_a_plan_that_keeps_its_secrets() -> None:
     leaks, count = [], 0
     for service in models.service_names():
