@@ -53,6 +53,7 @@ class LocalJournal:
         self._abandoned = {parse_number(call.id): call for call in recovered.abandoned}
         self._open_calls = set(recovered.state.pending)
         self._head = recovered.state.head
+        self._accepted: list[Write] = []
         self._waiting_batches = 0
         self._waiting_bytes = 0
         self._is_closed = False
@@ -153,6 +154,7 @@ class LocalJournal:
         if self._is_closed:
             return
         self._is_closed = True
+        self._hand_over()
         self._wake()
         await asyncio.to_thread(self._drain)
 
@@ -187,8 +189,17 @@ class LocalJournal:
             raise Unavailable("too many batches wait for the journal")
         self._waiting_batches += 1
         self._waiting_bytes += len(body)
-        self._writer.work.put(Write(kind, call, entries, body, done, perf_counter()))
+        if not self._accepted:
+            self._loop.call_soon(self._hand_over)
+        self._accepted.append(Write(kind, call, entries, body, done, perf_counter()))
         self._open_calls.discard(call)
+
+    def _hand_over(self) -> None:
+        """Give the writer what this turn of the event loop brought: woken for each batch, it would take the
+        interpreter's lock amid the turn and commit few batches at a time."""
+        accepted, self._accepted = self._accepted, []
+        for write in accepted:
+            self._writer.work.put(write)
 
     def _waiter(self) -> "asyncio.Future[Position]":
         return self._loop.create_future()
