@@ -42,7 +42,7 @@ run: setup ## start Opentrail with embedded defaults and a stand-in upstream
 demo: setup setup-clients ## the whole story with real output, in half a minute
 	@PATH="$(CURDIR)/$(CLIENTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.demo
 
-test: setup setup-clients ## unit and conformance tests, about two minutes
+test: setup setup-clients ## unit and conformance tests, two to three minutes
 	@$(BIN)/pytest -n 2 -m "not e2e and not simulate and not slow" tests
 
 slow: setup setup-clients ## canaries in every operation, and 241 operations against CloudTrail's own records
