@@ -18,13 +18,14 @@ from typing import Any
 import uvloop
 
 from opentrail.adapters.journal.remote import RemoteJournal
-from opentrail.adapters.metadata_store.database import open_database
+from opentrail.adapters.metadata_store.database import Database, open_database
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.object_store.archives import LocalArchives
 from opentrail.clock import RandomIdentifiers, SystemClock
 from opentrail.home import Home
 from opentrail.identity import Principal
 from opentrail.protocol.models import preload
+from opentrail.sealing import Sealer
 from opentrail.settings import Settings, read_settings
 from opentrail.wiring.descriptors import claim_descriptors
 from opentrail.wiring.gateway import PRELOADED_SERVICES, GatewayPorts, RunningGateway, event_builder, open_gateway
@@ -59,8 +60,8 @@ class LinkedRegions:
 class SharedIdentityStore(SqlIdentityStore):
     """An identity store that has the server's other processes forget what this one has just learned anew."""
 
-    def share_through(self, link: Link) -> None:
-        """Tell the server through ``link`` from now on."""
+    def __init__(self, database: Database, sealer: Sealer, link: Link) -> None:
+        super().__init__(database, sealer)
         self._link = link
 
     async def learn(
@@ -88,8 +89,7 @@ class GatewayProcess:
         home = Home(Path(arguments["home"]))
         database = await open_database(settings.metadata_url or f"sqlite:///{home.metadata_file}")
         self._stack.push_async_callback(database.close)
-        self._identities = SharedIdentityStore(database, home.sealer())
-        self._identities.share_through(self.link)
+        self._identities = SharedIdentityStore(database, home.sealer(), self.link)
         self._archives = LocalArchives(home.archives)
         host, port = arguments["address"]
         await asyncio.to_thread(preload, PRELOADED_SERVICES)

@@ -79,24 +79,30 @@ class GatewayProcesses:
         call settled. Raises OperatorError."""
         async with _reserved(address) as shared:
             try:
-                count = self._installation.settings.gateway_processes
-                started = await asyncio.gather(*(self._start(shared) for _ in range(count)))
-                self._watchers = [asyncio.create_task(self._watch(one, shared)) for one in started]
+                for started in await self._start_all(shared):
+                    self._watchers.append(asyncio.create_task(self._watch(started, shared)))
                 yield shared
             finally:
                 await self._end_all()
 
-    async def forget(self) -> None:
-        """Have every process forget what it knows of identities and archives: something changed."""
-        await self._forget()
-
-    async def _forget(self, *, but: Link | None = None) -> None:
+    async def forget(self, *, but: Link | None = None) -> None:
+        """Have every process forget what it knows of identities and archives, for something changed; ``but`` is the
+        link to the one that knows. Waits FORGET_SECONDS at most."""
         asked = [started.link.ask("forget") for started in self._started if started.link is not but]
         if asked:
             done, late = await asyncio.wait([asyncio.ensure_future(one) for one in asked], timeout=FORGET_SECONDS)
             for task in late:
                 task.cancel()
             await asyncio.gather(*done, *late, return_exceptions=True)
+
+    async def _start_all(self, address: tuple[str, int]) -> list[_Started]:
+        """Return all once each listens or failed to; raises the first failure."""
+        count = self._installation.settings.gateway_processes
+        results = await asyncio.gather(*(self._start(address) for _ in range(count)), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return [result for result in results if isinstance(result, _Started)]
 
     async def _end_all(self) -> None:
         self._is_ending = True
@@ -118,7 +124,7 @@ class GatewayProcesses:
 
         async def learned(arguments: dict[str, Any], body: bytes) -> Answer:
             installation.identities.forget()
-            await self._forget(but=link)
+            await self.forget(but=link)
             return {}, b""
 
         link = await Link.over(
@@ -139,6 +145,9 @@ class GatewayProcesses:
         except (TimeoutError, PortError) as error:
             await self._end(started)
             raise OperatorError("a gateway process did not start; the log says why") from error
+        except OperatorError:
+            await self._end(started)
+            raise
         started.has_served = True
         return started
 

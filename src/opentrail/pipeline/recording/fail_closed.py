@@ -58,6 +58,7 @@ class FailClosedRecorder:
         """Store the call as pending; raises RecordingUnavailable when it is not durable in time.
 
         A pending call that becomes durable too late never went upstream; it is closed with the 503 its caller got.
+        One whose caller could not be looked up in time did not go upstream either, and leaves no record.
         """
         call = self._composer.seen(request, operation, scope)
         try:
