@@ -20,6 +20,7 @@ from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.journal import InMemoryJournal
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 from tests.memory.signer import InMemorySigner
+from tests.memory.topics import InMemoryTopics
 from tests.memory.trail_store import InMemoryTrailStore
 
 ACCOUNT = "123456789012"
@@ -161,6 +162,7 @@ class World:
     signer: InMemorySigner = field(default_factory=InMemorySigner)
     identifiers: CountedIdentifiers = field(default_factory=CountedIdentifiers)
     archives: InMemoryArchives = field(default_factory=lambda: InMemoryArchives(an_archive()))
+    topics: InMemoryTopics = field(default_factory=InMemoryTopics)
 
     def __post_init__(self) -> None:
         self.trails = InMemoryTrailStore(self.delivery_log)
@@ -173,6 +175,7 @@ class World:
             archives=self.archives,
             signer=self.signer,
             history=self.history,
+            topics=self.topics,
             clock=self.clock,
             identifiers=self.identifiers,
         )

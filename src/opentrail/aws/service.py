@@ -16,6 +16,7 @@ from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_history import EventHistory
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.journal import SettingsEntry
+from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
 from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
@@ -35,6 +36,7 @@ class ApiPorts:
     archives: Archives
     signer: Signer
     history: EventHistory
+    topics: Topics
     clock: Clock
     identifiers: Identifiers
 

@@ -38,6 +38,7 @@ from opentrail.wiring.gateway_processes import GatewayProcesses
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
 from opentrail.wiring.logs import configure_logging
+from opentrail.wiring.notices import open_topics
 from opentrail.wiring.probes import Probes
 
 DRAIN_SECONDS = 25
@@ -117,6 +118,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     owner = installation.owner
     owner_key = {"access_key_id": owner.access_key_id, "secret_access_key": owner.secret_access_key}
     stores = open_buckets(installation.archives, settings, upstream_url, owner_key)
+    topics = open_topics(settings, upstream_url, owner_key)
     api = ApiServer(
         ApiPorts(
             trails=installation.trails,
@@ -126,6 +128,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             archives=installation.archives,
             signer=installation.signer,
             history=installation.history,
+            topics=topics,
             clock=installation.clock,
             identifiers=installation.identifiers,
         ),
