@@ -11,6 +11,7 @@ from opentrail.event import Event
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal, PrincipalType, Role, User
 from opentrail.ports.archives import Archive
+from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Operation
 from opentrail.resource.trail import Trail
 from tests.memory.archives import InMemoryArchives
@@ -197,6 +198,10 @@ class World:
             self.clock.now(),
             a_request(),
         )
+
+    async def put_trail(self, trail: Trail) -> None:
+        """Have a trail there, as if it had been made by a call."""
+        await self.carry_out(Outcome(settings=(SettingsEntry(trail.arn, trail.to_json()),)))
 
     async def carry_out(self, outcome: Outcome) -> None:
         """Do what the server does with an outcome, without a record."""

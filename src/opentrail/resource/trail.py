@@ -22,7 +22,8 @@ class Trail:
     """One trail as CreateTrail, UpdateTrail, Start/StopLogging and PutEventSelectors left it.
 
     Selectors keep their wire form (PascalCase members): exactly one of ``event_selectors`` and
-    ``advanced_event_selectors`` is not empty. Times are aware UTC. Empty strings mean "not set".
+    ``advanced_event_selectors`` is not empty. Times are aware UTC. Empty strings mean "not set". Insight selectors and
+    aggregation configurations, in their wire form too, are in force while the trail logs.
     """
 
     arn: str
@@ -44,6 +45,8 @@ class Trail:
     has_custom_event_selectors: bool = False
     event_selectors: tuple[dict[str, Any], ...] = DEFAULT_EVENT_SELECTORS
     advanced_event_selectors: tuple[dict[str, Any], ...] = ()
+    insight_selectors: tuple[dict[str, Any], ...] = ()
+    aggregation_configurations: tuple[dict[str, Any], ...] = ()
     is_logging: bool = False
     logging_started_at: datetime | None = None
     logging_stopped_at: datetime | None = None
@@ -67,6 +70,8 @@ class Trail:
             trail,
             event_selectors=tuple(trail.event_selectors),
             advanced_event_selectors=tuple(trail.advanced_event_selectors),
+            insight_selectors=tuple(trail.insight_selectors),
+            aggregation_configurations=tuple(trail.aggregation_configurations),
             logging_started_at=_moment(trail.logging_started_at),
             logging_stopped_at=_moment(trail.logging_stopped_at),
             created_at=_moment(trail.created_at),

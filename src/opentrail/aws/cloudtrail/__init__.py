@@ -1,5 +1,11 @@
 """CloudTrail (2013-11-01): trails, selectors, tags, Event history and public keys."""
 
+from opentrail.aws.cloudtrail.event_configuration import get_event_configuration, put_event_configuration
+from opentrail.aws.cloudtrail.insight_selectors import (
+    check_put_insight_selectors,
+    get_insight_selectors,
+    put_insight_selectors,
+)
 from opentrail.aws.cloudtrail.lookup import check_lookup_events, lookup_events
 from opentrail.aws.cloudtrail.permissions import requirements
 from opentrail.aws.cloudtrail.public_keys import list_public_keys
@@ -27,14 +33,18 @@ SERVICE = Service(
         "CreateTrail": Handler(create_trail, is_change=True, prepare=prepare_create_trail),
         "DeleteTrail": Handler(delete_trail, is_change=True),
         "DescribeTrails": Handler(describe_trails),
+        "GetEventConfiguration": Handler(get_event_configuration),
         "GetEventSelectors": Handler(get_event_selectors),
+        "GetInsightSelectors": Handler(get_insight_selectors),
         "GetTrail": Handler(get_trail),
         "GetTrailStatus": Handler(get_trail_status),
         "ListPublicKeys": Handler(list_public_keys),
         "ListTags": Handler(list_tags),
         "ListTrails": Handler(list_trails),
         "LookupEvents": Handler(lookup_events, check=check_lookup_events),
+        "PutEventConfiguration": Handler(put_event_configuration, is_change=True),
         "PutEventSelectors": Handler(put_event_selectors, is_change=True),
+        "PutInsightSelectors": Handler(put_insight_selectors, is_change=True, check=check_put_insight_selectors),
         "RemoveTags": Handler(remove_tags, is_change=True),
         "StartLogging": Handler(start_logging, is_change=True),
         "StopLogging": Handler(stop_logging, is_change=True),

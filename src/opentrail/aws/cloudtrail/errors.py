@@ -1,5 +1,7 @@
 """The errors of CloudTrail's service model that our handlers raise: one class per shape, each text once."""
 
+from collections.abc import Sequence
+
 from opentrail.errors import AwsError
 
 
@@ -191,6 +193,38 @@ class InvalidParameterCombinationException(AwsError):
     def multi_region_without_global_events(cls) -> "InvalidParameterCombinationException":
         return cls("Multi-Region trail must include global service events.")
 
+    @classmethod
+    def trail_and_event_data_store(cls) -> "InvalidParameterCombinationException":
+        return cls("You can specify either a trail or an event data store, but not both.")
+
+    @classmethod
+    def not_for_trails(cls, member: str) -> "InvalidParameterCombinationException":
+        return cls(f"{member} can be specified for an event data store only.")
+
+    @classmethod
+    def aggregation_without_data_events(cls) -> "InvalidParameterCombinationException":
+        return cls("AggregationConfigurations require a trail that logs data events.")
+
+
+class InvalidParameterException(AwsError):
+    """A parameter that is not valid here; the message says which."""
+
+    @classmethod
+    def no_target(cls) -> "InvalidParameterException":
+        return cls("You must specify a trail or an event data store.")
+
+    @classmethod
+    def no_event_data_store(cls, given: str) -> "InvalidParameterException":
+        return cls(f"The event data store {given} was not found.")
+
+    @classmethod
+    def no_event_configuration(cls) -> "InvalidParameterException":
+        return cls("You must specify AggregationConfigurations for a trail.")
+
+    @classmethod
+    def repeated_template(cls) -> "InvalidParameterException":
+        return cls("An aggregation template is specified more than once.")
+
 
 class OperationNotPermittedException(AwsError):
     """The operation is not allowed on this resource."""
@@ -212,11 +246,45 @@ class InvalidEventSelectorsException(AwsError):
         return cls("You can specify EventSelectors or AdvancedEventSelectors, but not both.")
 
 
+class InvalidInsightSelectorsException(AwsError):
+    """The Insight selectors break a rule; the message says which."""
+
+    @classmethod
+    def unknown_type(cls, insight_type: str, known: Sequence[str]) -> "InvalidInsightSelectorsException":
+        return cls(f"Value {insight_type[:100]} for InsightType is invalid. Valid values are: {', '.join(known)}")
+
+    @classmethod
+    def unknown_category(cls, category: str, known: Sequence[str]) -> "InvalidInsightSelectorsException":
+        return cls(f"Value {category[:100]} for EventCategories is invalid. Valid values are: {', '.join(known)}")
+
+    @classmethod
+    def repeated(cls, value: str) -> "InvalidInsightSelectorsException":
+        return cls(f"{value[:300]} is specified more than once.")
+
+    @classmethod
+    def not_logged(cls, insight_type: str, wanted: str) -> "InvalidInsightSelectorsException":
+        return cls(f"{insight_type} requires a trail that logs {wanted} events.")
+
+
+class InsightNotEnabledException(AwsError):
+    """The trail has no Insight selectors."""
+
+    def __init__(self, trail_arn: str) -> None:
+        super().__init__(f"Insights are not enabled on the trail {trail_arn}.")
+
+
 class ResourceNotFoundException(AwsError):
     """No such resource in this account and Region."""
 
     def __init__(self, resource_id: str) -> None:
         super().__init__(f"The resource {resource_id} was not found in this account and Region.")
+
+
+class EventDataStoreARNInvalidException(AwsError):
+    """The text is neither the ARN nor the id of an event data store."""
+
+    def __init__(self, arn: str) -> None:
+        super().__init__(f"{arn[:300]} is not a valid event data store ARN or id.")
 
 
 class EventDataStoreNotFoundException(AwsError):

@@ -1,11 +1,19 @@
 """What a caller must be allowed for each CloudTrail operation: ``cloudtrail:<Operation>`` on the trail it names."""
 
-from opentrail.arn import trail_arn
+from opentrail.arn import Arn, partition_of
 from opentrail.aws.service import Call, Requirement
 from opentrail.protocol import Parameters
 
 _WITHOUT_RESOURCE = frozenset({"DescribeTrails", "ListTrails", "ListPublicKeys", "LookupEvents"})
 """Operations whose permission no resource narrows (AWS's service authorization reference for CloudTrail)."""
+
+_NAMING_MEMBERS = (
+    ("Name", "trail"),
+    ("TrailName", "trail"),
+    ("ResourceId", "trail"),
+    ("EventDataStore", "eventdatastore"),
+)
+"""Which member names the resource, and what kind a name that is no ARN means."""
 
 
 def requirements(call: Call) -> tuple[Requirement, ...]:
@@ -20,10 +28,15 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
 
 
 def _resource(call: Call) -> str:
-    given: str = ""
-    for member in ("Name", "TrailName", "ResourceId"):
-        given = given or call.parameters.get(member, "")
-    return given if given.startswith("arn:") else trail_arn(call.region, call.account_id, given)
+    for member, kind in _NAMING_MEMBERS:
+        given: str = call.parameters.get(member, "")
+        if given:
+            return given if given.startswith("arn:") else _arn(call, kind, given)
+    return "*"
+
+
+def _arn(call: Call, kind: str, name: str) -> str:
+    return str(Arn(partition_of(call.region), "cloudtrail", call.region, call.account_id, f"{kind}/{name}"))
 
 
 def _tag_context(parameters: Parameters) -> dict[str, tuple[str, ...]]:

@@ -33,7 +33,7 @@ def trail_description(trail: Trail) -> Parameters:
     return trail_settings(trail) | {
         "HomeRegion": trail.home_region,
         "HasCustomEventSelectors": trail.has_custom_event_selectors,
-        "HasInsightSelectors": False,
+        "HasInsightSelectors": bool(trail.insight_selectors),
     }
 
 
