@@ -71,7 +71,21 @@ def _add_file(objects: Objects, stamp: datetime, number: int, events: int) -> Lo
     objects[key] = (file.body, {})
     when = stamp.strftime("%Y-%m-%dT%H:%M:%SZ")
     return LogFilePlan(
-        TRAIL.arn, REGION, ACCOUNT, BUCKET, key, START, START, stamp, file.sha256, events, when, when, b""
+        TRAIL.arn,
+        REGION,
+        ACCOUNT,
+        BUCKET,
+        key,
+        START,
+        START,
+        stamp,
+        file.sha256,
+        events,
+        when,
+        when,
+        b"",
+        None,
+        file.tree_hash,
     )
 
 

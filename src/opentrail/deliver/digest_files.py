@@ -54,7 +54,15 @@ def close_digest_file(
     body = format_digest(
         DigestSpan(trail.account_id, bucket, key, start_time, end_time),
         [
-            ListedFile(file.bucket, file.key, file.sha256, file.oldest_event_time, file.newest_event_time)
+            ListedFile(
+                file.bucket,
+                file.key,
+                file.sha256,
+                file.oldest_event_time,
+                file.newest_event_time,
+                file.event_count,
+                file.tree_hash,
+            )
             for file in files
         ],
         previous,

@@ -13,9 +13,13 @@ from typing import Any
 import orjson
 
 from opentrail.clock import format_time
+from opentrail.digest.merkle import TREE_ALGORITHM
 
 SIGNATURE_ALGORITHM = "SHA256withRSA"
 HASH_ALGORITHM = "SHA-256"
+
+EVENT_TREE = "eventTree"
+"""The member of a listed file that is ours alone; AWS's verifier reads past it."""
 
 REQUIRED_MEMBERS = (
     "digestPublicKeyFingerprint",
@@ -30,13 +34,17 @@ REQUIRED_MEMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """One delivered log file; ``sha256`` is of the file before compression, times are as events spell them."""
+    """One delivered log file; ``sha256`` is of the file before compression, times are as events spell them.
+
+    ``tree_hash`` is the hex root of the Merkle tree over its ``event_count`` events; without it none is listed."""
 
     bucket: str
     key: str
     sha256: str
     oldest_event_time: str
     newest_event_time: str
+    event_count: int = 0
+    tree_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,8 @@ def format_digest(span: DigestSpan, files: Sequence[ListedFile], previous: Chain
     return orjson.dumps(document)
 
 
-def _listed(file: ListedFile) -> dict[str, str]:
-    return {
+def _listed(file: ListedFile) -> dict[str, object]:
+    listed: dict[str, object] = {
         "s3Bucket": file.bucket,
         "s3Object": file.key,
         "hashValue": file.sha256,
@@ -91,6 +99,13 @@ def _listed(file: ListedFile) -> dict[str, str]:
         "newestEventTime": file.newest_event_time,
         "oldestEventTime": file.oldest_event_time,
     }
+    if file.tree_hash:
+        listed[EVENT_TREE] = {
+            "algorithm": TREE_ALGORITHM,
+            "eventCount": file.event_count,
+            "rootHash": file.tree_hash,
+        }
+    return listed
 
 
 def parse_digest(raw: bytes, required: Sequence[str] = REQUIRED_MEMBERS) -> Mapping[str, Any]:

@@ -66,6 +66,7 @@ class OpenFiles:
                 oldest_event_time=file.oldest_event_time,
                 newest_event_time=file.newest_event_time,
                 trail=trail.to_json(),
+                tree_hash=log_file.tree_hash,
             )
             plans.append(plan)
             closed[key] = log_file

@@ -44,6 +44,7 @@ def a_plan(key: str = "k1", first: int = 1, arn: str = ARN, region: str = "us-ea
         oldest_event_time="2026-03-14T11:58:00Z",
         newest_event_time="2026-03-14T11:59:59Z",
         trail=b'{"name":"audit","is_logging":true}',
+        tree_hash="ef" * 32,
     )
 
 

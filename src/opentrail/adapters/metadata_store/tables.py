@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
 )
+from sqlalchemy import text as sql
 
 from opentrail.adapters.metadata_store.columns import Moment, text
 
@@ -185,6 +186,7 @@ log_file_plans = Table(
     Column("newest_event_time", text(), nullable=False),
     Column("trail_sha256", text(), ForeignKey("trail_snapshots.sha256"), nullable=False),
     Column("delivered_at", Moment()),
+    Column("tree_hash", text(), nullable=False, server_default=sql("''")),
     PrimaryKeyConstraint("trail_arn", "key"),
     Index(None, "trail_arn", "region", "delivered_at"),
 )
