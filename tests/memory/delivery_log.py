@@ -61,6 +61,10 @@ class InMemoryDeliveryLog:
         chain = [plan for key, plan in self._digests.items() if key[:2] == (trail_arn, region)]
         return max(chain, key=lambda plan: plan.end_time, default=None)
 
+    def digests(self) -> list[DigestPlan]:
+        """Return every digest ever planned, chain starts too."""
+        return list(self._digests.values())
+
     async def plan_digest(self, plan: DigestPlan) -> None:
         self._digests.setdefault((plan.trail_arn, plan.region, plan.end_time), plan)
 

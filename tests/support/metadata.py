@@ -9,11 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from opentrail.adapters.metadata_store import SqlDeliveryLog, SqlIdentityStore, SqlTrailStore, open_database
+from opentrail.adapters.metadata_store import (
+    SqlAttestationLog,
+    SqlDeliveryLog,
+    SqlIdentityStore,
+    SqlTrailStore,
+    open_database,
+)
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.trail_store import TrailStore
+from opentrail.ports.witness import AttestationLog
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
+from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.trail_store import InMemoryTrailStore
@@ -42,11 +50,12 @@ class TurnedClock:
 
 @dataclass(frozen=True)
 class MetadataStores:
-    """The three stores over one database, and the clock they read."""
+    """The stores over one database, and the clock they read."""
 
     identities: IdentityStore
     trails: TrailStore
     delivery_log: DeliveryLog
+    attestations: AttestationLog
     clock: TurnedClock
 
 
@@ -56,7 +65,13 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
     clock = TurnedClock()
     if request.param == "memory":
         delivery_log = InMemoryDeliveryLog()
-        yield MetadataStores(InMemoryIdentityStore(clock), InMemoryTrailStore(delivery_log), delivery_log, clock)
+        yield MetadataStores(
+            InMemoryIdentityStore(clock),
+            InMemoryTrailStore(delivery_log),
+            delivery_log,
+            InMemoryAttestationLog(delivery_log),
+            clock,
+        )
         return
     with database_url(request, request.param) as url:
         async with sql_stores(url, clock) as stores:
@@ -69,7 +84,9 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
     database = await open_database(url)
     try:
         identities = SqlIdentityStore(database, SEALER, clock=clock, monotonic=clock.monotonic)
-        yield MetadataStores(identities, SqlTrailStore(database), SqlDeliveryLog(database), clock)
+        yield MetadataStores(
+            identities, SqlTrailStore(database), SqlDeliveryLog(database), SqlAttestationLog(database), clock
+        )
     finally:
         await database.close()
 

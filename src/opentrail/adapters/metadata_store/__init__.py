@@ -4,9 +4,18 @@
 (``tables``), numbered migrations that only go forward (``migrations``), the same behaviour on both databases.
 """
 
+from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import Database, MetadataUnusable, open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 
-__all__ = ["Database", "MetadataUnusable", "SqlDeliveryLog", "SqlIdentityStore", "SqlTrailStore", "open_database"]
+__all__ = [
+    "Database",
+    "MetadataUnusable",
+    "SqlAttestationLog",
+    "SqlDeliveryLog",
+    "SqlIdentityStore",
+    "SqlTrailStore",
+    "open_database",
+]

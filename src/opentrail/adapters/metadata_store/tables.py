@@ -223,6 +223,29 @@ Index(
     postgresql_where=digest_plans.c.delivered_at.is_(None),
 )
 
+Index("ix_digest_plans_end_time", digest_plans.c.end_time)
+
+witness_receipts = Table(
+    "witness_receipts",
+    metadata,
+    Column("bucket", text(), nullable=False),
+    Column("key", text(), nullable=False),
+    Column("witness", text(), nullable=False),
+    Column("kind", text(), nullable=False),
+    Column("statement", LargeBinary, nullable=False),
+    Column("end_time", Moment(), nullable=False),
+    Column("attested_at", Moment(), nullable=False),
+    Column("evidence", LargeBinary, nullable=False),
+    Column("is_published", Boolean, nullable=False),
+    PrimaryKeyConstraint("bucket", "key", "witness"),
+)
+Index(
+    "ix_witness_receipts_unpublished",
+    witness_receipts.c.end_time,
+    sqlite_where=witness_receipts.c.is_published.is_(False),
+    postgresql_where=witness_receipts.c.is_published.is_(False),
+)
+
 trail_status = Table(
     "trail_status",
     metadata,
