@@ -13,17 +13,20 @@ from opentrail.adapters.metadata_store import (
     SqlAttestationLog,
     SqlDeliveryLog,
     SqlIdentityStore,
+    SqlKeyStore,
     SqlTrailStore,
     open_database,
 )
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.identity_store import IdentityStore
+from opentrail.ports.key_store import KeyStore
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
 from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.identity_store import InMemoryIdentityStore
+from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.trail_store import InMemoryTrailStore
 
 DATABASES = ("sqlite", "postgresql")
@@ -56,6 +59,7 @@ class MetadataStores:
     trails: TrailStore
     delivery_log: DeliveryLog
     attestations: AttestationLog
+    keys: KeyStore
     clock: TurnedClock
 
 
@@ -70,6 +74,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             InMemoryTrailStore(delivery_log),
             delivery_log,
             InMemoryAttestationLog(delivery_log),
+            InMemoryKeyStore(clock),
             clock,
         )
         return
@@ -85,7 +90,12 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
     try:
         identities = SqlIdentityStore(database, SEALER, clock=clock, monotonic=clock.monotonic)
         yield MetadataStores(
-            identities, SqlTrailStore(database), SqlDeliveryLog(database), SqlAttestationLog(database), clock
+            identities,
+            SqlTrailStore(database),
+            SqlDeliveryLog(database),
+            SqlAttestationLog(database),
+            SqlKeyStore(database, SEALER, clock),
+            clock,
         )
     finally:
         await database.close()

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 from opentrail.policy.conditions import Condition, Presence, compile_condition
 from opentrail.policy.wildcards import Template
 
-MAX_POLICY_CHARACTERS = 20_480
-"""The largest policy of any kind that AWS takes: a bucket policy of 20 KB."""
+MAX_POLICY_CHARACTERS = 32_768
+"""The largest policy of any kind that AWS takes: a key policy of 32 KB."""
 
 CACHED_POLICIES = 500
 """Texts that are remembered with what they were read into."""

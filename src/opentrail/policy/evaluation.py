@@ -1,7 +1,8 @@
 """Judges requests by policies: explicit deny first, then an allow, else an implicit deny.
 
 ``evaluate`` judges by any set of documents. ``authorize`` joins the kinds of policies that meet in one request as IAM
-does; ``authorize_assume_role`` does so for a role's trust policy, whose consent is always needed.
+does; ``authorize_assume_role`` and ``authorize_key_use`` do so for a role's trust policy and a key's policy, whose
+consent is always needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -133,8 +134,33 @@ def authorize_assume_role(
     session: PolicyDocument | None = None,
 ) -> Authorization:
     """Judge sts:AssumeRole: the role's trust policy must let the caller in, and then ``authorize`` allow it."""
-    verdict = authorize(identity, request, session=session, resource=trust, resource_account_id=role_account_id)
-    if verdict.is_allowed and _grant([trust], request) is _Grant.NONE:
+    return _with_consent(trust, role_account_id, identity, request, session)
+
+
+def authorize_key_use(
+    key_policy: PolicyDocument,
+    key_account_id: str,
+    identity: Sequence[PolicyDocument],
+    request: AccessRequest,
+    *,
+    session: PolicyDocument | None = None,
+) -> Authorization:
+    """Judge an action on a KMS key: the key policy must let the caller or its account in, and ``authorize`` allow it.
+
+    So no policy of a caller, not even Root's standing, reaches a key whose policy names neither it nor its account.
+    """
+    return _with_consent(key_policy, key_account_id, identity, request, session)
+
+
+def _with_consent(
+    resource: PolicyDocument,
+    account_id: str,
+    identity: Sequence[PolicyDocument],
+    request: AccessRequest,
+    session: PolicyDocument | None,
+) -> Authorization:
+    verdict = authorize(identity, request, session=session, resource=resource, resource_account_id=account_id)
+    if verdict.is_allowed and _grant([resource], request) is _Grant.NONE:
         return Authorization(Decision.IMPLICIT_DENY, RESOURCE_BASED)
     return verdict
 

@@ -1,11 +1,16 @@
-"""The key of the key ring: what is known of one KMS key beside its secret material."""
+"""The key of the key ring: what is known of one KMS key beside its secret material, and how keys are named."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from opentrail.arn import partition_of
+from opentrail.arn import Arn, partition_of
+
+ALIAS_PREFIX = "alias/"
+
+_KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class KeyState(StrEnum):
@@ -22,7 +27,8 @@ class Key:
 
     ``key_id`` is a lower-case UUID, unique over all accounts and Regions. ``policy`` is the key policy's JSON text.
     ``deletion_at`` is set while the state is PendingDeletion. ``rotation_period_days`` is 0 while automatic rotation is
-    off, else the next one is due at ``next_rotation_at``.
+    off, else the next one is due at ``next_rotation_at``. ``version`` and ``material_id`` are those of the material it
+    encrypts with now; ``aliases`` the names (``alias/...``) that point at it, sorted.
     """
 
     key_id: str
@@ -36,11 +42,14 @@ class Key:
     deletion_at: datetime | None = None
     rotation_period_days: int = 0
     next_rotation_at: datetime | None = None
+    version: int = 1
+    material_id: str = ""
+    aliases: tuple[str, ...] = ()
 
     @property
     def arn(self) -> str:
         """Return the key's ARN."""
-        return f"{key_arn_prefix(self.region, self.account_id)}key/{self.key_id}"
+        return key_arn(self.region, self.account_id, self.key_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +66,69 @@ class KeyAlias:
     @property
     def arn(self) -> str:
         """Return the alias's ARN."""
-        return key_arn_prefix(self.region, self.account_id) + self.name
+        return alias_arn(self.region, self.account_id, self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRotation:
-    """One rotation: from ``rotated_at`` on the key encrypts with material ``version``; earlier ones still decrypt."""
+    """One version of a key's material. The first is the key's creation; from each ``rotated_at`` on the key encrypts
+    with that version, and earlier ones still decrypt."""
 
     version: int
+    material_id: str
     rotated_at: datetime
-    is_on_demand: bool
+    is_on_demand: bool = False
 
 
-def key_arn_prefix(region: str, account_id: str) -> str:
-    """Return what the ARNs of an account's keys and aliases in a Region begin with."""
+@dataclass(frozen=True, slots=True)
+class KeyName:
+    """How a caller names a key: by id or by alias, and where that is. The other one is empty."""
+
+    account_id: str
+    region: str
+    key_id: str = ""
+    alias: str = ""
+
+    @property
+    def arn(self) -> str:
+        """Return the key's or alias's ARN."""
+        if self.alias:
+            return alias_arn(self.region, self.account_id, self.alias)
+        return key_arn(self.region, self.account_id, self.key_id)
+
+
+def parse_key_name(name: str, account_id: str = "", region: str = "") -> KeyName | None:
+    """Read a key id, ``alias/NAME``, key ARN or alias ARN; the first two are of the given account and Region.
+
+    Returns None for what is none of them.
+    """
+    if name.startswith("arn:"):
+        try:
+            arn = Arn.parse(name)
+        except ValueError:
+            return None
+        if arn.service != "kms" or arn.partition != partition_of(arn.region):
+            return None
+        is_key = arn.resource.startswith("key/")
+        name, account_id, region = arn.resource.removeprefix("key/"), arn.account_id, arn.region
+        if is_key == name.startswith(ALIAS_PREFIX):
+            return None
+    if _KEY_ID.fullmatch(name):
+        return KeyName(account_id, region, key_id=name)
+    if name.startswith(ALIAS_PREFIX) and len(name) > len(ALIAS_PREFIX):
+        return KeyName(account_id, region, alias=name)
+    return None
+
+
+def key_arn(region: str, account_id: str, key_id: str) -> str:
+    """Return a key's ARN."""
+    return f"{_prefix(region, account_id)}key/{key_id}"
+
+
+def alias_arn(region: str, account_id: str, name: str) -> str:
+    """Return the ARN of an alias, whose ``name`` begins with ``alias/``."""
+    return _prefix(region, account_id) + name
+
+
+def _prefix(region: str, account_id: str) -> str:
     return f"arn:{partition_of(region)}:kms:{region}:{account_id}:"

@@ -1,4 +1,4 @@
-"""Metadata in a SQL database: identities, trails and the delivery log on SQLite (embedded) or PostgreSQL.
+"""Metadata in a SQL database: identities, trails, keys and the delivery log on SQLite (embedded) or PostgreSQL.
 
 ``open_database`` brings the schema up to date and gives a Database; the stores stand on it side by side. One schema
 (``tables``), numbered migrations that only go forward (``migrations``), the same behaviour on both databases.
@@ -8,6 +8,7 @@ from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import Database, MetadataUnusable, open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
+from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "SqlAttestationLog",
     "SqlDeliveryLog",
     "SqlIdentityStore",
+    "SqlKeyStore",
     "SqlTrailStore",
     "open_database",
 ]

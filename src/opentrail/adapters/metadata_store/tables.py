@@ -133,6 +133,52 @@ applied_settings = Table(
     CheckConstraint("id = 1", name="one_row"),
 )
 
+keys = Table(
+    "keys",
+    metadata,
+    Column("key_id", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("created_at", Moment(), nullable=False),
+    Column("policy", text(), nullable=False),
+    Column("state", text(), nullable=False),
+    Column("description", text(), nullable=False),
+    Column("tags", text(), nullable=False),
+    Column("deletion_at", Moment()),
+    Column("rotation_period_days", Integer, nullable=False),
+    Column("next_rotation_at", Moment()),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("key_id"),
+    Index(None, "account_id", "region", "key_id"),
+    Index(None, "deletion_at"),
+    Index(None, "next_rotation_at"),
+)
+
+key_versions = Table(
+    "key_versions",
+    metadata,
+    Column("key_id", text(), ForeignKey("keys.key_id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sealed_material", LargeBinary, nullable=False),
+    Column("material_id", text(), nullable=False),
+    Column("rotated_at", Moment(), nullable=False),
+    Column("is_on_demand", Boolean, nullable=False),
+    PrimaryKeyConstraint("key_id", "version"),
+)
+
+key_aliases = Table(
+    "key_aliases",
+    metadata,
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("key_id", text(), ForeignKey("keys.key_id"), nullable=False),
+    Column("created_at", Moment(), nullable=False),
+    Column("updated_at", Moment(), nullable=False),
+    PrimaryKeyConstraint("account_id", "region", "name"),
+    Index(None, "key_id"),
+)
+
 trails = Table(
     "trails",
     metadata,

@@ -1,0 +1,1 @@
+"""Key rings: our own, over the key store."""
