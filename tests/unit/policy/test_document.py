@@ -43,7 +43,7 @@ def test_a_policy_is_bounded() -> None:
     padded = text + " " * (MAX_POLICY_CHARACTERS - len(text))
 
     assert len(parse_policy(padded).statements) == 1
-    with pytest.raises(MalformedPolicy, match="at most 20480 characters"):
+    with pytest.raises(MalformedPolicy, match="at most 32768 characters"):
         parse_policy(padded + " ")
 
 
