@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from opentrail.ports.delivery_log import DigestPlan, LogFilePlan, ReaderState
+from opentrail.resource.account_region import AccountRegion
 
 
 class InMemoryDeliveryLog:
@@ -17,7 +18,7 @@ class InMemoryDeliveryLog:
         self.live_trails: set[str] = set()
         self._readers: dict[str, ReaderState] = {}
         self._plans: dict[tuple[str, str], LogFilePlan] = {}
-        self._digests: dict[tuple[str, str, datetime], DigestPlan] = {}
+        self._digests: dict[tuple[str, AccountRegion, datetime], DigestPlan] = {}
         self._status: dict[tuple[str, str], dict[str, str]] = {}
 
     def start_reader(self, state: ReaderState) -> None:
@@ -46,36 +47,43 @@ class InMemoryDeliveryLog:
         if plan.delivered_at is None:
             self._plans[trail_arn, key] = replace(plan, delivered_at=delivered_at)
 
-    async def delivered(self, trail_arn: str, region: str, after: datetime, through: datetime) -> Sequence[LogFilePlan]:
+    async def delivered(
+        self, trail_arn: str, place: AccountRegion, after: datetime, through: datetime
+    ) -> Sequence[LogFilePlan]:
         found = [
             (plan.delivered_at, plan.key, plan)
             for plan in self._plans.values()
             if plan.trail_arn == trail_arn
-            and plan.region == region
+            and plan.place == place
             and plan.delivered_at is not None
             and after < plan.delivered_at <= through
         ]
         return [plan for _, _, plan in sorted(found, key=lambda item: item[:2])]
 
-    async def last_digest(self, trail_arn: str, region: str) -> DigestPlan | None:
-        chain = [plan for key, plan in self._digests.items() if key[:2] == (trail_arn, region)]
-        return max(chain, key=lambda plan: plan.end_time, default=None)
+    async def last_digests(self, trail_arn: str) -> Sequence[DigestPlan]:
+        newest: dict[AccountRegion, DigestPlan] = {}
+        for (arn, place, end_time), plan in self._digests.items():
+            if arn == trail_arn and (place not in newest or newest[place].end_time < end_time):
+                newest[place] = plan
+        return [plan for _, plan in sorted(newest.items())]
 
     def digests(self) -> list[DigestPlan]:
         """Return every digest ever planned, chain starts too."""
         return list(self._digests.values())
 
     async def plan_digest(self, plan: DigestPlan) -> None:
-        self._digests.setdefault((plan.trail_arn, plan.region, plan.end_time), plan)
+        self._digests.setdefault((plan.trail_arn, plan.place, plan.end_time), plan)
 
     async def open_digests(self, trail_arn: str) -> Sequence[DigestPlan]:
         plans = [plan for plan in self._digests.values() if plan.trail_arn == trail_arn and plan.delivered_at is None]
-        return sorted(plans, key=lambda plan: (plan.end_time, plan.region))
+        return sorted(plans, key=lambda plan: (plan.end_time, plan.place))
 
-    async def confirm_digest(self, trail_arn: str, region: str, end_time: datetime, delivered_at: datetime) -> None:
-        plan = self._digests[trail_arn, region, end_time]
+    async def confirm_digest(
+        self, trail_arn: str, place: AccountRegion, end_time: datetime, delivered_at: datetime
+    ) -> None:
+        plan = self._digests[trail_arn, place, end_time]
         if plan.delivered_at is None:
-            self._digests[trail_arn, region, end_time] = replace(plan, delivered_at=delivered_at)
+            self._digests[trail_arn, place, end_time] = replace(plan, delivered_at=delivered_at)
 
     async def set_status(self, trail_arn: str, region: str, values: Mapping[str, str]) -> None:
         self._status.setdefault((trail_arn, region), {}).update(values)

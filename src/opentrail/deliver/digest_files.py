@@ -8,6 +8,7 @@ from opentrail.clock import format_time
 from opentrail.digest.document import SIGNATURE_ALGORITHM, ChainLink, DigestSpan, ListedFile, format_digest, sha256_hex
 from opentrail.digest.signing import signing_text
 from opentrail.ports.delivery_log import DigestPlan, LogFilePlan
+from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.delivery_layout import DigestPlace
 from opentrail.resource.trail import Trail
 
@@ -24,9 +25,11 @@ class UnsignedDigest:
         return replace(self.plan, signature=signature)
 
 
-def digest_place(trail: Trail, region: str) -> DigestPlace:
-    """Return where the digests of a trail's Region lie."""
-    return DigestPlace(trail.account_id, region, trail.name, trail.home_region, trail.s3_key_prefix)
+def digest_place(trail: Trail, place: AccountRegion) -> DigestPlace:
+    """Return where the digests of one chain of a trail lie."""
+    return DigestPlace(
+        place.account_id, place.region, trail.name, trail.home_region, trail.s3_key_prefix, trail.organization_id
+    )
 
 
 def chain_link(plan: DigestPlan) -> ChainLink:
@@ -36,7 +39,7 @@ def chain_link(plan: DigestPlan) -> ChainLink:
 
 def close_digest_file(
     trail: Trail,
-    region: str,
+    place: AccountRegion,
     span: tuple[datetime, datetime],
     files: Sequence[LogFilePlan],
     previous: ChainLink | None,
@@ -49,10 +52,10 @@ def close_digest_file(
     The same input gives the same bytes. Files are listed in the order they were delivered.
     """
     start_time, end_time = span
-    key = digest_place(trail, region).key(end_time)
+    key = digest_place(trail, place).key(end_time)
     bucket = trail.s3_bucket_name
     body = format_digest(
-        DigestSpan(trail.account_id, bucket, key, start_time, end_time),
+        DigestSpan(place.account_id, bucket, key, start_time, end_time),
         [
             ListedFile(
                 file.bucket,
@@ -70,7 +73,8 @@ def close_digest_file(
     )
     plan = DigestPlan(
         trail_arn=trail.arn,
-        region=region,
+        account_id=place.account_id,
+        region=place.region,
         bucket=bucket,
         key=key,
         start_time=start_time,

@@ -11,6 +11,7 @@ from opentrail.event.encoding import decode_event
 from opentrail.pattern.matcher import compile_predicate
 from opentrail.pattern.selectors import compile_advanced_event_selectors, compile_event_selectors
 from opentrail.ports.journal import LIVE, EventEntry, JournalEntry
+from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
 
 GLOBAL_EVENT_SOURCES = frozenset(
@@ -34,9 +35,9 @@ _FIRST_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An event that a trail delivers: its Region's file, the event, and its JSON as the journal holds it."""
+    """An event that a trail delivers: whose file it goes into, the event, and its JSON as the journal holds it."""
 
-    region: str
+    place: AccountRegion
     event: Event
     data: bytes
 
@@ -46,6 +47,7 @@ class TrailSelection:
 
     def __init__(self, trail: Trail) -> None:
         self._trail = trail
+        self._account_ids = frozenset(trail.account_ids)
         selected = (
             compile_advanced_event_selectors(trail.advanced_event_selectors)
             if trail.advanced_event_selectors
@@ -54,27 +56,28 @@ class TrailSelection:
         self._is_selected = compile_predicate(selected)
 
     def choose(self, entry: JournalEntry) -> "Choice | None":
-        """Return the event of a journal entry with the Region whose file it goes into, or None."""
+        """Return the event of a journal entry with the account and Region whose file it goes into, or None."""
         if not isinstance(entry, EventEntry) or entry.audience != LIVE:
             return None
         event = decode_event(entry.event)
-        region = self.region_of(event)
-        return None if region is None else Choice(region, event, entry.event)
+        place = self.place_of(event)
+        return None if place is None else Choice(place, event, entry.event)
 
-    def region_of(self, event: Event) -> str | None:
-        """Return the Region whose file ``event`` goes into, None when the trail does not deliver it.
+    def place_of(self, event: Event) -> AccountRegion | None:
+        """Return whose file ``event`` goes into, None when the trail does not deliver it.
 
-        Global service events count as the first Region's, so a single-Region trail has them only if that is its home.
+        The account is the recipient's, one of the organization's for an organization trail. Global service events count
+        as the first Region's, so a single-Region trail has them only if that is its home.
         """
         trail = self._trail
-        region = event.get("awsRegion")
-        if not trail.is_logging or not isinstance(region, str) or event.get("recipientAccountId") != trail.account_id:
+        region, account_id = event.get("awsRegion"), event.get("recipientAccountId")
+        if not trail.is_logging or not isinstance(region, str) or account_id not in self._account_ids:
             return None
         if not trail.covers_region(region):
             return None
         if not trail.includes_global_service_events and is_global_service_event(event, region):
             return None
-        return region if self._is_selected(event) else None
+        return AccountRegion(str(account_id), region) if self._is_selected(event) else None
 
 
 def is_global_service_event(event: Event, region: str) -> bool:

@@ -14,13 +14,18 @@ from datetime import datetime, timedelta
 SECOND = timedelta(seconds=1)
 
 
-def digest_due(start: datetime, interval: timedelta, now: datetime) -> datetime | None:
+def digest_due(
+    start: datetime, interval: timedelta, now: datetime, waited: timedelta = timedelta(0)
+) -> datetime | None:
     """Return the end of the digest that starts at ``start`` once it is due, else None.
 
     After an outage it is the last mark that passed, so that one digest covers all of it. ``interval`` counts in whole
-    seconds, rounded up.
+    seconds, rounded up. While the clock stands before ``start``, having been set back, a digest of one second is due
+    whenever the chain ``waited`` an interval: ends still increase, and files are still digested within one.
     """
     step = timedelta(seconds=-(-interval // SECOND))
+    if now < start:
+        return start + SECOND if waited >= step else None
     marks = (now - start) // step
     return start + marks * step if marks >= 1 else None
 

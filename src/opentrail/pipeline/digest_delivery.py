@@ -1,6 +1,6 @@
-"""A trail's digest chains, one a Region: starts them, plans digests when they are due, puts and confirms them."""
+"""A trail's digest chains, one for each account and Region: starts them, plans, puts and confirms due digests."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ from opentrail.pipeline.file_delivery import (
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.delivery_log import DigestPlan
 from opentrail.ports.object_store import AlreadyExists
+from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
 
 _INSTANT = timedelta(microseconds=1)
@@ -36,7 +37,7 @@ class _Chain:
     """Where a chain stands: everything delivered through ``boundary`` is digested or never will be, and the next digest
     starts there. ``previous`` is None before the first digest. A closed chain had its final digest, or never began."""
 
-    boundary: datetime | None
+    boundary: datetime
     is_open: bool
     previous: ChainLink | None = None
 
@@ -53,29 +54,22 @@ class DigestDelivery:
         self._context = context
         self._trail_arn = trail_arn
         self._files = files
-        self._chains: dict[str, _Chain] = {}
-        self._open: list[DigestPlan] = []
+        self._chains: dict[AccountRegion, _Chain] = {}
+        self._waits: dict[AccountRegion, datetime] = {}
+        self._open: dict[AccountRegion, DigestPlan] = {}
         self._stuck: dict[str, Backoff] = {}
         self._buckets: dict[str, Backoff] = {}
         self._signing = Backoff()
 
-    async def load(self, regions: Collection[str]) -> None:
-        """Take up the chains and the open digests that an earlier process left."""
-        digests = await self._context.delivery_log.open_digests(self._trail_arn)
-        self._open = [plan for plan in digests if not is_chain_start(plan)]
-        for region in {*regions, *(plan.region for plan in self._open)}:
-            await self._chain(region)
+    async def load(self) -> None:
+        """Take up the chains and the open digests that an earlier process left; to be awaited before anything else."""
+        log = self._context.delivery_log
+        self._open = {plan.place: plan for plan in await log.open_digests(self._trail_arn)}
+        self._chains = {plan.place: _resume(plan) for plan in await log.last_digests(self._trail_arn)}
 
-    async def _chain(self, region: str) -> _Chain:
-        if region not in self._chains:
-            self._chains[region] = _resume(await self._context.delivery_log.last_digest(self._trail_arn, region))
-        return self._chains[region]
-
-    def not_before(self) -> dict[str, datetime]:
-        """Return, for each Region with digests, the first moment that no digest planned so far answers for."""
-        return {
-            region: chain.boundary + _INSTANT for region, chain in self._chains.items() if chain.boundary is not None
-        }
+    def not_before(self) -> dict[AccountRegion, datetime]:
+        """Return, for each chain, the first moment that no digest planned so far answers for."""
+        return {place: chain.boundary + _INSTANT for place, chain in self._chains.items()}
 
     @property
     def has_open(self) -> bool:
@@ -85,7 +79,7 @@ class DigestDelivery:
     @property
     def is_failing(self) -> bool:
         """Whether the signer, or the bucket of a planned digest, did not do its part when it was last asked."""
-        buckets = (self._buckets.get(plan.bucket) for plan in self._open)
+        buckets = (self._buckets.get(plan.bucket) for plan in self._open.values())
         return self._signing.is_failing or any(backoff is not None and backoff.is_failing for backoff in buckets)
 
     @property
@@ -95,74 +89,84 @@ class DigestDelivery:
 
     def undigested_since(self) -> datetime | None:
         """Return the moment up to which every open chain is covered by delivered digests, None without such a chain."""
-        boundaries = {region: chain.boundary for region, chain in self._chains.items() if chain.is_open}
-        boundaries |= {plan.region: plan.start_time for plan in self._open}
-        return min((boundary for boundary in boundaries.values() if boundary is not None), default=None)
+        boundaries = {place: chain.boundary for place, chain in self._chains.items() if chain.is_open}
+        boundaries |= {place: plan.start_time for place, plan in self._open.items()}
+        return min(boundaries.values(), default=None)
 
-    async def start(self, regions: Iterable[str], since: datetime) -> None:
-        """Begin a chain in each Region that has none open: files delivered from now on are digested."""
-        for region in regions:
-            chain = await self._chain(region)
-            if not chain.is_open:
-                boundary = floor_second(since)
-                if chain.boundary is not None:
-                    boundary = max(boundary, chain.boundary + SECOND)
-                await self._context.delivery_log.plan_digest(_chain_start(self._trail_arn, region, boundary))
-                self._chains[region] = _Chain(boundary, is_open=True)
+    async def start(self, places: Iterable[AccountRegion], since: datetime) -> None:
+        """Begin a chain in each place that has none open: files delivered from now on are digested."""
+        for place in places:
+            chain = self._chains.get(place)
+            if chain is not None and chain.is_open:
+                continue
+            boundary = floor_second(since) if chain is None else max(floor_second(since), chain.boundary + SECOND)
+            await self._context.delivery_log.plan_digest(_chain_start(self._trail_arn, place, boundary))
+            self._chains[place] = _Chain(boundary, is_open=True)
+            self._waits.pop(place, None)
 
-    async def plan_due(self, trail: Trail, now: datetime) -> None:
-        """Plan the digests that are due in the open chains of the Regions that ``trail`` covers."""
-        for region, chain in sorted(self._chains.items()):
-            if chain.is_open and chain.boundary and trail.covers_region(region) and not self._is_waiting(region, now):
-                end = digest_due(chain.boundary, self._context.digest_interval, now)
-                if end is not None:
-                    await self._plan(trail, region, end, now, is_final=False)
+    async def plan_due(self, covered: Iterable[AccountRegion], trail: Trail, now: datetime) -> None:
+        """Plan the digests that are due in the open chains of ``covered``; ``trail`` says where to."""
+        for place in covered:
+            chain = self._chains.get(place)
+            if chain is None or not chain.is_open or self._is_waiting(place, now):
+                continue
+            end = digest_due(chain.boundary, self._context.digest_interval, now, self._waited(place, now))
+            if end is not None:
+                await self._plan(trail, place, end, now, is_final=False)
 
-    async def close_chains(self, trail: Trail | None, now: datetime, *, keep: Trail | None) -> None:
+    def _waited(self, place: AccountRegion, now: datetime) -> timedelta:
+        """Return how long this process has seen a chain wait for its next digest, on a clock that may step back."""
+        since = min(now, self._waits.get(place, now))
+        self._waits[place] = since
+        return now - since
+
+    async def close_chains(self, trail: Trail | None, now: datetime, *, keep: Container[AccountRegion]) -> None:
         """Plan the final digest of every open chain that ``keep`` does not go on with, once its files are delivered.
 
-        ``trail`` says where to; when it is None (a deleted trail after a restart) the last file's settings do, and a
-        chain that has delivered nothing since its last digest ends with that.
+        ``trail`` says where to. When it is None (a deleted trail after a restart), or no longer an organization's and
+        the chain another account's, the last file's settings do, and a chain that has delivered nothing since its last
+        digest ends with that.
         """
-        for region, chain in sorted(self._chains.items()):
-            if not chain.is_open or chain.boundary is None or (keep is not None and keep.covers_region(region)):
-                continue
-            if self._is_waiting(region, now) or self._files.has_open(region):
+        for place, chain in sorted(self._chains.items()):
+            if not chain.is_open or place in keep or self._is_waiting(place, now) or self._files.has_open(place):
                 continue
             end = final_end(chain.boundary, now)
-            settings = trail or await self._settings_of_last_file(region, chain.boundary, end)
+            is_known = trail is not None and (trail.is_organization or place.account_id == trail.account_id)
+            settings = trail if is_known else await self._settings_of_last_file(place, chain.boundary, end)
             if settings is None:
-                self._chains[region] = _Chain(chain.boundary, is_open=False, previous=chain.previous)
+                self._chains[place] = _Chain(chain.boundary, is_open=False, previous=chain.previous)
             else:
-                await self._plan(settings, region, end, now, is_final=True)
+                await self._plan(settings, place, end, now, is_final=True)
 
-    def _is_waiting(self, region: str, now: datetime) -> bool:
-        return self._signing.must_wait(now) or any(plan.region == region for plan in self._open)
+    def _is_waiting(self, place: AccountRegion, now: datetime) -> bool:
+        return self._signing.must_wait(now) or place in self._open
 
-    async def _settings_of_last_file(self, region: str, after: datetime, through: datetime) -> Trail | None:
-        files = await self._context.delivery_log.delivered(self._trail_arn, region, after, through)
+    async def _settings_of_last_file(self, place: AccountRegion, after: datetime, through: datetime) -> Trail | None:
+        files = await self._context.delivery_log.delivered(self._trail_arn, place, after, through)
         return Trail.from_json(files[-1].trail) if files else None
 
-    async def _plan(self, trail: Trail, region: str, end: datetime, now: datetime, *, is_final: bool) -> None:
-        chain = self._chains[region]
-        assert chain.boundary is not None
+    async def _plan(self, trail: Trail, place: AccountRegion, end: datetime, now: datetime, *, is_final: bool) -> None:
+        chain, region = self._chains[place], place.region
         assert end > chain.boundary
-        files = await self._context.delivery_log.delivered(self._trail_arn, region, chain.boundary, end)
+        files = await self._context.delivery_log.delivered(self._trail_arn, place, chain.boundary, end)
         try:
             key = await self._context.signer.current_key(region, end)
             span = (chain.boundary, end)
-            unsigned = close_digest_file(trail, region, span, files, chain.previous, key.fingerprint, is_final=is_final)
+            unsigned = close_digest_file(trail, place, span, files, chain.previous, key.fingerprint, is_final=is_final)
             signature = await self._context.signer.sign(region, key.fingerprint, unsigned.text)
         except (Unavailable, OperatorError) as error:
             self._context.counts.failed[DIGEST_FILE] += 1
-            _log.error("digest not signed", trail=self._trail_arn, region=region, error=str(error))
+            _log.error(
+                "digest not signed", trail=self._trail_arn, account=place.account_id, region=region, error=str(error)
+            )
             self._signing.fail(now)
             return
         self._signing.succeed()
         plan = unsigned.signed(signature)
         await self._context.delivery_log.plan_digest(plan)
-        self._chains[region] = _Chain(end, is_open=not is_final, previous=chain_link(plan))
-        self._open.append(plan)
+        self._chains[place] = _Chain(end, is_open=not is_final, previous=chain_link(plan))
+        self._waits[place] = now
+        self._open[place] = plan
 
     async def deliver(self, trail: Trail | None, now: datetime) -> None:
         """Put and confirm the planned digests that may be tried now, each chain in order.
@@ -170,7 +174,7 @@ class DigestDelivery:
         ``trail`` says how to encrypt. Raises what the delivery log raises; a failing bucket ends in its back-off and
         the trail's status.
         """
-        for plan in list(self._open):
+        for plan in list(self._open.values()):
             own, bucket = self._stuck.get(plan.key), self._buckets.setdefault(plan.bucket, Backoff())
             if not bucket.must_wait(now) and (own is None or not own.must_wait(now)):
                 await self._deliver_one(plan, bucket, trail, now)
@@ -184,11 +188,11 @@ class DigestDelivery:
             await self._note_failure([plan], error)
         except DESTINATION_FAILURES as error:
             bucket.fail(now)
-            await self._note_failure([held for held in self._open if held.bucket == plan.bucket], error)
+            await self._note_failure([held for held in self._open.values() if held.bucket == plan.bucket], error)
         else:
             bucket.succeed()
-            await log.confirm_digest(plan.trail_arn, plan.region, plan.end_time, now)
-            self._open.remove(plan)
+            await log.confirm_digest(plan.trail_arn, plan.place, plan.end_time, now)
+            del self._open[plan.place]
             self._context.counts.delivered[DIGEST_FILE] += 1
             self._stuck.pop(plan.key, None)
             members = {"LatestDigestDeliveryTime": format_time(now), "LatestDigestDeliveryError": ""}
@@ -218,8 +222,8 @@ class DigestDelivery:
                 raise ForeignObject(f"{plan.bucket}/{plan.key} holds another digest") from None
 
 
-def _chain_start(trail_arn: str, region: str, at: datetime) -> DigestPlan:
-    return DigestPlan(trail_arn, region, "", "", at, at, b"", "", "", "", delivered_at=at)
+def _chain_start(trail_arn: str, place: AccountRegion, at: datetime) -> DigestPlan:
+    return DigestPlan(trail_arn, place.account_id, place.region, "", "", at, at, b"", "", "", "", delivered_at=at)
 
 
 def is_chain_start(plan: DigestPlan) -> bool:
@@ -227,7 +231,5 @@ def is_chain_start(plan: DigestPlan) -> bool:
     return not plan.key
 
 
-def _resume(last: DigestPlan | None) -> _Chain:
-    if last is None:
-        return _Chain(None, is_open=False)
+def _resume(last: DigestPlan) -> _Chain:
     return _Chain(last.end_time, not last.is_final, None if is_chain_start(last) else chain_link(last))

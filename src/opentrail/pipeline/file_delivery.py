@@ -28,6 +28,7 @@ from opentrail.ports import PortError, Unavailable
 from opentrail.ports.delivery_log import LogFilePlan
 from opentrail.ports.journal import EventEntry, PositionLost
 from opentrail.ports.object_store import AccessRefused, AlreadyExists, BucketNotFound, ObjectNotFound, ObjectStore
+from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
 
 _log = structlog.get_logger(__name__)
@@ -103,19 +104,19 @@ class FileDelivery:
         """True while a plan is held up, by its bucket or by itself."""
         return any(self.backoff(plan.bucket).is_failing or plan.key in self._stuck for plan in self.plans)
 
-    def has_open(self, region: str) -> bool:
-        """Say whether files of a Region are still to be delivered."""
-        return any(plan.region == region for plan in self.plans)
+    def has_open(self, place: AccountRegion) -> bool:
+        """Say whether an account's files of a Region are still to be delivered."""
+        return any(plan.place == place for plan in self.plans)
 
-    async def deliver(self, now: datetime, not_before: Mapping[str, datetime]) -> None:
-        """Put and confirm what may be tried now. ``not_before`` is the earliest delivery time of each Region.
+    async def deliver(self, now: datetime, not_before: Mapping[AccountRegion, datetime]) -> None:
+        """Put and confirm what may be tried now. ``not_before`` is the earliest delivery time, by account and Region.
 
         Raises what journal and delivery log raise; a failing bucket ends in its back-off and the trail's status.
         """
         await self._give_up(now)
         for bucket in {plan.bucket: None for plan in self.plans}:
             while group := self._next_group(bucket, now):
-                times = [max(now, not_before.get(plan.region, now)) for plan in group]
+                times = [max(now, not_before.get(plan.place, now)) for plan in group]
                 tries = [self._deliver_one(plan, at) for plan, at in zip(group, times, strict=True)]
                 results = await asyncio.gather(*tries, return_exceptions=True)
                 for result in results:
@@ -218,7 +219,7 @@ class FileDelivery:
         async for page in self._context.journal.read(plan.first_position, until=plan.last_position):
             for _, entry in page:
                 choice = selection.choose(entry)
-                if choice is not None and choice.region == plan.region:
+                if choice is not None and choice.place == plan.place:
                     events.append(choice.data)
             await asyncio.sleep(0)
         file = await asyncio.to_thread(close_log_file, events)

@@ -1,4 +1,4 @@
-"""The log files that a trail's reader has open: selected events by Region, until they are closed into plans."""
+"""The log files that a trail's reader has open: selected events by account and Region, until closed into plans."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from opentrail.deliver.log_files import LogFile, close_log_file
 from opentrail.deliver.selection import Choice
 from opentrail.ports.delivery_log import LogFilePlan
 from opentrail.ports.journal import START, Position
+from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.delivery_layout import log_file_key, name_suffix
 from opentrail.resource.trail import Trail
 
@@ -21,18 +22,18 @@ class _OpenFile:
 
 
 class OpenFiles:
-    """Events in journal order, one file a Region; ``size_bytes`` counts the events of all."""
+    """Events in journal order, one file for each account and Region; ``size_bytes`` counts the events of all."""
 
     def __init__(self) -> None:
-        self._files: dict[str, _OpenFile] = {}
+        self._files: dict[AccountRegion, _OpenFile] = {}
         self.size_bytes = 0
 
     def __bool__(self) -> bool:
         return bool(self._files)
 
     def add(self, position: Position, choice: Choice) -> None:
-        """Put one event into its Region's file."""
-        file = self._files.setdefault(choice.region, _OpenFile())
+        """Put one event into the file of its account and Region."""
+        file = self._files.setdefault(choice.place, _OpenFile())
         moment = str(choice.event.get("eventTime", ""))
         file.events.append(choice.data)
         file.last_position = position
@@ -43,19 +44,19 @@ class OpenFiles:
     async def close(
         self, trail: Trail, after: Position, stamp: datetime, installation_id: str
     ) -> tuple[list[LogFilePlan], dict[str, LogFile]]:
-        """Return the plans of all files, by Region, and the files by key. Files are compressed in threads.
+        """Return the plans of all files, by account and Region, and the files by key. Files are compressed in threads.
 
         ``after`` is where the reader stood when the first of the events was still ahead of it.
         """
         plans, closed = [], {}
-        for region, file in sorted(self._files.items()):
+        for (account_id, region), file in sorted(self._files.items()):
             log_file = await asyncio.to_thread(close_log_file, file.events)
             suffix = name_suffix(installation_id, trail.arn, region, after)
-            key = log_file_key(trail.s3_key_prefix, trail.account_id, region, stamp, suffix)
+            key = log_file_key(trail.s3_key_prefix, account_id, region, stamp, suffix, trail.organization_id)
             plan = LogFilePlan(
                 trail_arn=trail.arn,
                 region=region,
-                account_id=trail.account_id,
+                account_id=account_id,
                 bucket=trail.s3_bucket_name,
                 key=key,
                 first_position=after,

@@ -7,7 +7,6 @@ from datetime import datetime
 import orjson
 import structlog
 
-from opentrail.arn import Arn
 from opentrail.deliver.selection import TrailSelection
 from opentrail.pipeline.delivery_context import CUT_LOOSE, MAX_OPEN_BYTES, DeliveryContext
 from opentrail.pipeline.digest_delivery import DigestDelivery
@@ -15,6 +14,7 @@ from opentrail.pipeline.file_delivery import FileDelivery
 from opentrail.pipeline.open_files import OpenFiles
 from opentrail.ports.delivery_log import LogFilePlan, ReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, EventEntry, Position, PositionLost, SettingsEntry
+from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -58,7 +58,7 @@ class TrailReader:
     async def load(self) -> None:
         """Take up what an earlier process left open; to be awaited before anything else."""
         await self.files.load()
-        await self._digests.load({Arn.parse(self.state.trail_arn).region, *self._regions})
+        await self._digests.load()
 
     def hold(self) -> Position:
         """Return the position up to and including which this trail needs no entry again."""
@@ -144,7 +144,7 @@ class TrailReader:
             return True
         new = Trail.from_json(entry.settings) if entry.settings is not None else None
         await self._close_files(self._next_mark(now), now)
-        if _is_digesting(self._trail) and not _is_digesting(new) and self._digests.has_open_chain:
+        if _ends_chains(self._trail, new) and self._digests.has_open_chain:
             self._is_chain_ending = True
             if not self.is_failing:
                 return False
@@ -160,9 +160,8 @@ class TrailReader:
         return True
 
     async def _start_chains(self, regions: Iterable[str], since: datetime) -> None:
-        trail = self._trail
-        if trail is not None and _is_digesting(trail):
-            await self._digests.start(sorted(filter(trail.covers_region, {trail.home_region, *regions})), since)
+        if self._trail is not None and _is_digesting(self._trail):
+            await self._digests.start(self._trail.places(regions), since)
 
     async def _close_files(self, stamp: datetime, now: datetime) -> None:
         """Plan the open files and move the durable cursor to where the reader is."""
@@ -187,10 +186,11 @@ class TrailReader:
 
     async def _deliver(self, now: datetime) -> None:
         await self._deliver_files(now)
-        keep = self._trail if _is_digesting(self._trail) and not self._is_chain_ending else None
-        if keep is not None:
-            await self._digests.plan_due(keep, now)
-        await self._digests.close_chains(self._latest_settings, now, keep=keep)
+        keep: Sequence[AccountRegion] = ()
+        if self._trail is not None and _is_digesting(self._trail) and not self._is_chain_ending:
+            keep = self._trail.places(self._regions)
+            await self._digests.plan_due(keep, self._trail, now)
+        await self._digests.close_chains(self._latest_settings, now, keep=frozenset(keep))
         await self._digests.deliver(self._latest_settings, now)
 
     async def _deliver_files(self, now: datetime) -> None:
@@ -222,6 +222,13 @@ class TrailReader:
             event = report(trail.account_id, trail.home_region, min(since, now), now, None, CUT_LOOSE)
             await self._context.journal.append([EventEntry(orjson.dumps(event))])
         await self._store_state(())
+
+
+def _ends_chains(old: Trail | None, new: Trail | None) -> bool:
+    """Say whether settings end every chain of those before: digests stop, or lie under another organization."""
+    if old is None or not _is_digesting(old):
+        return False
+    return new is None or not _is_digesting(new) or new.organization_id != old.organization_id
 
 
 def _is_digesting(trail: Trail | None) -> bool:

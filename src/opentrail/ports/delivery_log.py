@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from opentrail.ports.journal import Position
+from opentrail.resource.account_region import AccountRegion
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class ReaderState:
 class LogFilePlan:
     """One log file before it is put: everything needed to build it again.
 
-    It holds the events of ``region`` that the settings ``trail`` select among the journal entries after
-    ``first_position``, where the reader stood, up to and including ``last_position``. ``sha256`` is the hex hash of
-    the uncompressed file. ``stamp`` is the time in its name. ``delivered_at`` is None while the plan is open, and 1970
-    once it was given up. ``tree_hash`` is the hex root of the Merkle tree over its events, empty in plans of releases
+    It holds the events of ``account_id`` in ``region`` that the settings ``trail`` select among the journal entries
+    after ``first_position``, where the reader stood, up to and including ``last_position``. ``sha256`` is the hex hash
+    of the uncompressed file. ``stamp`` is the time in its name. ``delivered_at`` is None while the plan is open, and
+    1970 once it was given up. ``tree_hash`` is the hex root of the Merkle tree over its events, empty in plans of releases
     that made none.
     """
 
@@ -53,15 +54,21 @@ class LogFilePlan:
     delivered_at: datetime | None = None
     tree_hash: str = ""
 
+    @property
+    def place(self) -> AccountRegion:
+        """Whose events the file holds; also the chain that digests it."""
+        return AccountRegion(self.account_id, self.region)
+
 
 @dataclass(frozen=True, slots=True)
 class DigestPlan:
-    """One digest file before it is put: its exact bytes (uncompressed) and signature. The chain of a trail's Region is
-    its digests by ``end_time``; ``previous_key`` is empty in a starting digest.
+    """One digest file before it is put: its exact bytes (uncompressed) and signature. A chain is the digests of a
+    trail, account and Region by ``end_time``; ``previous_key`` is empty in a starting digest.
 
     One with an empty ``key`` and ``start_time`` = ``end_time`` is no digest: it marks where a chain starts."""
 
     trail_arn: str
+    account_id: str
     region: str
     bucket: str
     key: str
@@ -73,6 +80,11 @@ class DigestPlan:
     previous_key: str
     is_final: bool = False
     delivered_at: datetime | None = None
+
+    @property
+    def place(self) -> AccountRegion:
+        """Which of the trail's chains the digest belongs to."""
+        return AccountRegion(self.account_id, self.region)
 
 
 class DeliveryLog(Protocol):
@@ -99,23 +111,27 @@ class DeliveryLog(Protocol):
         """Mark one plan delivered; a second time changes nothing. Raises KeyError for a plan that is not there."""
         ...
 
-    async def delivered(self, trail_arn: str, region: str, after: datetime, through: datetime) -> Sequence[LogFilePlan]:
-        """Return the plans with ``after`` < delivered_at <= ``through``, by delivery time."""
+    async def delivered(
+        self, trail_arn: str, place: AccountRegion, after: datetime, through: datetime
+    ) -> Sequence[LogFilePlan]:
+        """Return the plans of ``place`` with ``after`` < delivered_at <= ``through``, by delivery time."""
         ...
 
-    async def last_digest(self, trail_arn: str, region: str) -> DigestPlan | None:
-        """Return the newest digest of the chain, open or delivered."""
+    async def last_digests(self, trail_arn: str) -> Sequence[DigestPlan]:
+        """Return the newest digest of each of the trail's chains, open or delivered, by account and Region."""
         ...
 
     async def plan_digest(self, plan: DigestPlan) -> None:
-        """Store a digest before it is put. Its (trail, region, end_time) is unique; a second one is kept out."""
+        """Store a digest before it is put. Its (trail, place, end_time) is unique; a second one is kept out."""
         ...
 
     async def open_digests(self, trail_arn: str) -> Sequence[DigestPlan]:
         """Return the digests not yet delivered, by end time."""
         ...
 
-    async def confirm_digest(self, trail_arn: str, region: str, end_time: datetime, delivered_at: datetime) -> None:
+    async def confirm_digest(
+        self, trail_arn: str, place: AccountRegion, end_time: datetime, delivered_at: datetime
+    ) -> None:
         """Mark one digest delivered; a second time changes nothing. Raises KeyError for one that is not there."""
         ...
 

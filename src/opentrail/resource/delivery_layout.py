@@ -1,12 +1,14 @@
 """Every S3 key that a trail writes or a verifier looks for, composed and read in this one place.
 
 ```
-<prefix>/AWSLogs/<account>/CloudTrail/<region>/YYYY/MM/DD/<account>_CloudTrail_<region>_<YYYYMMDDTHHMMZ>_<16>.json.gz
-<prefix>/AWSLogs/<account>/CloudTrail-Digest/<region>/YYYY/MM/DD/
+<prefix>/AWSLogs/[<organization>/]<account>/CloudTrail/<region>/YYYY/MM/DD/
+    <account>_CloudTrail_<region>_<YYYYMMDDTHHMMZ>_<16>.json.gz
+<prefix>/AWSLogs/[<organization>/]<account>/CloudTrail-Digest/<region>/YYYY/MM/DD/
     <account>_CloudTrail-Digest_<region>_<trail>_<home region>_<YYYYMMDDTHHMMSSZ>[_backfill].json.gz
 ```
 Log files are named after the interval they close, digests after their end time, both in UTC; ``<region>`` is the Region
-whose events or log files are inside (reference: trails-and-delivery, sections 2 and 5).
+whose events or log files are inside. The organization's id stands before the account in an organization trail's keys
+(reference: trails-and-delivery, sections 2 and 5).
 """
 
 import hashlib
@@ -31,9 +33,9 @@ def account_prefix(key_prefix: str, account_id: str, organization_id: str = "") 
     return "/".join(part for part in parts if part) + "/"
 
 
-def marker_key(key_prefix: str, account_id: str) -> str:
+def marker_key(key_prefix: str, account_id: str, organization_id: str = "") -> str:
     """Return the key of the zero-byte object that proves that a trail may write to its bucket."""
-    return f"{account_prefix(key_prefix, account_id)}{LOG_FILE_FOLDER}/"
+    return f"{account_prefix(key_prefix, account_id, organization_id)}{LOG_FILE_FOLDER}/"
 
 
 def name_suffix(installation_id: str, trail_arn: str, region: str, first_position: str) -> str:
@@ -51,11 +53,14 @@ def name_suffix(installation_id: str, trail_arn: str, region: str, first_positio
     return "".join(characters)
 
 
-def log_file_key(key_prefix: str, account_id: str, region: str, stamp: datetime, suffix: str) -> str:
+def log_file_key(
+    key_prefix: str, account_id: str, region: str, stamp: datetime, suffix: str, organization_id: str = ""
+) -> str:
     """Return the key of a log file; ``stamp`` is the end of the interval that it closes."""
     moment = stamp.astimezone(UTC)
     name = f"{account_id}_CloudTrail_{region}_{moment:%Y%m%dT%H%MZ}_{suffix}{_ENDING}"
-    return f"{account_prefix(key_prefix, account_id)}{LOG_FILE_FOLDER}/{region}/{moment:%Y/%m/%d}/{name}"
+    folder = f"{account_prefix(key_prefix, account_id, organization_id)}{LOG_FILE_FOLDER}/{region}"
+    return f"{folder}/{moment:%Y/%m/%d}/{name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 """The trail: configuration that delivers events to a bucket (reference: trails-and-delivery, section 1)."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
+
+from opentrail.resource.account_region import AccountRegion
 
 DEFAULT_EVENT_SELECTORS: tuple[dict[str, Any], ...] = (
     {
@@ -24,6 +27,9 @@ class Trail:
     Selectors keep their wire form (PascalCase members): exactly one of ``event_selectors`` and
     ``advanced_event_selectors`` is not empty. Times are aware UTC. Empty strings mean "not set". Insight selectors and
     aggregation configurations, in their wire form too, are in force while the trail logs.
+
+    An organization trail carries its organization as it is while these settings are in force: the id, and every
+    account of it, the management account (``account_id``) among them.
     """
 
     arn: str
@@ -37,6 +43,8 @@ class Trail:
     includes_global_service_events: bool = True
     is_multi_region: bool = False
     is_organization: bool = False
+    organization_id: str = ""
+    member_account_ids: tuple[str, ...] = ()
     is_log_file_validation_enabled: bool = False
     cloud_watch_logs_log_group_arn: str = ""
     cloud_watch_logs_role_arn: str = ""
@@ -51,6 +59,20 @@ class Trail:
     logging_started_at: datetime | None = None
     logging_stopped_at: datetime | None = None
     created_at: datetime | None = None
+
+    @property
+    def account_ids(self) -> tuple[str, ...]:
+        """The accounts whose events are this trail's to deliver."""
+        return self.member_account_ids if self.is_organization else (self.account_id,)
+
+    def places(self, regions: Iterable[str]) -> list[AccountRegion]:
+        """Return, sorted, every account and Region that this trail delivers when ``regions`` are enabled."""
+        covered = sorted(filter(self.covers_region, {self.home_region, *regions}))
+        return [AccountRegion(account, region) for account in sorted(self.account_ids) for region in covered]
+
+    def covers(self, place: AccountRegion) -> bool:
+        """Say whether an account's events of a Region are this trail's to deliver."""
+        return self.covers_region(place.region) and place.account_id in self.account_ids
 
     def covers_region(self, region: str) -> bool:
         """Say whether events of ``region`` are this trail's to deliver."""
@@ -72,6 +94,7 @@ class Trail:
             advanced_event_selectors=tuple(trail.advanced_event_selectors),
             insight_selectors=tuple(trail.insight_selectors),
             aggregation_configurations=tuple(trail.aggregation_configurations),
+            member_account_ids=tuple(trail.member_account_ids),
             logging_started_at=_moment(trail.logging_started_at),
             logging_stopped_at=_moment(trail.logging_stopped_at),
             created_at=_moment(trail.created_at),

@@ -8,10 +8,14 @@ import pytest
 
 from opentrail.ports.delivery_log import DigestPlan, LogFilePlan, ReaderState
 from opentrail.ports.journal import Position
+from opentrail.resource.account_region import AccountRegion
 from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
 
 ARN = "arn:aws:cloudtrail:us-east-1:123456789012:trail/audit"
 OTHER_ARN = "arn:aws:cloudtrail:us-east-1:123456789012:trail/other"
+ACCOUNT = "123456789012"
+MEMBER = "222222222222"
+HERE = AccountRegion(ACCOUNT, "us-east-1")
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 
 
@@ -29,11 +33,13 @@ def a_state(cursor: int = 10, arn: str = ARN) -> ReaderState:
     return ReaderState(arn, at(cursor), b'{"name":"audit"}', ("eu-west-1", "us-east-1"))
 
 
-def a_plan(key: str = "k1", first: int = 1, arn: str = ARN, region: str = "us-east-1") -> LogFilePlan:
+def a_plan(
+    key: str = "k1", first: int = 1, arn: str = ARN, region: str = "us-east-1", account: str = ACCOUNT
+) -> LogFilePlan:
     return LogFilePlan(
         trail_arn=arn,
         region=region,
-        account_id="123456789012",
+        account_id=account,
         bucket="archive",
         key=key,
         first_position=at(first),
@@ -48,9 +54,10 @@ def a_plan(key: str = "k1", first: int = 1, arn: str = ARN, region: str = "us-ea
     )
 
 
-def a_digest(end: datetime = NOON, region: str = "us-east-1", arn: str = ARN) -> DigestPlan:
+def a_digest(end: datetime = NOON, region: str = "us-east-1", arn: str = ARN, account: str = ACCOUNT) -> DigestPlan:
     return DigestPlan(
         trail_arn=arn,
+        account_id=account,
         region=region,
         bucket="archive",
         key=f"digest-{end:%H%M%S}",
@@ -91,7 +98,7 @@ async def test_a_plan_already_there_is_kept(stores: MetadataStores) -> None:
     await stores.delivery_log.plan(a_state(), [replace(a_plan(), sha256="ff" * 32)])
 
     assert list(await stores.delivery_log.open_plans(ARN)) == []
-    [kept] = await stores.delivery_log.delivered(ARN, "us-east-1", NOON, after(2))
+    [kept] = await stores.delivery_log.delivered(ARN, HERE, NOON, after(2))
     assert kept == replace(a_plan(), delivered_at=after(1))
 
 
@@ -121,7 +128,7 @@ async def test_a_finished_reader_is_gone_and_its_plans_stay(stores: MetadataStor
 
     assert list(await stores.delivery_log.readers()) == []
     assert list(await stores.delivery_log.open_plans(ARN)) == [a_plan()]
-    assert await stores.delivery_log.last_digest(ARN, "us-east-1") == a_digest()
+    assert list(await stores.delivery_log.last_digests(ARN)) == [a_digest()]
 
 
 async def test_confirming_twice_keeps_the_first_time(stores: MetadataStores) -> None:
@@ -130,7 +137,7 @@ async def test_confirming_twice_keeps_the_first_time(stores: MetadataStores) -> 
 
     await stores.delivery_log.confirm(ARN, "k1", after(9))
 
-    [plan] = await stores.delivery_log.delivered(ARN, "us-east-1", NOON, after(60))
+    [plan] = await stores.delivery_log.delivered(ARN, HERE, NOON, after(60))
     assert plan.delivered_at == after(1)
 
 
@@ -138,7 +145,7 @@ async def test_confirming_an_unknown_plan_is_an_error(stores: MetadataStores) ->
     with pytest.raises(KeyError):
         await stores.delivery_log.confirm(ARN, "nowhere", NOON)
     with pytest.raises(KeyError):
-        await stores.delivery_log.confirm_digest(ARN, "us-east-1", NOON, NOON)
+        await stores.delivery_log.confirm_digest(ARN, HERE, NOON, NOON)
 
 
 async def test_delivered_leaves_out_the_start_and_holds_the_end(stores: MetadataStores) -> None:
@@ -146,7 +153,7 @@ async def test_delivered_leaves_out_the_start_and_holds_the_end(stores: Metadata
     for minute in (3, 1, 2, 0):
         await stores.delivery_log.confirm(ARN, f"k{minute}", after(minute))
 
-    found = await stores.delivery_log.delivered(ARN, "us-east-1", after(0), after(2))
+    found = await stores.delivery_log.delivered(ARN, HERE, after(0), after(2))
 
     assert [plan.key for plan in found] == ["k1", "k2"]
     assert [plan.delivered_at for plan in found] == [after(1), after(2)]
@@ -158,8 +165,8 @@ async def test_delivered_tells_microseconds_apart(stores: MetadataStores) -> Non
     await stores.delivery_log.confirm(ARN, "k1", NOON)
     await stores.delivery_log.confirm(ARN, "k2", NOON + instant)
 
-    first = await stores.delivery_log.delivered(ARN, "us-east-1", NOON - instant, NOON)
-    second = await stores.delivery_log.delivered(ARN, "us-east-1", NOON, NOON + instant)
+    first = await stores.delivery_log.delivered(ARN, HERE, NOON - instant, NOON)
+    second = await stores.delivery_log.delivered(ARN, HERE, NOON, NOON + instant)
 
     assert ([plan.key for plan in first], [plan.key for plan in second]) == (["k1"], ["k2"])
 
@@ -169,7 +176,7 @@ async def test_delivered_is_of_one_region(stores: MetadataStores) -> None:
     await stores.delivery_log.confirm(ARN, "k1", after(1))
     await stores.delivery_log.confirm(ARN, "k2", after(1))
 
-    found = await stores.delivery_log.delivered(ARN, "eu-west-1", NOON, after(5))
+    found = await stores.delivery_log.delivered(ARN, AccountRegion(ACCOUNT, "eu-west-1"), NOON, after(5))
 
     assert [plan.key for plan in found] == ["k2"]
 
@@ -180,7 +187,7 @@ async def test_times_of_other_offsets_come_back_as_the_same_instant(stores: Meta
     await stores.delivery_log.plan(a_state(), [plan])
     await stores.delivery_log.confirm(ARN, "k1", after(1).astimezone(east))
 
-    [found] = await stores.delivery_log.delivered(ARN, "us-east-1", NOON.astimezone(east), after(1))
+    [found] = await stores.delivery_log.delivered(ARN, HERE, NOON.astimezone(east), after(1))
 
     assert found.stamp == NOON
     assert found.delivered_at == after(1)
@@ -192,7 +199,7 @@ async def test_a_digest_comes_back_byte_for_byte(stores: MetadataStores) -> None
 
     await stores.delivery_log.plan_digest(digest)
 
-    assert await stores.delivery_log.last_digest(ARN, "us-east-1") == digest
+    assert list(await stores.delivery_log.last_digests(ARN)) == [digest]
     assert list(await stores.delivery_log.open_digests(ARN)) == [digest]
 
 
@@ -204,23 +211,53 @@ async def test_a_second_digest_of_the_same_end_is_kept_out(stores: MetadataStore
     assert list(await stores.delivery_log.open_digests(ARN)) == [a_digest()]
 
 
-async def test_the_last_digest_is_the_newest_of_its_chain(stores: MetadataStores) -> None:
-    for digest in (a_digest(after(60)), a_digest(after(120)), a_digest(NOON), a_digest(after(600), "eu-west-1")):
+async def test_the_last_digests_are_the_newest_of_each_account_s_and_region_s_chain(stores: MetadataStores) -> None:
+    for digest in (
+        a_digest(after(60)),
+        a_digest(after(120)),
+        a_digest(NOON),
+        a_digest(after(600), "eu-west-1"),
+        a_digest(after(90), account=MEMBER),
+        a_digest(after(120), arn=OTHER_ARN),
+    ):
         await stores.delivery_log.plan_digest(digest)
-    await stores.delivery_log.confirm_digest(ARN, "us-east-1", after(120), after(121))
+    await stores.delivery_log.confirm_digest(ARN, HERE, after(120), after(121))
 
-    last = await stores.delivery_log.last_digest(ARN, "us-east-1")
+    last = await stores.delivery_log.last_digests(ARN)
 
-    assert last == replace(a_digest(after(120)), delivered_at=after(121))
-    assert await stores.delivery_log.last_digest(OTHER_ARN, "us-east-1") is None
+    assert list(last) == [
+        a_digest(after(600), "eu-west-1"),
+        replace(a_digest(after(120)), delivered_at=after(121)),
+        a_digest(after(90), account=MEMBER),
+    ]
+    assert list(await stores.delivery_log.last_digests("arn:aws:cloudtrail:us-east-1:1:trail/none")) == []
+
+
+async def test_accounts_of_a_trail_have_digests_of_the_same_end(stores: MetadataStores) -> None:
+    await stores.delivery_log.plan_digest(a_digest(account=MEMBER))
+    await stores.delivery_log.plan_digest(a_digest())
+
+    await stores.delivery_log.confirm_digest(ARN, HERE, NOON, after(1))
+
+    assert list(await stores.delivery_log.open_digests(ARN)) == [a_digest(account=MEMBER)]
+
+
+async def test_delivered_is_of_one_account(stores: MetadataStores) -> None:
+    await stores.delivery_log.plan(a_state(), [a_plan("k1"), a_plan("k2", account=MEMBER)])
+    await stores.delivery_log.confirm(ARN, "k1", after(1))
+    await stores.delivery_log.confirm(ARN, "k2", after(1))
+
+    found = await stores.delivery_log.delivered(ARN, AccountRegion(MEMBER, "us-east-1"), NOON, after(5))
+
+    assert [plan.key for plan in found] == ["k2"]
 
 
 async def test_open_digests_are_those_not_confirmed_by_end_time(stores: MetadataStores) -> None:
     for digest in (a_digest(after(60)), a_digest(NOON), a_digest(after(120))):
         await stores.delivery_log.plan_digest(digest)
 
-    await stores.delivery_log.confirm_digest(ARN, "us-east-1", NOON, after(1))
-    await stores.delivery_log.confirm_digest(ARN, "us-east-1", NOON, after(5))
+    await stores.delivery_log.confirm_digest(ARN, HERE, NOON, after(1))
+    await stores.delivery_log.confirm_digest(ARN, HERE, NOON, after(5))
 
     assert list(await stores.delivery_log.open_digests(ARN)) == [a_digest(after(60)), a_digest(after(120))]
 

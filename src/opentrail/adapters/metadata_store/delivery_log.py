@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, literal, select, update
 
 from opentrail.adapters.metadata_store.columns import Moment
 from opentrail.adapters.metadata_store.database import Database, add, insert, put
@@ -24,6 +24,7 @@ from opentrail.adapters.metadata_store.tables import (
 )
 from opentrail.ports.delivery_log import DigestPlan, LogFilePlan, ReaderState
 from opentrail.ports.journal import Position
+from opentrail.resource.account_region import AccountRegion
 
 _PLAN_COLUMNS = [log_file_plans.c[field.name] for field in fields(LogFilePlan) if field.name != "trail"]
 
@@ -66,26 +67,32 @@ class SqlDeliveryLog:
         if await self._database.write(lambda connection: connection.execute(statement).rowcount) == 0:
             raise KeyError(key)
 
-    async def delivered(self, trail_arn: str, region: str, after: datetime, through: datetime) -> Sequence[LogFilePlan]:
+    async def delivered(
+        self, trail_arn: str, place: AccountRegion, after: datetime, through: datetime
+    ) -> Sequence[LogFilePlan]:
         return await self._plans(
             [
                 log_file_plans.c.trail_arn == trail_arn,
-                log_file_plans.c.region == region,
+                log_file_plans.c.account_id == place.account_id,
+                log_file_plans.c.region == place.region,
                 log_file_plans.c.delivered_at > after,
                 log_file_plans.c.delivered_at <= through,
             ],
             [log_file_plans.c.delivered_at, log_file_plans.c.key],
         )
 
-    async def last_digest(self, trail_arn: str, region: str) -> DigestPlan | None:
-        query = (
-            select(digest_plans)
-            .where(digest_plans.c.trail_arn == trail_arn, digest_plans.c.region == region)
-            .order_by(digest_plans.c.end_time.desc())
-            .limit(1)
+    async def last_digests(self, trail_arn: str) -> Sequence[DigestPlan]:
+        chain = (digest_plans.c.account_id, digest_plans.c.region)
+        newest = (
+            select(*chain, func.max(digest_plans.c.end_time).label("end_time"))
+            .where(digest_plans.c.trail_arn == trail_arn)
+            .group_by(*chain)
+            .subquery()
         )
-        row = await self._database.read(lambda connection: connection.execute(query).mappings().first())
-        return None if row is None else DigestPlan(**row)
+        is_newest = and_(*(digest_plans.c[column.name] == column for column in newest.c))
+        query = select(digest_plans).join(newest, is_newest).where(digest_plans.c.trail_arn == trail_arn)
+        rows = await self._database.read(lambda connection: connection.execute(query.order_by(*chain)).mappings().all())
+        return [DigestPlan(**row) for row in rows]
 
     async def plan_digest(self, plan: DigestPlan) -> None:
         await self._database.write(lambda connection: add(connection, digest_plans, asdict(plan)))
@@ -94,15 +101,18 @@ class SqlDeliveryLog:
         query = (
             select(digest_plans)
             .where(digest_plans.c.trail_arn == trail_arn, digest_plans.c.delivered_at.is_(None))
-            .order_by(digest_plans.c.end_time, digest_plans.c.region)
+            .order_by(digest_plans.c.end_time, digest_plans.c.account_id, digest_plans.c.region)
         )
         rows = await self._database.read(lambda connection: connection.execute(query).mappings().all())
         return [DigestPlan(**row) for row in rows]
 
-    async def confirm_digest(self, trail_arn: str, region: str, end_time: datetime, delivered_at: datetime) -> None:
+    async def confirm_digest(
+        self, trail_arn: str, place: AccountRegion, end_time: datetime, delivered_at: datetime
+    ) -> None:
         is_plan = (
             (digest_plans.c.trail_arn == trail_arn)
-            & (digest_plans.c.region == region)
+            & (digest_plans.c.account_id == place.account_id)
+            & (digest_plans.c.region == place.region)
             & (digest_plans.c.end_time == end_time)
         )
         statement = update(digest_plans).where(is_plan).values(delivered_at=_first_time(digest_plans, delivered_at))

@@ -234,7 +234,7 @@ log_file_plans = Table(
     Column("delivered_at", Moment()),
     Column("tree_hash", text(), nullable=False, server_default=sql("''")),
     PrimaryKeyConstraint("trail_arn", "key"),
-    Index(None, "trail_arn", "region", "delivered_at"),
+    Index(None, "trail_arn", "account_id", "region", "delivered_at"),
 )
 Index(
     "ix_log_file_plans_open",
@@ -248,6 +248,7 @@ digest_plans = Table(
     "digest_plans",
     metadata,
     Column("trail_arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
     Column("region", text(), nullable=False),
     Column("end_time", Moment(), nullable=False),
     Column("start_time", Moment(), nullable=False),
@@ -259,7 +260,7 @@ digest_plans = Table(
     Column("previous_key", text(), nullable=False),
     Column("is_final", Boolean, nullable=False),
     Column("delivered_at", Moment()),
-    PrimaryKeyConstraint("trail_arn", "region", "end_time"),
+    PrimaryKeyConstraint("trail_arn", "account_id", "region", "end_time"),
 )
 Index(
     "ix_digest_plans_open",

@@ -38,7 +38,17 @@ PLAN = LogFilePlan(
     trail=TRAIL.to_json(),
 )
 DIGEST = DigestPlan(
-    TRAIL.arn, "us-east-1", "archive", "d", NOON, NOON + timedelta(hours=1), b"{}", "0f", "cd", previous_key=""
+    TRAIL.arn,
+    "123456789012",
+    "us-east-1",
+    "archive",
+    "d",
+    NOON,
+    NOON + timedelta(hours=1),
+    b"{}",
+    "0f",
+    "cd",
+    previous_key="",
 )
 
 
@@ -87,7 +97,7 @@ async def test_a_process_killed_between_plan_and_confirm_leaves_the_plan_and_the
 
     assert open_plans["a.json.gz"] == PLAN
     assert await log.open_digests(TRAIL.arn) == [DIGEST]
-    assert [plan.key for plan in await log.delivered(TRAIL.arn, "us-east-1", NOON - timedelta(1), NOON)] == [
+    assert [plan.key for plan in await log.delivered(TRAIL.arn, DIGEST.place, NOON - timedelta(1), NOON)] == [
         "b.json.gz"
     ]
     last = max((int(key.split(".")[0]) for key in open_plans if key[0].isdigit()), default=19)

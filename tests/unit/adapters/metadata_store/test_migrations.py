@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
-from opentrail.adapters.metadata_store import SqlIdentityStore, migrations, open_database
+from opentrail.adapters.metadata_store import SqlDeliveryLog, SqlIdentityStore, migrations, open_database
 from opentrail.adapters.metadata_store.tables import metadata
 from opentrail.identity import SessionContext
 from tests.support.metadata import DATABASES, SEALER, database_url
@@ -118,6 +118,34 @@ async def test_what_the_first_release_kept_is_there_after_the_upgrade(url: str) 
     learned = await SqlIdentityStore(database, SEALER).learned("AKIAUP", "")
     assert learned is not None
     assert learned.session == SessionContext(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), issuer_type="Role")
+    await database.close()
+
+
+async def test_digests_of_before_organization_trails_are_those_of_their_trail_s_account(url: str) -> None:
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    arn, other = (f"arn:aws:cloudtrail:us-east-1:{account}:trail/main" for account in ("111111111111", "222222222222"))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        for trail, end in ((arn, "13"), (arn, "14"), (other, "13")):
+            connection.execute(
+                text(
+                    "INSERT INTO digest_plans VALUES (:trail, 'us-east-1', :end, :end, 'logs', 'k', :body, 's', 'f', "
+                    "'', false, NULL)"
+                ),
+                {"trail": trail, "end": f"2026-01-02T{end}:00:00.000000Z", "body": b"{}"},
+            )
+    engine.dispose()
+
+    database = await open_database(url)
+    log = SqlDeliveryLog(database)
+
+    assert [plan.account_id for plan in await log.open_digests(arn)] == ["111111111111"] * 2
+    [newest] = await log.last_digests(arn)
+    assert (newest.end_time.hour, newest.body, newest.key) == (14, b"{}", "k")
+    assert [plan.place.account_id for plan in await log.last_digests(other)] == ["222222222222"]
     await database.close()
 
 
