@@ -34,8 +34,8 @@ class LogFilePlan:
     It holds the events of ``account_id`` in ``region`` that the settings ``trail`` select among the journal entries
     after ``first_position``, where the reader stood, up to and including ``last_position``. ``sha256`` is the hex hash
     of the uncompressed file. ``stamp`` is the time in its name. ``delivered_at`` is None while the plan is open, and
-    1970 once it was given up. ``tree_hash`` is the hex root of the Merkle tree over its events, empty in plans of releases
-    that made none.
+    1970 once it was given up. ``tree_hash`` is the hex root of the Merkle tree over its events, empty in plans of
+    releases that made none.
     """
 
     trail_arn: str
