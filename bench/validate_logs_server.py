@@ -22,6 +22,7 @@ from opentrail.digest.document import ChainLink
 from opentrail.ports.delivery_log import LogFilePlan
 from opentrail.ports.journal import START
 from opentrail.ports.signer import PublicKey
+from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.delivery_layout import log_file_key, name_suffix
 from opentrail.sealing import Sealer
 
@@ -42,7 +43,9 @@ async def fill(digests: int, files: int, events: int) -> tuple[Objects, list[Pub
             plans = [_add_file(objects, start + number * HOUR / (files + 1), number, events) for number in range(files)]
             key = await signer.current_key(REGION, start + HOUR)
             span = (start, start + HOUR)
-            unsigned = close_digest_file(TRAIL, REGION, span, plans, previous, key.fingerprint, is_final=False)
+            unsigned = close_digest_file(
+                TRAIL, AccountRegion(ACCOUNT, REGION), span, plans, previous, key.fingerprint, is_final=False
+            )
             plan = unsigned.signed(await signer.sign(REGION, key.fingerprint, unsigned.text))
             objects[plan.key] = (gzip_bytes(plan.body), digest_metadata(plan))
             previous = chain_link(plan)

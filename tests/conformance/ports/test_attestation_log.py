@@ -26,6 +26,7 @@ async def stores(request: pytest.FixtureRequest) -> AsyncIterator[MetadataStores
 def a_digest(end: datetime = NOON, key: str | None = None) -> DigestPlan:
     return DigestPlan(
         trail_arn=ARN,
+        account_id="123456789012",
         region="us-east-1",
         bucket="archive",
         key=f"digest-{end:%H%M%S}" if key is None else key,

@@ -128,7 +128,7 @@ async def test_digests_of_before_organization_trails_are_those_of_their_trail_s_
         config = Config()
         config.set_main_option("script_location", str(Path(migrations.__file__).parent))
         config.attributes["connection"] = connection
-        command.upgrade(config, "0003")
+        command.upgrade(config, "0004")
         for trail, end in ((arn, "13"), (arn, "14"), (other, "13")):
             connection.execute(
                 text(

@@ -3,15 +3,16 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 _KEPT = "region, end_time, start_time, bucket, key, body, signature, fingerprint, previous_key, is_final, delivered_at"
 
 
 def upgrade() -> None:
     _index_plans_by_account()
-    op.drop_index("ix_digest_plans_open", "digest_plans")
+    for index in ("ix_digest_plans_open", "ix_digest_plans_end_time"):
+        op.drop_index(index, "digest_plans")
     op.rename_table("digest_plans", "digest_plans_before")
     if op.get_bind().dialect.name == "postgresql":
         op.drop_constraint("pk_digest_plans", "digest_plans_before", type_="primary")
@@ -55,6 +56,7 @@ def _create_digest_plans() -> None:
         sqlite_where=is_open,
         postgresql_where=is_open,
     )
+    op.create_index("ix_digest_plans_end_time", "digest_plans", ["end_time"])
 
 
 def _copy_digest_plans() -> None:
