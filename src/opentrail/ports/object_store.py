@@ -16,6 +16,7 @@ class ObjectSummary:
     size_bytes: int
     modified_at: datetime
     etag: str
+    storage_class: str = "STANDARD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class ObjectStore(Protocol):
         encryption_context: Mapping[str, str] | None = None,
         kms_key_id: str = "",
     ) -> None:
-        """Write one object atomically and durably, never over another. Raises AlreadyExists."""
+        """Write one object atomically and durably, never over another. Raises AlreadyExists; a store that encrypts may
+        take the very same body under the same key for written."""
         ...
 
     async def get(self, key: str) -> StoredObject:

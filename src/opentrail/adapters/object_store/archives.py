@@ -1,53 +1,82 @@
 """Local archives: one folder a bucket below ``home/archives``, described by its ``archive.json``."""
 
+import asyncio
 import secrets
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import orjson
-
-from opentrail.adapters.object_store.durable_file import sync_folder, write_synced
+from opentrail.adapters.object_store import durable_file
+from opentrail.adapters.object_store.archive_time import ArchiveTime, BootTime, boot_time
+from opentrail.adapters.object_store.description import (
+    DESCRIPTION,
+    ArchiveDamaged,
+    format_description,
+    read_description,
+)
 from opentrail.adapters.object_store.local import LocalBucket
-from opentrail.errors import OperatorError
+from opentrail.clock import Clock, SystemClock
 from opentrail.ports import Unavailable
-from opentrail.ports.archives import Archive
-from opentrail.ports.object_store import AlreadyExists, ObjectStore
+from opentrail.ports.key_ring import KeyRing
+from opentrail.ports.object_store import AlreadyExists
+from opentrail.resource.archive import Archive
 from opentrail.resource.bucket_name import is_bucket_name
 
-_DESCRIPTION = "archive.json"
-
-
-class ArchiveDamaged(OperatorError):
-    """An archive's description cannot be read; the message names the file."""
+__all__ = ["ArchiveDamaged", "LocalArchives"]
 
 
 class LocalArchives:
-    """The archives of one home folder, read on opening and by ``reload``; of this process only ``create`` changes
-    them."""
+    """The archives of one home folder, read on opening and by ``reload``; the process that holds the home changes them.
 
-    def __init__(self, folder: Path) -> None:
+    ``keys`` opens and makes encrypted objects; without it they can be neither read nor put.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock | None = None,
+        keys: KeyRing | None = None,
+        boot: Callable[[], BootTime] = boot_time,
+    ) -> None:
         self._folder = folder
+        self._keys = keys
+        self.time = ArchiveTime(folder / "time.json", clock or SystemClock(), self._locks_began_at, boot)
+        self._archives: dict[str, Archive] = {}
+        self._buckets: dict[str, LocalBucket] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.reload()
 
     def reload(self) -> None:
         """Read the folder again: another process changed it. Raises ArchiveDamaged."""
-        self._archives: dict[str, Archive] = {}
-        self._buckets: dict[str, LocalBucket] = {}
-        for description in sorted(self._folder.glob(f"*/{_DESCRIPTION}")):
-            if is_bucket_name(description.parent.name):
-                self._open(_read_description(description))
+        found = [
+            read_description(description)
+            for description in sorted(self._folder.glob(f"*/{DESCRIPTION}"))
+            if is_bucket_name(description.parent.name)
+        ]
+        kept = {archive.name: self._buckets[archive.name] for archive in found if archive.name in self._buckets}
+        self._archives, self._buckets = {}, kept
+        for archive in found:
+            self._open(archive)
 
     def _open(self, archive: Archive) -> None:
         self._archives[archive.name] = archive
-        self._buckets[archive.name] = LocalBucket(self._folder / archive.name)
+        bucket = self._buckets.get(archive.name)
+        if bucket is None:
+            folder = self._folder / archive.name
+            self._buckets[archive.name] = LocalBucket(folder, archive, keys=self._keys, time=self.time)
+        else:
+            bucket.set_rules(archive)
 
     def get(self, name: str) -> Archive | None:
         return self._archives.get(name)
 
     def list(self) -> Sequence[Archive]:
         return [self._archives[name] for name in sorted(self._archives)]
+
+    def now(self) -> datetime:
+        return self.time.earliest()
 
     def create(self, archive: Archive) -> None:
         if not is_bucket_name(archive.name):
@@ -56,35 +85,75 @@ class LocalArchives:
             raise AlreadyExists(archive.name)
         unfinished = self._folder / f".{archive.name}.{secrets.token_hex(4)}"
         try:
+            self._make_cold_folder(archive)
             unfinished.mkdir(mode=0o700)
-            write_synced(unfinished / _DESCRIPTION, _format_description(archive))
-            sync_folder(unfinished)
+            durable_file.write_synced(unfinished / DESCRIPTION, format_description(archive))
+            durable_file.sync_folder(unfinished)
             unfinished.rename(self._folder / archive.name)  # fails on a folder that is not empty
-            sync_folder(self._folder)
+            durable_file.sync_folder(self._folder)
         except OSError as error:
             raise Unavailable(f"cannot create the archive {archive.name}: {error.strerror}") from error
         self._open(archive)
 
-    def store(self, name: str) -> ObjectStore:
+    def change(self, archive: Archive) -> None:
+        if archive.name not in self._archives:
+            raise KeyError(archive.name)
+        folder = self._folder / archive.name
+        new = folder / f"{DESCRIPTION}.{secrets.token_hex(4)}"
+        try:
+            with durable_file.locked(folder / "lock"):
+                self._make_cold_folder(archive)
+                durable_file.write_synced(new, format_description(archive))
+                durable_file.replace(new, folder / DESCRIPTION)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            raise Unavailable(f"cannot change the archive {archive.name}: {error.strerror}") from error
+        self._open(archive)
+
+    def _make_cold_folder(self, archive: Archive) -> None:
+        """Make the archive's part of its cold folder, which is there already; raises OSError, and ValueError when it is
+        another archive's."""
+        if archive.cold is None:
+            return
+        root = Path(archive.cold.folder)
+        part = root / archive.name
+        if part.exists() and not (part / DESCRIPTION).exists() and any(part.iterdir()):
+            raise ValueError(f"{part} holds other files")
+        if (part / DESCRIPTION).exists() and read_description(part / DESCRIPTION).created_at != archive.created_at:
+            raise ValueError(f"{part} is of another archive of this name")
+        for folder in ("objects", "incoming"):
+            durable_file.make_folders(part / folder, root)
+        if not (part / DESCRIPTION).exists():
+            durable_file.write_synced(part / DESCRIPTION, format_description(archive))
+            durable_file.sync_folder(part)
+
+    async def delete(self, name: str, *, purge: bool = False) -> None:
+        archive, bucket = self._archives[name], self._buckets[name]
+        try:
+            await asyncio.to_thread(self._remove, archive, bucket, purge)
+        except OSError as error:
+            raise Unavailable(f"cannot delete the archive {name}: {error.strerror}") from error
+        del self._archives[name], self._buckets[name]
+
+    def _remove(self, archive: Archive, bucket: LocalBucket, purge: bool) -> None:
+        folder = self._folder / archive.name
+        doomed = self._folder / f".{archive.name}.{secrets.token_hex(4)}"
+        with durable_file.locked(folder / "lock"):
+            bucket.check_removable(purge=purge)
+            folder.rename(doomed)  # from here on nobody finds it
+            durable_file.sync_folder(self._folder)
+        if archive.cold is not None:
+            shutil.rmtree(Path(archive.cold.folder) / archive.name, ignore_errors=True)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+    def clean(self) -> None:
+        """Remove what archives that were not finished, or not deleted to the end, left; at the start of a server."""
+        for leftover in self._folder.glob(f".*/{DESCRIPTION}"):
+            shutil.rmtree(leftover.parent, ignore_errors=True)
+
+    def store(self, name: str) -> LocalBucket:
         return self._buckets[name]
 
-
-def _format_description(archive: Archive) -> bytes:
-    return orjson.dumps(
-        {
-            "name": archive.name,
-            "region": archive.region,
-            "account_id": archive.account_id,
-            "created_at": archive.created_at.isoformat(),
-        },
-        option=orjson.OPT_INDENT_2,
-    )
-
-
-def _read_description(path: Path) -> Archive:
-    try:
-        values = orjson.loads(path.read_bytes())
-        created_at = datetime.fromisoformat(values["created_at"])
-        return Archive(path.parent.name, str(values["region"]), str(values["account_id"]), created_at)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArchiveDamaged(f"{path} cannot be read ({error}); restore it from a backup") from error
+    def _locks_began_at(self) -> datetime | None:
+        """Where the archives' own time starts again when its file was lost: no lock may end early for that."""
+        return max((archive.created_at for archive in self._archives.values() if archive.lock), default=None)

@@ -1,52 +1,77 @@
-"""A local archive's bucket: objects as files below a folder, what S3 would keep in headers in a sidecar beside each.
+"""A local archive's bucket: objects as files below a folder, served as an ObjectStore and an ArchiveStore.
 
-``objects/<path of the key>`` holds the body as it was put, so standard tools can read it; ``<same>%meta`` holds ETag,
-content type, encoding and user metadata as JSON. The sidecar is published first and the object last, by a link that
-never overwrites, so an object that can be seen is whole and has its metadata. ``incoming/`` holds files on their way;
-what a crash left there goes with the first put. One process puts, any number may read. Paths: paths.py.
+``ObjectFiles`` knows the files, ``encrypted_body`` the bytes of those that are encrypted; here they meet the archive's
+rules, its time and the key ring. Trails of one process put; any number of processes may read.
 """
 
 import asyncio
-import hashlib
-import heapq
-import os
-import re
-import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC, datetime
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import orjson
-
-from opentrail.adapters.object_store.durable_file import make_folders, sync_folder, temporary_name, write_synced
-from opentrail.adapters.object_store.paths import (
-    SIDECAR_ENDING,
-    NotAKeyPath,
-    file_to_key_part,
-    folder_to_key_part,
-    key_to_path,
-)
+from opentrail.adapters.object_store import encrypted_body
+from opentrail.adapters.object_store.archive_time import ArchiveTime
+from opentrail.adapters.object_store.object_files import Found, ObjectFiles, etag_of
+from opentrail.adapters.object_store.sidecar import Place, Sidecar
+from opentrail.arn import root_arn
+from opentrail.clock import SystemClock
+from opentrail.policy.evaluation import RequestPrincipal
 from opentrail.ports import Unavailable
-from opentrail.ports.object_store import AlreadyExists, BucketNotFound, ObjectNotFound, ObjectSummary, StoredObject
-
-_METADATA_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+from opentrail.ports.archives import ArchivedObject, NotEmpty, ObjectLocked
+from opentrail.ports.key_ring import (
+    TRAIL_CONTEXT,
+    BlobInvalid,
+    KeyAccessRefused,
+    KeyCaller,
+    KeyDisabled,
+    KeyNotFound,
+    KeyRing,
+    delivery_caller,
+)
+from opentrail.ports.object_store import AccessRefused, AlreadyExists, ObjectSummary
+from opentrail.resource.archive import (
+    COLD_STORAGE_CLASS,
+    Archive,
+    ObjectLock,
+    Retention,
+    retention_refusal,
+)
 
 _PAGE = 500
 """Objects listed per step of the worker thread."""
 
+_VERSION_BYTES = 24
+_OBJECT_CONTEXT = "aws:s3:arn"
+"""The member of the encryption context that names the object, as S3 puts it there."""
+
+_Result = TypeVar("_Result")
+
 
 class LocalBucket:
-    """The objects of one archive. Encryption parameters are accepted and not used: the disk is the operator's."""
+    """The objects of one archive, under its rules. ``keys`` is None where nothing can be encrypted or read so."""
 
-    def __init__(self, folder: Path) -> None:
-        self._objects = folder / "objects"
-        self._incoming = folder / "incoming"
-        self._putting = threading.Lock()
-        for part in (self._objects, self._incoming):
-            part.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._is_incoming_clean = False
+    def __init__(
+        self,
+        folder: Path,
+        archive: Archive | None = None,
+        *,
+        keys: KeyRing | None = None,
+        time: ArchiveTime | None = None,
+    ) -> None:
+        self._folder = folder
+        self._keys = keys
+        self._time = time or ArchiveTime(folder / "time.json", SystemClock())
+        self._files = ObjectFiles(folder)
+        self.set_rules(archive or Archive(folder.name, "us-east-1", "", datetime.fromtimestamp(0, UTC)))
+
+    def set_rules(self, archive: Archive) -> None:
+        """Go by these rules from now on."""
+        self._archive = archive
+        self._files.cold = Path(archive.cold.folder) / archive.name if archive.cold else None
 
     async def put_if_absent(
         self,
@@ -59,86 +84,92 @@ class LocalBucket:
         encryption_context: Mapping[str, str] | None = None,
         kms_key_id: str = "",
     ) -> None:
-        sidecar = {
-            "etag": _etag(body),
-            "content_type": content_type,
-            "content_encoding": content_encoding,
-            "metadata": {name.lower(): value for name, value in (metadata or {}).items()},
-        }
-        await asyncio.to_thread(self._put, key, body, sidecar)
-
-    def _put(self, key: str, body: bytes, sidecar: Mapping[str, Any]) -> None:
-        path = self._objects / key_to_path(key)
-        new_object, new_sidecar = temporary_name(self._incoming), temporary_name(self._incoming)
+        kms_key = kms_key_id or self._archive.kms_key_arn
+        file, key_arn = body, ""
+        if kms_key:
+            file, key_arn = await self._encrypted(key, body, kms_key, encryption_context or {})
         try:
-            if not self._objects.is_dir():
-                raise BucketNotFound(self._objects.parent.name)
-            with self._putting:
-                self._clean_incoming()
-                if path.exists():
-                    raise AlreadyExists(key)
-                make_folders(path.parent, self._objects)
-                write_synced(new_sidecar, orjson.dumps(sidecar))
-                write_synced(new_object, body)
-                new_sidecar.replace(_sidecar_path(path))
-                os.link(new_object, path)
-                sync_folder(path.parent)
-        except FileExistsError as error:
-            raise AlreadyExists(key) from error
-        except OSError as error:
-            raise Unavailable(f"cannot store {key}: {error.strerror}") from error
-        finally:
-            new_object.unlink(missing_ok=True)
-            new_sidecar.unlink(missing_ok=True)
+            await self._run(
+                lambda: self._files.put(
+                    key,
+                    file,
+                    Sidecar(
+                        etag=etag_of(file),
+                        content_type=content_type,
+                        content_encoding=content_encoding,
+                        metadata={name.lower(): value for name, value in (metadata or {}).items()},
+                        version_id=urlsafe_b64encode(secrets.token_bytes(_VERSION_BYTES)).decode(),
+                        size_bytes=len(body),
+                        kms_key_arn=key_arn,
+                        **self._stamped(),
+                    ),
+                ),
+                f"cannot store {key}",
+            )
+        except AlreadyExists:
+            if not key_arn or not await self._run(lambda: self._holds(key, body), f"cannot read {key}"):
+                raise
 
-    def _clean_incoming(self) -> None:
-        if not self._is_incoming_clean:
-            for leftover in self._incoming.iterdir():
-                leftover.unlink()
-            self._is_incoming_clean = True
+    def _stamped(self) -> dict[str, Any]:
+        """Return when an object is written that is written now, and what locks it."""
+        now, rule = self._time.latest(), self._archive.lock
+        retention = Retention(rule.mode, now + timedelta(days=rule.days)) if rule is not None else None
+        return {"written_at": now, "lock": ObjectLock(retention)}
 
-    async def get(self, key: str) -> StoredObject:
-        return await asyncio.to_thread(self._get, key)
+    def _holds(self, key: str, body: bytes) -> bool:
+        """Say whether an encrypted object was made of ``body``: who puts after a crash may not be let decrypt."""
+        _, file = self._files.read(key)
+        if not encrypted_body.is_encrypted(file):
+            return False
+        return encrypted_body.read_header(file).sha256 == encrypted_body.sha256_hex(body)
 
-    def _get(self, key: str) -> StoredObject:
+    async def _encrypted(self, key: str, body: bytes, kms_key: str, context: Mapping[str, str]) -> tuple[bytes, str]:
+        context = {**context, _OBJECT_CONTEXT: self._object_arn(key)}
+        caller = delivery_caller(context[TRAIL_CONTEXT]) if TRAIL_CONTEXT in context else self._owner()
+        ring = self._key_ring()
         try:
-            path = self._objects / key_to_path(key)
-            body = path.read_bytes()
-            modified_at = _modified_at(path.stat())
-            sidecar = _read_sidecar(path)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError) as error:
-            raise ObjectNotFound(key) from error
-        except OSError as error:
-            raise Unavailable(f"cannot read {key}: {error.strerror}") from error
-        return StoredObject(
-            ObjectSummary(key, len(body), modified_at, sidecar.get("etag") or _etag(body)),
-            body,
-            sidecar.get("content_type", ""),
-            sidecar.get("content_encoding", ""),
-            sidecar.get("metadata", {}),
-        )
+            data_key = await ring.generate_data_key(kms_key, context, caller)
+        except (KeyNotFound, KeyDisabled, KeyAccessRefused) as error:
+            raise _refused(error) from error
+        header = encrypted_body.Header(data_key.key_arn, context, data_key.blob, encrypted_body.sha256_hex(body))
+        return await asyncio.to_thread(encrypted_body.encrypt, body, data_key.plaintext, header), data_key.key_arn
+
+    async def get(self, key: str) -> ArchivedObject:
+        return await self.read(key)
+
+    async def read(self, key: str, caller: KeyCaller | None = None) -> ArchivedObject:
+        found, file = await self._run(lambda: self._files.read(key), f"cannot read {key}")
+        if not encrypted_body.is_encrypted(file):
+            return self._object(found, file)
+        try:
+            header = self._header_of(key, file)
+            plaintext = await self._key_ring().decrypt(header.data_key, header.context, caller or self._owner())
+            body = await asyncio.to_thread(encrypted_body.decrypt, file, plaintext)
+        except (encrypted_body.BodyBroken, BlobInvalid) as error:
+            raise AccessRefused("KMS.InvalidCiphertextException", f"{key} cannot be decrypted: {error}") from error
+        except (KeyNotFound, KeyDisabled, KeyAccessRefused) as error:
+            raise _refused(error) from error
+        return self._object(found, body, header.key_arn)
+
+    def _header_of(self, key: str, file: bytes) -> encrypted_body.Header:
+        header = encrypted_body.read_header(file)
+        if header.context.get(_OBJECT_CONTEXT) != self._object_arn(key):
+            raise encrypted_body.BodyBroken("it is another object's")
+        return header
+
+    async def describe(self, key: str) -> ArchivedObject:
+        found = await self._run(lambda: self._files.find(key), f"cannot read {key}")
+        return await self._run(lambda: self._object(found), f"cannot read {key}")
 
     async def list(self, prefix: str, start_after: str = "") -> AsyncIterator[ObjectSummary]:
-        walk = self._walk(prefix.encode(), start_after.encode())
-        while page := await asyncio.to_thread(lambda: list(islice(walk, _PAGE))):
-            for summary in page:
-                yield summary
+        async for item in self.describe_all(prefix, start_after):
+            yield item.summary
 
-    def _walk(self, prefix: bytes, start_after: bytes) -> Iterator[ObjectSummary]:
-        # A heap of (key or start of keys, is a folder, path): a folder is opened only when the start of its keys is
-        # the smallest thing known, so objects leave in key order and only the folders on the way are in memory.
-        waiting: list[tuple[bytes, bool, str]] = [(b"", True, str(self._objects))]
-        try:
-            while waiting:
-                start, is_folder, path = heapq.heappop(waiting)
-                if not is_folder:
-                    yield _summary(start.decode(), Path(path))
-                    continue
-                for child in _children(start, path):
-                    if _may_hold(child[0], child[1], prefix, start_after):
-                        heapq.heappush(waiting, child)
-        except OSError as error:
-            raise Unavailable(f"cannot list: {error.strerror}") from error
+    async def describe_all(self, prefix: str = "", start_after: str = "") -> AsyncIterator[ArchivedObject]:
+        walk = self._files.walk(prefix.encode(), start_after.encode())
+        while page := await self._run(lambda: [self._object(found) for found in islice(walk, _PAGE)], "cannot list"):
+            for item in page:
+                yield item
 
     async def check_delivery(self, marker_key: str, trail_arn: str) -> None:
         try:
@@ -146,67 +177,91 @@ class LocalBucket:
         except AlreadyExists:
             return
 
+    async def set_retention(self, key: str, retention: Retention | None, *, may_bypass: bool = False) -> None:
+        def changed(found: Found) -> ObjectLock:
+            lock = self._lock_of(found)
+            reason = retention_refusal(lock.retention, retention, self._time.earliest(), may_bypass=may_bypass)
+            if reason:
+                raise ObjectLocked(f"{key}: {reason}")
+            return ObjectLock(retention, lock.has_legal_hold)
 
-def _children(start: bytes, path: str) -> Iterator[tuple[bytes, bool, str]]:
-    with os.scandir(path) as entries:
-        for entry in entries:
-            is_folder = entry.is_dir()
-            try:
-                part = folder_to_key_part(entry.name) if is_folder else file_to_key_part(entry.name)
-                (start + part).decode()
-            except NotAKeyPath:
-                continue  # a sidecar, or a file that nobody put here through Opentrail
-            except UnicodeDecodeError:
-                if not is_folder:
-                    continue
-            yield start + part, is_folder, entry.path
+        await self._run(lambda: self._files.change(key, changed), f"cannot lock {key}")
+
+    async def set_legal_hold(self, key: str, *, is_on: bool) -> None:
+        def changed(found: Found) -> ObjectLock:
+            return ObjectLock(self._lock_of(found).retention, is_on)
+
+        await self._run(lambda: self._files.change(key, changed), f"cannot lock {key}")
+
+    async def delete(self, key: str, *, may_bypass: bool = False) -> None:
+        await self._run(
+            lambda: self._files.delete(key, lambda found: self._check(found, may_bypass=may_bypass)),
+            f"cannot delete {key}",
+        )
+
+    async def check_deletable(self, key: str, *, may_bypass: bool = False) -> None:
+        await self._run(lambda: self._check(self._files.find(key), may_bypass=may_bypass), f"cannot read {key}")
+
+    def _check(self, found: Found, *, may_bypass: bool) -> None:
+        reason = self._lock_of(found).refusal(self._time.earliest(), may_bypass=may_bypass)
+        if reason:
+            raise ObjectLocked(f"{found.key} cannot be deleted: {reason}")
+
+    def check_removable(self, *, purge: bool) -> None:
+        """Raise NotEmpty or ObjectLocked for the first object that the archive may not be deleted with; blocks."""
+        for found in self._files.walk(b"", b""):
+            if not purge:
+                raise NotEmpty(f"{self._archive.name} holds objects, the first is {found.key}")
+            self._check(found, may_bypass=False)
+
+    async def move_to_cold(self, key: str) -> None:
+        await self._run(lambda: self._files.move_to_cold(key), f"cannot move {key}")
+
+    def _lock_of(self, found: Found) -> ObjectLock:
+        """Return an object's lock; where no sidecar tells, the one that the archive's rule would have given it."""
+        rule = self._archive.lock
+        if found.sidecar.is_sound or rule is None:
+            return found.sidecar.lock
+        return ObjectLock(Retention(rule.mode, found.written_at + timedelta(days=rule.days)))
+
+    def _object(self, found: Found, body: bytes = b"", kms_key_arn: str = "") -> ArchivedObject:
+        sidecar, is_cold = found.sidecar, found.sidecar.place is Place.COLD
+        storage_class = COLD_STORAGE_CLASS if is_cold else "STANDARD"
+        return ArchivedObject(
+            ObjectSummary(found.key, found.size_bytes, found.written_at, found.etag, storage_class),
+            body,
+            sidecar.content_type,
+            sidecar.content_encoding,
+            sidecar.metadata,
+            version_id=sidecar.version_id,
+            lock=self._lock_of(found),
+            kms_key_arn=kms_key_arn or sidecar.kms_key_arn,
+            is_cold=is_cold,
+        )
+
+    def _object_arn(self, key: str) -> str:
+        return f"arn:aws:s3:::{self._archive.name}/{key}"
+
+    def _owner(self) -> KeyCaller:
+        account_id = self._archive.account_id
+        return KeyCaller(RequestPrincipal(account_id, root_arn(account_id), is_root=True))
+
+    def _key_ring(self) -> KeyRing:
+        if self._keys is None:
+            raise Unavailable(f"the archive {self._archive.name} is encrypted, and there is no key ring here")
+        return self._keys
+
+    async def _run(self, work: Callable[[], _Result], failure: str) -> _Result:
+        try:
+            return await asyncio.to_thread(work)
+        except OSError as error:
+            raise Unavailable(f"{failure}: {error.strerror or error}") from error
 
 
-def _may_hold(start: bytes, is_folder: bool, prefix: bytes, start_after: bytes) -> bool:
-    if not is_folder:
-        return start.startswith(prefix) and start > start_after
-    return (start.startswith(prefix) or prefix.startswith(start)) and (
-        start > start_after or start_after.startswith(start)
-    )
-
-
-def _summary(key: str, path: Path) -> ObjectSummary:
-    status = path.stat()
-    etag = _read_sidecar(path).get("etag") or _etag(path.read_bytes())
-    return ObjectSummary(key, status.st_size, _modified_at(status), etag)
-
-
-def _sidecar_path(path: Path) -> Path:
-    return path.with_name(path.name + SIDECAR_ENDING)
-
-
-def _read_sidecar(path: Path) -> dict[str, Any]:
-    try:
-        sidecar = orjson.loads(_sidecar_path(path).read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return {}  # a file that was copied in or whose sidecar was damaged is still readable, without metadata
-    return _sound(sidecar) if isinstance(sidecar, dict) else {}
-
-
-def _sound(sidecar: dict[str, Any]) -> dict[str, Any]:
-    """Return what of a sidecar has the form that ``_put`` gave it: one that was tampered with must not hide its object
-    from who checks it. What could end a header line is left out."""
-    sound: dict[str, Any] = {
-        name: value for name, value in sidecar.items() if isinstance(value, str) and value.isprintable()
-    }
-    metadata = sidecar.get("metadata")
-    if isinstance(metadata, dict):
-        sound["metadata"] = {
-            name: value
-            for name, value in metadata.items()
-            if isinstance(value, str) and value.isprintable() and _METADATA_NAME.fullmatch(name)
-        }
-    return sound
-
-
-def _modified_at(status: os.stat_result) -> datetime:
-    return datetime.fromtimestamp(int(status.st_mtime), UTC)
-
-
-def _etag(body: bytes) -> str:
-    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+def _refused(error: KeyNotFound | KeyDisabled | KeyAccessRefused) -> AccessRefused:
+    """Return a key's refusal as S3 tells it."""
+    if isinstance(error, KeyNotFound):
+        return AccessRefused("KMS.NotFoundException", str(error))
+    if isinstance(error, KeyDisabled):
+        return AccessRefused("KMS.DisabledException", str(error))
+    return AccessRefused("AccessDenied", str(error))

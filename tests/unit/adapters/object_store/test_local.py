@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opentrail.adapters.object_store import local
+from opentrail.adapters.object_store import durable_file, local
 from opentrail.adapters.object_store.archives import ArchiveDamaged, LocalArchives
 from opentrail.adapters.object_store.local import LocalBucket
 from opentrail.ports import Unavailable
@@ -18,19 +18,24 @@ async def put(bucket: LocalBucket, key: str = KEY, body: bytes = b"body", **meta
     await bucket.put_if_absent(key, body, content_type="application/json", metadata=metadata)
 
 
+def spoil(path: Path, content: bytes) -> None:
+    path.chmod(0o600)
+    path.write_bytes(content)
+
+
 async def test_an_object_is_a_plain_file_with_a_sidecar_beside_it(tmp_path: Path) -> None:
     await put(LocalBucket(tmp_path))
 
-    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    files = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "objects").rglob("*") if path.is_file())
     assert files == [f"objects/{KEY}", f"objects/{KEY}%meta"]
     assert (tmp_path / "objects" / KEY).read_bytes() == b"body"
 
 
-async def test_files_are_the_owners_alone(tmp_path: Path) -> None:
+async def test_files_are_the_owners_alone_and_for_reading(tmp_path: Path) -> None:
     await put(LocalBucket(tmp_path))
 
     for path in (tmp_path / "objects").rglob("*"):
-        assert path.stat().st_mode & 0o077 == 0
+        assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o400)
 
 
 async def test_a_crash_before_the_link_leaves_no_object_and_the_put_can_be_repeated(
@@ -42,7 +47,7 @@ async def test_a_crash_before_the_link_leaves_no_object_and_the_put_can_be_repea
     with monkeypatch.context() as patched:
         patched.setattr("os.link", crash)
         with pytest.raises(KeyboardInterrupt):
-            LocalBucket(tmp_path)._put(KEY, b"first", {"etag": "stale", "metadata": {"of": "the first try"}})
+            await put(LocalBucket(tmp_path), body=b"first", of="the first try")
 
     later = LocalBucket(tmp_path)
     with pytest.raises(ObjectNotFound):
@@ -75,7 +80,7 @@ async def test_a_full_disk_is_unavailable_and_leaves_nothing(tmp_path: Path, mon
         raise OSError(28, "No space left on device")
 
     bucket = LocalBucket(tmp_path)
-    monkeypatch.setattr(local, "write_synced", full)
+    monkeypatch.setattr(durable_file, "write_synced", full)
 
     with pytest.raises(Unavailable, match="No space"):
         await put(bucket)
@@ -105,7 +110,8 @@ async def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
     await put(bucket, key)
 
     assert (await bucket.get(key)).body == b"body"
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and home / "objects" not in path.parents] == []
+    outside = {path for path in tmp_path.rglob("*") if path.is_file() and home / "objects" not in path.parents}
+    assert outside == {home / "lock", home / "time.json"}
 
 
 async def test_a_listing_is_whole_over_many_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +158,7 @@ async def test_a_sidecar_that_was_tampered_with_neither_hides_its_object_nor_mak
 ) -> None:
     bucket = LocalBucket(tmp_path)
     await put(bucket, signature="ab")
-    (tmp_path / "objects" / f"{KEY}%meta").write_bytes(sidecar)
+    spoil(tmp_path / "objects" / f"{KEY}%meta", sidecar)
 
     stored = await bucket.get(KEY)
 
@@ -165,6 +171,6 @@ async def test_a_sidecar_that_was_tampered_with_neither_hides_its_object_nor_mak
 async def test_metadata_that_is_sound_is_read_beside_what_is_not(tmp_path: Path) -> None:
     bucket = LocalBucket(tmp_path)
     await put(bucket, signature="ab")
-    (tmp_path / "objects" / f"{KEY}%meta").write_bytes(b'{"etag": 5, "metadata": {"signature": "cd", "x": 1}}')
+    spoil(tmp_path / "objects" / f"{KEY}%meta", b'{"etag": 5, "metadata": {"signature": "cd", "x": 1}}')
 
     assert (await bucket.get(KEY)).metadata == {"signature": "cd"}
