@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from opentrail.adapters.key_ring.local import LocalKeyRing
 from opentrail.arn import root_arn, trail_arn
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.event import Event
@@ -19,6 +20,7 @@ from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_history import InMemoryEventHistory
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.journal import InMemoryJournal
+from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 from tests.memory.signer import InMemorySigner
 from tests.memory.topics import InMemoryTopics
@@ -167,6 +169,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.trails = InMemoryTrailStore(self.delivery_log)
+        self.keys = InMemoryKeyStore(self.clock)
+        self.key_ring = LocalKeyRing(self.keys)
         self.bucket: InMemoryObjectStore = self.archives.stores["logs"]
         self.ports = ApiPorts(
             trails=self.trails,
@@ -177,6 +181,8 @@ class World:
             signer=self.signer,
             history=self.history,
             topics=self.topics,
+            keys=self.keys,
+            key_ring=self.key_ring,
             clock=self.clock,
             identifiers=self.identifiers,
         )

@@ -7,6 +7,7 @@ from opentrail.policy.context import request_context, request_principal
 from opentrail.policy.document import PolicyDocument, parse_policy
 from opentrail.policy.evaluation import AccessRequest, Authorization, authorize
 from opentrail.ports.identity_store import IdentityStore
+from opentrail.ports.key_ring import KeyCaller
 
 
 async def authorise(identities: IdentityStore, call: Call, requirements: tuple[Requirement, ...]) -> None:
@@ -47,6 +48,19 @@ def access_request(call: Call, requirement: Requirement) -> AccessRequest:
         extra=requirement.context,
     )
     return AccessRequest(requirement.action, requirement.resource, context, request_principal(call.caller))
+
+
+async def key_caller(identities: IdentityStore, call: Call, via_service: str = "") -> KeyCaller:
+    """Return the caller of ``call`` as key policies judge it; ``via_service`` (``s3``) uses the key on its behalf."""
+    via = {"kms:ViaService": (f"{via_service}.{call.region}.amazonaws.com",)} if via_service else {}
+    request = access_request(call, Requirement("", "*", via))
+    assert request.principal is not None
+    return KeyCaller(
+        principal=request.principal,
+        identity=tuple(await identity_policies(identities, call.credential)),
+        session=session_policy(call.credential),
+        conditions={name: tuple(values) for name, values in request.context.items()},
+    )
 
 
 def denial(call: Call, requirement: Requirement, verdict: Authorization) -> AccessDenied:

@@ -16,6 +16,8 @@ from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_history import EventHistory
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.journal import SettingsEntry
+from opentrail.ports.key_ring import KeyRing
+from opentrail.ports.key_store import KeyStore
 from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
 from opentrail.ports.signer import Signer
@@ -37,6 +39,8 @@ class ApiPorts:
     signer: Signer
     history: EventHistory
     topics: Topics
+    keys: KeyStore
+    key_ring: KeyRing
     clock: Clock
     identifiers: Identifiers
 

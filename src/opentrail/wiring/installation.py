@@ -11,9 +11,11 @@ from prometheus_client import CollectorRegistry
 
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.journal.local import LocalJournal
+from opentrail.adapters.key_ring.local import LocalKeyRing
 from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
+from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 from opentrail.adapters.object_store.archives import LocalArchives
 from opentrail.adapters.signer.local import LocalSigner
@@ -58,6 +60,8 @@ class Installation:
     delivery_log: SqlDeliveryLog
     archives: LocalArchives
     signer: LocalSigner
+    keys: SqlKeyStore
+    key_ring: LocalKeyRing
     regions: EnabledRegions
     builder: EventBuilder
     feeder: HistoryFeeder
@@ -171,6 +175,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             await _made(home, said)
             home.fail_open_file.unlink(missing_ok=True)
             home.lost_calls_file.unlink(missing_ok=True)
+        keys = SqlKeyStore(database, sealer, clock)
         yield Installation(
             home=home,
             settings=settings,
@@ -186,6 +191,8 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             delivery_log=SqlDeliveryLog(database),
             archives=LocalArchives(home.archives),
             signer=LocalSigner(home.signing_keys, sealer),
+            keys=keys,
+            key_ring=LocalKeyRing(keys),
             regions=regions,
             builder=builder,
             feeder=HistoryFeeder(journal, history, clock, figures.recorded.recorded),

@@ -127,6 +127,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             object_stores=stores,
             archives=installation.archives,
             signer=installation.signer,
+            keys=installation.keys,
+            key_ring=installation.key_ring,
             history=installation.history,
             topics=topics,
             clock=installation.clock,
