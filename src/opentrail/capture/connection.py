@@ -32,6 +32,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, on_change: Callable[["Connection", bool], None] | None = None) -> None:
         self.peer = ""
+        self.is_http2 = False
         self.bytes_received = 0
         self.was_reset = False
         self._on_change = on_change
@@ -55,6 +56,7 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]) if isinstance(name, tuple) else ""
+        self.is_http2 = bool(transport.get_extra_info("is_http2", False))
         if self._on_change is not None:
             self._on_change(self, True)
 
@@ -203,6 +205,16 @@ class Connection(asyncio.Protocol):
                 self._writer = None
         if self._transport is None:
             raise ConnectionGone
+
+    def hand_over(self, protocol: asyncio.Protocol) -> None:
+        """Let ``protocol`` have what arrives from now on, and what has and was not taken; this connection can still be
+        closed."""
+        if self._transport is None:
+            raise ConnectionGone
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        while self._pieces:
+            protocol.data_received(self.take())
 
     def end(self) -> None:
         """Send what was written and say that no more will come; the peer may go on sending."""

@@ -19,7 +19,7 @@ from opentrail.capture.http1 import (
     parse_response_head,
 )
 from opentrail.capture.refusals import response_bytes
-from opentrail.capture.upstream import UpstreamPool, UpstreamUnreachable
+from opentrail.capture.upstream import Upstreams, UpstreamUnreachable
 from opentrail.http_message import BODY_LIMIT_BYTES, HttpResponse
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -91,7 +91,7 @@ class Exchange:
         head: RequestHead,
         body: RequestBody,
         record: OpenRecord,
-        pool: UpstreamPool,
+        pool: Upstreams,
         timeouts: Timeouts,
         *,
         refuse: Callable[[], HttpResponse],

@@ -2,7 +2,7 @@
 
 Calls of Opentrail's own services go to its API; all others go to the upstream, byte for byte, and on record. HTTP/1.1
 in, HTTP/1.1 out, a raw relay on asyncio's protocols; everything that knows sockets is here and in the modules that
-this one imports (``connection``, ``upstream``, ``exchange``, ``http1``).
+this one imports (``connection``, ``upstream``, ``exchange``, ``http1``). The streams of ``http2`` look the same to it.
 """
 
 import asyncio
@@ -16,6 +16,9 @@ from opentrail.capture.budget import HELD_LIMIT_BYTES, HeldBytes
 from opentrail.capture.connection import Connection, ConnectionGone
 from opentrail.capture.exchange import CONTINUE, Exchange, ExchangeFailed, RequestBody, Timeouts
 from opentrail.capture.http1 import BodyScanner, Framing, MalformedMessage, RequestHead, parse_request_head
+from opentrail.capture.http2 import PREFACE_HEAD
+from opentrail.capture.http2.clients import ClientSession
+from opentrail.capture.http2.upstreams import Http2Upstreams
 from opentrail.capture.ownership import Owner, Ownership
 from opentrail.capture.peers import TrustedProxies
 from opentrail.capture.refusals import refusal, response_bytes
@@ -99,6 +102,10 @@ class Gateway:
             service: UpstreamPool(url, connect_s=self._timeouts.connect_s)
             for service, url in (service_upstreams or {}).items()
         }
+        self._http2_upstreams = {
+            pool: Http2Upstreams(pool, write_s=self._timeouts.write_s) for pool in self._plain_pools()
+        }
+        self._sessions: dict[Connection, ClientSession] = {}
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self._tasks: dict[Connection, asyncio.Task[None]] = {}
@@ -120,6 +127,8 @@ class Gateway:
         self._is_stopping = True
         if self._server is not None:
             self._server.close()
+        for session in list(self._sessions.values()):
+            session.drain()
         for connection in list(self._idle):
             connection.close()
         tasks = list(self._tasks.values())
@@ -133,8 +142,11 @@ class Gateway:
         for pool in self._pools():
             pool.close()
 
-    def _pools(self) -> list[UpstreamPool]:
+    def _plain_pools(self) -> list[UpstreamPool]:
         return [self._pool, *self._service_pools.values()]
+
+    def _pools(self) -> list[UpstreamPool | Http2Upstreams]:
+        return [*self._plain_pools(), *self._http2_upstreams.values()]
 
     async def _sweep(self) -> None:
         while True:
@@ -143,14 +155,17 @@ class Gateway:
                 pool.expire()
 
     def _changed(self, connection: Connection, is_open: bool) -> None:
-        if not is_open:
-            return
-        if self._is_stopping or (len(self._tasks) >= self._max_connections and not self._make_room()):
+        if is_open and self._accept(connection) is None:
             connection.abort()
-            return
+
+    def _accept(self, connection: Connection) -> "asyncio.Task[None] | None":
+        """Begin to serve a connection, or a stream of one; None when there is no room for it."""
+        if self._is_stopping or (len(self._tasks) >= self._max_connections and not self._make_room()):
+            return None
         task = asyncio.create_task(self._serve(connection))
         self._tasks[connection] = task
         task.add_done_callback(lambda _: self._tasks.pop(connection, None))
+        return task
 
     def _make_room(self) -> bool:
         """Close the connection that has waited longest for a next request, if any does."""
@@ -188,7 +203,10 @@ class Gateway:
                 self._idle.pop(client, None)
         try:
             raw = client.take_head()
-            head = parse_request_head(await client.read_head(self._timeouts.head_s) if raw is None else raw)
+            raw = await client.read_head(self._timeouts.head_s) if raw is None else raw
+            if raw == PREFACE_HEAD and not client.is_http2:
+                return await self._serve_streams(client)
+            head = parse_request_head(raw)
         except MalformedMessage as error:
             return await self._refuse_malformed(client, error)
         peer, is_tls = self._proxies.caller(client.peer, head.headers.items)
@@ -205,6 +223,26 @@ class Gateway:
             return await self._refuse(client, call, "ServiceUnavailable", "Please retry.", 503)
         finally:
             self._budget.give_back(body.reserved)
+
+    async def _serve_streams(self, client: Connection) -> bool:
+        """Speak HTTP/2 on a connection from now on, until it ends; each stream is served like a connection."""
+
+        def note_idle(is_idle: bool) -> None:
+            if is_idle:
+                self._idle[client] = None
+            else:
+                self._idle.pop(client, None)
+
+        session = ClientSession(self._accept, self._timeouts, note_idle)
+        self._sessions[client] = session
+        try:
+            client.unread(PREFACE_HEAD)
+            client.hand_over(session)
+            await session.closed
+        finally:
+            self._sessions.pop(client, None)
+            note_idle(False)
+        return False
 
     async def _dispatch(self, client: Connection, call: _Call, body: RequestBody) -> bool:
         is_continue_due = call.head.expects_continue
@@ -289,12 +327,13 @@ class Gateway:
                 client, call, "ServiceUnavailable", "The call could not be put on record; please retry.", 503
             )
         pool = self._service_pools.get(call.service, self._pool)
+        upstreams = self._http2_upstreams[pool] if client.is_http2 else pool
         exchange = Exchange(
             client,
             call.head,
             body,
             record,
-            pool,
+            upstreams,
             self._timeouts,
             refuse=lambda: self._unreachable(call),
             budget=self._budget,

@@ -3,6 +3,8 @@
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
@@ -24,6 +26,21 @@ _log = structlog.get_logger(__name__)
 
 class UpstreamUnreachable(Exception):
     """No connection to the upstream could be made in time."""
+
+
+_Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
+
+
+class Upstreams(Protocol):
+    """Where a call gets its connection to the upstream from."""
+
+    async def acquire(self, *, fresh: bool = False) -> tuple[Connection, bool]:
+        """Return a connection and whether it was used before; raises UpstreamUnreachable."""
+        ...
+
+    def release(self, connection: Connection) -> None:
+        """Take back a connection on which the last answer was read whole."""
+        ...
 
 
 class UpstreamPool:
@@ -74,14 +91,24 @@ class UpstreamPool:
         while self._idle:
             self._idle.pop()[1].close()
 
+    @property
+    def is_tls(self) -> bool:
+        return self._tls is not None
+
     async def _connect(self) -> Connection:
+        return await self.connect(Connection)
+
+    async def connect(self, make: Callable[[], _Protocol], *, offers_http2: bool = False) -> _Protocol:
+        """Open a connection of the caller's own protocol, over TLS with an offer to speak HTTP/2 if wanted; raises
+        UpstreamUnreachable."""
         if not self._host:
             self._warn("no upstream is set")
             raise UpstreamUnreachable("no upstream is set")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_s):
-                _, connection = await loop.create_connection(Connection, self._host, self._port, ssl=self._tls)
+                tls = _offering_http2() if offers_http2 and self._tls is not None else self._tls
+                _, connection = await loop.create_connection(make, self._host, self._port, ssl=tls)
         except (OSError, TimeoutError) as error:
             said = str(error) or f"no connection in {self._connect_s:g} s"
             self._warn(said)
@@ -97,3 +124,9 @@ class UpstreamPool:
         address = f"{self._host}:{self._port}" if self._host else ""
         _log.warning("the upstream cannot be reached", upstream=address, calls=self._unreached_calls, error=error)
         self._next_warning_at, self._unreached_calls = now + WARNING_SECONDS, 0
+
+
+def _offering_http2() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context

@@ -26,6 +26,8 @@ MAX_PRESIGNED_SECONDS = 7 * 24 * 3600
 """The longest life of a presigned URL, as S3 has it."""
 MAX_SIGNED_HEADERS = 256
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+AUTHORITY = ":authority"
+"""What clients that speak HTTP/2 sign in place of ``host``: the same value."""
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 _BASIC_TIME = "%Y%m%dT%H%M%SZ"
@@ -269,7 +271,7 @@ def _presigned_seconds(request: HttpRequest) -> int:
 def _check_signed_headers(request: HttpRequest, signed: tuple[str, ...]) -> None:
     """Host and every ``x-amz-`` header must be signed: what is not could be changed on the way."""
     names = set(signed)
-    if "host" not in names:
+    if "host" not in names and AUTHORITY not in names:
         raise IncompleteSignature("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
     for name, _ in request.header_list:
         lower = name.lower()
@@ -319,6 +321,8 @@ def _canonical_headers(request: HttpRequest, names: tuple[str, ...]) -> str:
         found = values.get(name.lower())
         if found is not None:
             found.append(" ".join(value.split()))
+    if AUTHORITY in values:
+        values[AUTHORITY] = [" ".join(request.host.split())]
     return "".join(f"{name}:{','.join(values[name])}\n" for name in names)
 
 
