@@ -14,6 +14,7 @@ from opentrail.identity import Credential, Principal, PrincipalType, Role, User
 from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Operation
+from opentrail.resource.key import Key, KeyAlias
 from opentrail.resource.trail import Trail
 from tests.memory.archives import InMemoryArchives
 from tests.memory.delivery_log import InMemoryDeliveryLog
@@ -109,6 +110,26 @@ def a_trail(name: str = "main", *, region: str = REGION, account_id: str = ACCOU
         "created_at": NOON,
     }
     return Trail(**(values | changes))
+
+
+TRAILS_KEY_POLICY = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "kms:GenerateDataKey*",
+"Principal": {"Service": "cloudtrail.amazonaws.com"}, "Resource": "*", "Condition": {"StringLike":
+{"kms:EncryptionContext:aws:cloudtrail:arn": "arn:aws:cloudtrail:*:123456789012:trail/*"}}}]}"""
+"""A key policy that lets CloudTrail encrypt the deliveries of the account's trails, and nobody anything else."""
+
+
+OTHERS_KEY_POLICY = TRAILS_KEY_POLICY.replace("trail/*", "trail/another")
+"""A key policy that lets CloudTrail encrypt the deliveries of another trail only."""
+
+
+def a_key(
+    key_id: str = "11111111-2222-4333-8444-555555555555",
+    *,
+    region: str = REGION,
+    account_id: str = ACCOUNT,
+    policy: str = TRAILS_KEY_POLICY,
+) -> Key:
+    return Key(key_id, account_id, region, NOON, policy)
 
 
 def an_event(name: str = "CreateUser", **changes: Any) -> Event:
@@ -208,6 +229,12 @@ class World:
     async def put_trail(self, trail: Trail) -> None:
         """Have a trail there, as if it had been made by a call."""
         await self.carry_out(Outcome(settings=(SettingsEntry(trail.arn, trail.to_json()),)))
+
+    async def add_key(self, key: Key, *aliases: str) -> None:
+        """Have a key there, with aliases (``alias/NAME``)."""
+        await self.keys.add(key, bytes(32))
+        for name in aliases:
+            await self.keys.add_alias(KeyAlias(name, key.account_id, key.region, key.key_id, NOON, NOON))
 
     async def carry_out(self, outcome: Outcome) -> None:
         """Do what the server does with an outcome, without a record."""

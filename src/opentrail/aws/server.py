@@ -169,7 +169,7 @@ class ApiServer:
         call = self._read_call(exchange, operation, handler, credential)
         await authorise(self._ports.identities, call, SERVICES[operation.service].requirements(call))
         if handler.prepare is not None:
-            await handler.prepare(self._ports, call)
+            call = await handler.prepare(self._ports, call)
         if not handler.is_change:
             return await self._conclude(exchange, call, await handler.run(self._ports, call))
         async with self._changing:

@@ -50,6 +50,7 @@ class Call:
     """One call whose signature held: who calls what, where and with which parameters.
 
     ``region`` is the signing scope's Region, ``received_at`` the server's time when the request was complete.
+    ``resolved`` holds what ``Handler.prepare`` found out, by the parameter that it is about.
     """
 
     operation: Operation
@@ -58,6 +59,7 @@ class Call:
     region: str
     received_at: datetime
     request: HttpRequest
+    resolved: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def caller(self) -> Principal:
@@ -99,12 +101,13 @@ class Handler:
     """How one operation is answered.
 
     ``check`` judges raw parameters ahead of the model's own constraints, for operations that document an error of their
-    own for them. ``prepare`` does what needs the network, before the lock that ``is_change`` asks for.
+    own for them. ``prepare`` does what needs the network, before the lock that ``is_change`` asks for, and returns the
+    call to run.
     """
 
     run: Callable[[ApiPorts, Call], Awaitable[Outcome]]
     is_change: bool = False
-    prepare: Callable[[ApiPorts, Call], Awaitable[None]] | None = None
+    prepare: Callable[[ApiPorts, Call], Awaitable[Call]] | None = None
     check: Callable[[Parameters], None] | None = None
 
 

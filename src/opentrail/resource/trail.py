@@ -78,6 +78,10 @@ class Trail:
         """Say whether events of ``region`` are this trail's to deliver."""
         return self.is_multi_region or region == self.home_region
 
+    def is_shadow_in(self, region: str) -> bool:
+        """Say whether the trail shows in ``region`` as a shadow of one whose home is elsewhere."""
+        return self.is_multi_region and region != self.home_region
+
     def to_json(self) -> bytes:
         """Return the snapshot that a settings entry of the journal carries."""
         return orjson.dumps(asdict(self))

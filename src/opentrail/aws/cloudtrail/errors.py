@@ -148,28 +148,42 @@ class KmsKeyNotFoundException(AwsError):
         super().__init__(f"The KMS key {key} does not exist or is not in the Region of the S3 bucket.")
 
 
+class KmsException(AwsError):
+    """The key cannot be used in its state."""
+
+    def __init__(self, key_arn: str) -> None:
+        super().__init__(f"The KMS key {key_arn} is disabled or pending deletion.")
+
+
+class InsufficientEncryptionPolicyException(AwsError):
+    """The key's policy, or the bucket's, does not let CloudTrail encrypt deliveries."""
+
+    def __init__(self, bucket: str, key_arn: str) -> None:
+        super().__init__(f"Insufficient permissions to access S3 bucket {bucket} or KMS key {key_arn}.")
+
+
 class InvalidCloudWatchLogsLogGroupArnException(AwsError):
-    """The log group's ARN is malformed or missing."""
+    """The log group's ARN is malformed, of another account or Region, or missing."""
 
     @classmethod
-    def malformed(cls, arn: str) -> "InvalidCloudWatchLogsLogGroupArnException":
-        return cls(f"{arn[:600]} is not a valid ARN of a CloudWatch Logs log group.")
+    def not_usable(cls) -> "InvalidCloudWatchLogsLogGroupArnException":
+        return cls("Check the log group ARN: CloudTrail can't validate it.")
 
     @classmethod
     def missing(cls) -> "InvalidCloudWatchLogsLogGroupArnException":
-        return cls("You must specify the ARN of a log group together with the ARN of a role.")
+        return cls("You must specify a log group ARN as well as a role.")
 
 
 class InvalidCloudWatchLogsRoleArnException(AwsError):
-    """The role's ARN is malformed or missing."""
+    """The role's ARN is malformed, of another account, or missing."""
 
     @classmethod
-    def malformed(cls, arn: str) -> "InvalidCloudWatchLogsRoleArnException":
-        return cls(f"{arn[:600]} is not a valid ARN of an IAM role.")
+    def not_usable(cls, arn: str) -> "InvalidCloudWatchLogsRoleArnException":
+        return cls(f"{arn[:600]} is not a valid ARN of an IAM role of this account.")
 
     @classmethod
     def missing(cls) -> "InvalidCloudWatchLogsRoleArnException":
-        return cls("You must specify the ARN of a role together with the ARN of a log group.")
+        return cls("You must specify a role ARN as well as a log group.")
 
 
 class CloudWatchLogsDeliveryUnavailableException(AwsError):

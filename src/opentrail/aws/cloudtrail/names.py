@@ -31,13 +31,15 @@ _TRAIL_ARN = re.compile(
 _ADJACENT_PUNCTUATION = re.compile(r"[._-]{2}")
 _IP_ADDRESS = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", re.ASCII)
 _PREFIX = re.compile(r"[^\x00-\x1f\x7f]*")
-_TOPIC = re.compile(r"[A-Za-z0-9_-]+(\.fifo)?", re.ASCII)
-_TOPIC_ARN = re.compile(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+(\.fifo)?", re.ASCII)
+_TOPIC = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_TOPIC_ARN = re.compile(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+", re.ASCII)
 _KEY_ID = r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _ALIAS = r"alias/[A-Za-z0-9:/_-]+"
 _KMS_KEY = re.compile(rf"({_KEY_ID}|{_ALIAS}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{{12}}:(key/{_KEY_ID}|{_ALIAS}))", re.ASCII)
-_LOG_GROUP_ARN = re.compile(r"arn:[a-z-]+:logs:[a-z0-9-]+:\d{12}:log-group:[A-Za-z0-9_./#-]{1,512}(:\*)?", re.ASCII)
-_ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}", re.ASCII)
+_LOG_GROUP_ARN = re.compile(
+    r"arn:[a-z-]+:logs:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):log-group:[A-Za-z0-9_./#-]{1,512}(:\*)?", re.ASCII
+)
+_ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::(?P<account>\d{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ def check_key_prefix(prefix: str) -> None:
         raise InvalidS3PrefixException.bad_characters()
 
 
-def check_topic(topic: str) -> None:
-    """Raise InvalidSnsTopicNameException unless ``topic`` is a topic's name or ARN."""
+def check_topic_name(topic: str) -> None:
+    """Raise InvalidSnsTopicNameException unless ``topic`` is a standard topic's name or ARN (FIFO topics take none)."""
     if len(topic) > SNS_TOPIC_MAX_LENGTH or not (_TOPIC.fullmatch(topic) or _TOPIC_ARN.fullmatch(topic)):
         raise InvalidSnsTopicNameException(topic)
 
@@ -119,13 +121,15 @@ def check_kms_key(key: str) -> None:
         raise InvalidKmsKeyIdException(key)
 
 
-def check_log_group(group_arn: str, role_arn: str) -> None:
-    """Raise unless both a log group's and a role's ARN are given, and well formed."""
+def check_log_group(group_arn: str, role_arn: str, region: str, account_id: str) -> None:
+    """Raise unless a log group's and a role's ARN are given, both of the account, the group in the Region."""
     if not group_arn:
         raise InvalidCloudWatchLogsLogGroupArnException.missing()
-    if not _LOG_GROUP_ARN.fullmatch(group_arn):
-        raise InvalidCloudWatchLogsLogGroupArnException.malformed(group_arn)
+    group = _LOG_GROUP_ARN.fullmatch(group_arn)
+    if group is None or (group["region"], group["account"]) != (region, account_id):
+        raise InvalidCloudWatchLogsLogGroupArnException.not_usable()
     if not role_arn:
         raise InvalidCloudWatchLogsRoleArnException.missing()
-    if not _ROLE_ARN.fullmatch(role_arn):
-        raise InvalidCloudWatchLogsRoleArnException.malformed(role_arn)
+    role = _ROLE_ARN.fullmatch(role_arn)
+    if role is None or role["account"] != account_id:
+        raise InvalidCloudWatchLogsRoleArnException.not_usable(role_arn)

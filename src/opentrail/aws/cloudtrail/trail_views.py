@@ -6,6 +6,9 @@ from opentrail.aws.service import ApiPorts, Call
 from opentrail.protocol import Parameters
 from opentrail.resource.trail import Trail
 
+_NAMED_AS_GIVEN = frozenset({"GetTrail", "UpdateTrail"})
+"""Operations that repeat the name of an unknown trail as it came; records of the others tell the ARN it stands for."""
+
 
 def trail_settings(trail: Trail) -> Parameters:
     """Return the members that CreateTrail and UpdateTrail answer with; unset strings are left out."""
@@ -45,7 +48,8 @@ async def find_trail(ports: ApiPorts, call: Call, given: str) -> Trail:
     reference = trail_reference(given, call.region, call.account_id)
     trail = await ports.trails.trail(reference.arn)
     if trail is None or trail.account_id != call.account_id:
-        raise TrailNotFoundException(given, call.account_id)
+        shown = given if call.operation.name in _NAMED_AS_GIVEN else reference.arn
+        raise TrailNotFoundException(shown, call.account_id)
     return trail
 
 

@@ -1,7 +1,7 @@
 """Trails: create, update, delete, show, start and stop (reference: trails-and-delivery sections 1 and 3).
 
-Settings that ask for a delivery which this installation does not have (SNS, CloudWatch Logs, KMS, organizations) are
-refused with the error that CloudTrail documents, never accepted and ignored.
+Settings that ask for a delivery which this installation does not have (CloudWatch Logs, organizations) are refused with
+the error that CloudTrail documents, never accepted and ignored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from opentrail.arn import trail_arn
+from opentrail.arn import Arn, trail_arn
+from opentrail.aws.cloudtrail.destinations import DIGESTS, LOG_FILES, check_bucket, check_topic, resolve_key
 from opentrail.aws.cloudtrail.errors import (
     CloudWatchLogsDeliveryUnavailableException,
-    InsufficientS3BucketPolicyException,
-    InsufficientSnsTopicPolicyException,
     InvalidParameterCombinationException,
-    KmsKeyNotFoundException,
     MaximumNumberOfTrailsExceededException,
     OperationNotPermittedException,
     OrganizationsNotInUseException,
-    S3BucketDoesNotExistException,
     TrailAlreadyExistsException,
     TrailNotFoundException,
 )
@@ -28,7 +25,7 @@ from opentrail.aws.cloudtrail.names import (
     check_key_prefix,
     check_kms_key,
     check_log_group,
-    check_topic,
+    check_topic_name,
     check_trail_name,
     trail_reference,
 )
@@ -37,12 +34,14 @@ from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail, tr
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.clock import format_time
 from opentrail.ports.journal import SettingsEntry
-from opentrail.ports.object_store import AccessRefused, BucketNotFound
 from opentrail.protocol import Parameters
 from opentrail.resource.trail import Trail
 
 TRAILS_PER_REGION = 5
 """CloudTrail's quota; a multi-Region trail counts in every Region."""
+
+_CHANGES_OF_BUCKET = frozenset({"S3BucketName", "S3KeyPrefix", "EnableLogFileValidation", "KmsKeyId"})
+"""Members of UpdateTrail that change what is put where, so that the bucket is proved again."""
 
 
 async def create_trail(ports: ApiPorts, call: Call) -> Outcome:
@@ -56,9 +55,12 @@ async def create_trail(ports: ApiPorts, call: Call) -> Outcome:
     return Outcome(trail_settings(trail), settings=(SettingsEntry(trail.arn, trail.to_json()),), before=set_tags)
 
 
-async def prepare_create_trail(ports: ApiPorts, call: Call) -> None:
-    """Judge the whole call once and prove that the bucket takes deliveries."""
-    await _check_bucket(ports, await _new_trail(ports, call))
+async def prepare_create_trail(ports: ApiPorts, call: Call) -> Call:
+    """Judge the whole call once, prove that every destination takes deliveries, and resolve the key's name."""
+    trail = await _new_trail(ports, call)
+    prepared = await _prepared(ports, call, trail)
+    await check_bucket(ports, trail, *_folders(trail))
+    return prepared
 
 
 async def _new_trail(ports: ApiPorts, call: Call) -> Trail:
@@ -103,10 +105,14 @@ def _with_parameters(trail: Trail, call: Call) -> Trail:
     check_bucket_name(bucket)
     prefix = parameters.get("S3KeyPrefix", trail.s3_key_prefix)
     check_key_prefix(prefix)
+    topic_name, topic_arn = _topic(trail, call)
     changed = replace(
         trail,
         s3_bucket_name=bucket,
         s3_key_prefix=prefix,
+        sns_topic_name=topic_name,
+        sns_topic_arn=topic_arn,
+        kms_key_id=_key(trail, call),
         includes_global_service_events=parameters.get(
             "IncludeGlobalServiceEvents", trail.includes_global_service_events
         ),
@@ -119,44 +125,64 @@ def _with_parameters(trail: Trail, call: Call) -> Trail:
     return changed
 
 
+def _topic(trail: Trail, call: Call) -> tuple[str, str]:
+    """Return the topic as it was named, and its ARN; "" removes it. A name is a topic beside the trail."""
+    if "SnsTopicName" not in call.parameters:
+        return trail.sns_topic_name, trail.sns_topic_arn
+    given: str = call.parameters["SnsTopicName"]
+    if not given:
+        return "", ""
+    check_topic_name(given)
+    place = Arn.parse(trail.arn)
+    return given, given if given.startswith("arn:") else str(replace(place, service="sns", resource=given))
+
+
+def _key(trail: Trail, call: Call) -> str:
+    """Return the key: its ARN once ``prepare`` resolved what was given; "" removes it."""
+    given: str = call.parameters.get("KmsKeyId", trail.kms_key_id)
+    if given:
+        check_kms_key(given)
+    return call.resolved.get("KmsKeyId", given)
+
+
 def _refuse_missing_deliveries(parameters: Parameters, call: Call) -> None:
-    topic, key = parameters.get("SnsTopicName", ""), parameters.get("KmsKeyId", "")
     log_group, role = parameters.get("CloudWatchLogsLogGroupArn", ""), parameters.get("CloudWatchLogsRoleArn", "")
-    if topic:
-        check_topic(topic)
-        raise InsufficientSnsTopicPolicyException
-    if key:
-        check_kms_key(key)
-        raise KmsKeyNotFoundException(key)
     if log_group or role:
-        check_log_group(log_group, role)
+        check_log_group(log_group, role, call.region, call.account_id)
         raise CloudWatchLogsDeliveryUnavailableException(call.region)
     if parameters.get("IsOrganizationTrail", False):
         raise OrganizationsNotInUseException(call.account_id)
 
 
-async def _check_bucket(ports: ApiPorts, trail: Trail) -> None:
-    prefix = f"{trail.s3_key_prefix}/" if trail.s3_key_prefix else ""
-    marker = f"{prefix}AWSLogs/{trail.account_id}/CloudTrail/"
-    try:
-        await ports.object_stores.bucket(trail.s3_bucket_name).check_delivery(marker, trail.arn)
-    except BucketNotFound as error:
-        raise S3BucketDoesNotExistException(trail.s3_bucket_name) from error
-    except AccessRefused as error:
-        raise InsufficientS3BucketPolicyException(trail.s3_bucket_name) from error
+def _folders(trail: Trail) -> Sequence[str]:
+    return (LOG_FILES, DIGESTS) if trail.is_log_file_validation_enabled else (LOG_FILES,)
+
+
+async def _prepared(ports: ApiPorts, call: Call, trail: Trail) -> Call:
+    """Prove the topic if one is given, the key if it or the bucket is; return the call with the key resolved."""
+    if call.parameters.get("SnsTopicName"):
+        await check_topic(ports, trail)
+    if trail.kms_key_id and ("KmsKeyId" in call.parameters or "S3BucketName" in call.parameters):
+        return replace(call, resolved={"KmsKeyId": await resolve_key(ports, trail, trail.kms_key_id)})
+    return call
 
 
 async def update_trail(ports: ApiPorts, call: Call) -> Outcome:
     """Plan the change of the given members; the others stay. On record before it takes effect."""
     trail = await _updated_trail(ports, call)
-    return Outcome(trail_settings(trail), settings=(SettingsEntry(trail.arn, trail.to_json()),), weakens_record=True)
+    output = trail_settings(trail)
+    if call.parameters.get("SnsTopicName") == "":
+        output |= {"SnsTopicName": "", "SnsTopicARN": ""}  # so CloudTrail answers a removal, and that one only
+    return Outcome(output, settings=(SettingsEntry(trail.arn, trail.to_json()),), weakens_record=True)
 
 
-async def prepare_update_trail(ports: ApiPorts, call: Call) -> None:
-    """Judge the whole call once, and the bucket when bucket or prefix are given."""
+async def prepare_update_trail(ports: ApiPorts, call: Call) -> Call:
+    """Judge the whole call once, and prove the destinations that it changes."""
     trail = await _updated_trail(ports, call)
-    if "S3BucketName" in call.parameters or "S3KeyPrefix" in call.parameters:
-        await _check_bucket(ports, trail)
+    prepared = await _prepared(ports, call, trail)
+    if not _CHANGES_OF_BUCKET.isdisjoint(call.parameters):
+        await check_bucket(ports, trail, *_folders(trail))
+    return prepared
 
 
 async def _updated_trail(ports: ApiPorts, call: Call) -> Trail:
@@ -207,19 +233,23 @@ async def describe_trails(ports: ApiPorts, call: Call) -> Outcome:
     if references:
         wanted = {reference.arn for reference in references}
         shown = [trail for trail in trails if trail.arn in wanted]
-    elif call.parameters.get("includeShadowTrails", True):
-        shown = [trail for trail in trails if trail.covers_region(call.region)]
     else:
-        shown = [trail for trail in trails if trail.home_region == call.region]
-    return Outcome({"trailList": [trail_description(trail) for trail in shown]})
+        shown = [trail for trail in trails if trail.covers_region(call.region)]
+    if not call.parameters.get("includeShadowTrails", True):
+        shown = [trail for trail in shown if not trail.is_shadow_in(call.region)]
+    return Outcome({"trailList": [trail_description(trail) for trail in sorted(shown, key=_by_name)]})
 
 
 async def list_trails(ports: ApiPorts, call: Call) -> Outcome:
     """List the account's trails of all Regions, each once; the quota of trails keeps it to one page."""
-    trails = await ports.trails.trails(call.account_id)
+    trails = sorted(await ports.trails.trails(call.account_id), key=_by_name)
     return Outcome(
         {"Trails": [{"TrailARN": trail.arn, "Name": trail.name, "HomeRegion": trail.home_region} for trail in trails]}
     )
+
+
+def _by_name(trail: Trail) -> tuple[str, str]:
+    return trail.name, trail.arn
 
 
 _DELIVERY_KINDS = ("Delivery", "DigestDelivery", "Notification", "CloudWatchLogsDelivery")
@@ -232,7 +262,7 @@ async def get_trail_status(ports: ApiPorts, call: Call) -> Outcome:
     given: str = call.parameters["Name"]
     trail = await find_trail(ports, call, given)
     if not trail.covers_region(call.region):
-        raise TrailNotFoundException(given, call.account_id)
+        raise TrailNotFoundException(trail.arn, call.account_id)
     delivered = await ports.delivery_log.status(trail.arn, call.region)
     status: dict[str, Any] = {"IsLogging": trail.is_logging}
     for kind in _DELIVERY_KINDS:

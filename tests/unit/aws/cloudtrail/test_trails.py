@@ -27,8 +27,7 @@ EU = "eu-west-1"
 
 async def create(world: World, name: str = "main", *, region: str = "us-east-1", **members: Any) -> dict[str, Any]:
     call = world.call("CreateTrail", {"Name": name, "S3BucketName": "logs", **members}, region=region)
-    await prepare_create_trail(world.ports, call)
-    outcome = await create_trail(world.ports, call)
+    outcome = await create_trail(world.ports, await prepare_create_trail(world.ports, call))
     await world.carry_out(outcome)
     return outcome.output
 
@@ -273,6 +272,16 @@ async def test_trail_is_changed_from_its_home_region_only(handler: Any) -> None:
         await handler(world.ports, world.call("Any", {"Name": a_trail().arn}, region=EU))
     with pytest.raises(errors.TrailNotFoundException) as refused:
         await handler(world.ports, world.call("Any", {"Name": "main"}, region=EU))
+
+    assert str(refused.value) == f"Unknown trail: {a_trail(region=EU).arn} for the user: {ACCOUNT}"
+
+
+@pytest.mark.parametrize("operation", ["GetTrail", "UpdateTrail"])
+async def test_some_operations_name_an_unknown_trail_as_it_was_given(operation: str) -> None:
+    world = World()
+
+    with pytest.raises(errors.TrailNotFoundException) as refused:
+        await get_trail(world.ports, world.call(operation, {"Name": "main"}))
 
     assert str(refused.value) == f"Unknown trail: main for the user: {ACCOUNT}"
 

@@ -1,0 +1,81 @@
+"""What a trail delivers to, proved before the trail is made or changed: bucket, topic and key.
+
+Everything here may ask other hosts, so it runs ahead of the change itself (``Handler.prepare``).
+"""
+
+from opentrail.aws.cloudtrail.errors import (
+    InsufficientEncryptionPolicyException,
+    InsufficientS3BucketPolicyException,
+    InsufficientSnsTopicPolicyException,
+    KmsException,
+    KmsKeyNotFoundException,
+    S3BucketDoesNotExistException,
+)
+from opentrail.aws.service import ApiPorts
+from opentrail.ports.key_ring import KeyAccessRefused, KeyDisabled, KeyNotFound, KeyRing, check_delivery_key
+from opentrail.ports.notices import NoticeRefused, ReceiverNotFound
+from opentrail.ports.object_store import AccessRefused, BucketNotFound
+from opentrail.resource.trail import Trail
+
+LOG_FILES = "CloudTrail"
+DIGESTS = "CloudTrail-Digest"
+INSIGHTS = "CloudTrail-Insight"
+"""Folders of a bucket, each marked by an empty object, for a policy may let CloudTrail write to some of them only."""
+
+
+async def check_bucket(ports: ApiPorts, trail: Trail, *folders: str) -> None:
+    """Prove that the trail may deliver to each of ``folders``; raises S3BucketDoesNotExist, InsufficientS3BucketPolicy.
+
+    Leaves the empty objects that mark the folders.
+    """
+    prefix = f"{trail.s3_key_prefix}/" if trail.s3_key_prefix else ""
+    bucket = ports.object_stores.bucket(trail.s3_bucket_name)
+    try:
+        for folder in folders:
+            await bucket.check_delivery(f"{prefix}AWSLogs/{trail.account_id}/{folder}/", trail.arn)
+    except BucketNotFound as error:
+        raise S3BucketDoesNotExistException(trail.s3_bucket_name) from error
+    except AccessRefused as error:
+        raise InsufficientS3BucketPolicyException(trail.s3_bucket_name) from error
+
+
+async def check_topic(ports: ApiPorts, trail: Trail) -> None:
+    """Prove that CloudTrail may publish to the trail's topic; raises InsufficientSnsTopicPolicy."""
+    try:
+        await ports.topics.check_topic(trail.sns_topic_arn, trail.arn)
+    except (ReceiverNotFound, NoticeRefused) as error:
+        raise InsufficientSnsTopicPolicyException from error
+
+
+async def resolve_key(ports: ApiPorts, trail: Trail, given: str) -> str:
+    """Return the ARN of the key that ``given`` names, once it is known that deliveries can be encrypted with it.
+
+    Ids and alias names mean keys of the trail's account in the bucket's Region. What an archive holds is encrypted
+    here, so the key policy is asked at once; a bucket elsewhere judges the key when it is given an object. Raises
+    KmsKeyNotFound, Kms, InsufficientEncryptionPolicy.
+    """
+    archive = ports.archives.get(trail.s3_bucket_name)
+    if archive is None:
+        return await _upstream_key(ports.key_ring, trail, given)
+    try:
+        key = await ports.key_ring.describe(given, trail.account_id, archive.region)
+        if key.region != archive.region:
+            raise KmsKeyNotFoundException(given)
+        await check_delivery_key(ports.key_ring, key.arn, trail.arn)
+    except KeyNotFound as error:
+        raise KmsKeyNotFoundException(given) from error
+    except KeyDisabled as error:
+        raise KmsException(given) from error
+    except KeyAccessRefused as error:
+        raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, key.arn) from error
+    return key.arn
+
+
+async def _upstream_key(ring: KeyRing, trail: Trail, given: str) -> str:
+    """Return the ARN of a key for a bucket elsewhere: a key's ARN as it is, another name as far as it is known."""
+    if ":key/" in given:
+        return given
+    try:
+        return (await ring.describe(given, trail.account_id, trail.home_region)).arn
+    except KeyNotFound as error:
+        raise KmsKeyNotFoundException(given) from error
