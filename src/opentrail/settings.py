@@ -19,9 +19,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opentrail.errors import SettingsError
+from opentrail.resource.witness_layout import is_witness_name
 
 ENVIRONMENT_PREFIX = "OPENTRAIL_"
 UPSTREAM_SERVICE_PREFIX = "upstream."
+WITNESS_PREFIX = "witness."
 
 MAX_GATEWAY_PROCESSES = 64
 
@@ -175,6 +177,46 @@ def _setting(read: Callable[[object], Any], default: object, help_text: str, *, 
     )
 
 
+class WitnessKind(StrEnum):
+    """What a witness is."""
+
+    S3_BUCKET = "s3-bucket"
+    TIME_STAMP = "time-stamp"
+    WEBHOOK = "webhook"
+
+
+def _witness_kind(value: object) -> WitnessKind:
+    try:
+        return WitnessKind(_text(value))
+    except ValueError:
+        raise ValueError("must be s3-bucket, time-stamp or webhook") from None
+
+
+def _optional_url(value: object) -> str:
+    return "" if value == "" else _url(value)
+
+
+@dataclass(frozen=True)
+class WitnessSettings:
+    """One witness: ``witness.<name>.kind`` and what its kind needs."""
+
+    kind: WitnessKind = _setting(_witness_kind, "webhook", "s3-bucket, time-stamp or webhook")
+    url: str = _setting(_optional_url, "", "where it answers; for an s3-bucket empty is AWS")
+    bucket: str = _setting(_text, "", "s3-bucket: the bucket, with Object Lock")
+    prefix: str = _setting(_text, "", "s3-bucket: what its keys begin with")
+    region: str = _setting(_region, "us-east-1", "s3-bucket: the bucket's Region")
+    access_key_id: str = _setting(_text, "", "s3-bucket: key for it; empty: as AWS's tools find one")
+    secret_access_key: str = _setting(_text, "", "s3-bucket: secret of that key", is_secret=True)
+    retention: timedelta = _setting(_duration, "365d", "s3-bucket: how long each statement is locked")
+    certificates: str = _setting(_text, "", "time-stamp: PEM file of the certificates to trust")
+    secret: str = _setting(_text, "", "webhook: shared secret that signs what is posted", is_secret=True)
+    late_after: timedelta = _setting(_duration, "1d", "how late a digest may be attested and still count")
+
+    def as_options(self) -> dict[str, str]:
+        """Return every value as text by name, secrets included."""
+        return {entry.name: format_value(getattr(self, entry.name)) for entry in fields(self)}
+
+
 @dataclass(frozen=True)
 class Settings:
     """Every setting, checked. Field names are the file's names, with ``__`` for the dot of a table."""
@@ -203,6 +245,8 @@ class Settings:
         _text, "", "PostgreSQL URL of the metadata store; empty: SQLite in the home folder", is_secret=True
     )
     log_level: str = _setting(_text, "info", "debug, info, warning or error")
+    witnesses: Mapping[str, "WitnessSettings"] = field(default_factory=dict)
+    """``witness.<name>.<setting>``: who is told each digest's signature, by name."""
     upstream_services: Mapping[str, str] = field(default_factory=dict)
     """Endpoints of single services: ``upstream.logs = "http://..."``. A service named here is not Opentrail's own.
 
@@ -213,6 +257,8 @@ class Settings:
         """Return every setting as text by name, secrets included: what ``read_settings`` takes as ``options`` to make
         these settings again in another process."""
         texts = {name: format_value(getattr(self, entry.name)) for name, entry in _entries().items()}
+        for witness, values in self.witnesses.items():
+            texts |= {f"{WITNESS_PREFIX}{witness}.{name}": text for name, text in values.as_options().items()}
         return texts | {UPSTREAM_SERVICE_PREFIX + name: url for name, url in self.upstream_services.items()}
 
 
@@ -232,6 +278,12 @@ class SettingsReport:
             text = "(hidden)" if is_hidden else format_value(value)
             name = entry.name.replace("__", ".")
             rows.append((name, text, self.origins.get(name, "default"), entry.metadata["help"]))
+        for witness, values in sorted(self.settings.witnesses.items()):
+            for entry in fields(WitnessSettings):
+                name = f"{WITNESS_PREFIX}{witness}.{entry.name}"
+                value = getattr(values, entry.name)
+                text = "(hidden)" if entry.metadata["is_secret"] and value else format_value(value)
+                rows.append((name, text, self.origins.get(name, "default"), entry.metadata["help"]))
         for service, url in sorted(self.settings.upstream_services.items()):
             name = UPSTREAM_SERVICE_PREFIX + service
             rows.append((name, url, self.origins[name], "where this service's calls go"))
@@ -289,6 +341,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, st
             not variable.startswith(ENVIRONMENT_PREFIX) or variable in NO_SETTINGS or _SERVICE_LINK.fullmatch(variable)
         ):
             continue
+        elif variable.startswith(_variable(WITNESS_PREFIX)):
+            found[_witness_setting(variable)] = (value, variable)
         elif variable.startswith(_variable(UPSTREAM_SERVICE_PREFIX)):
             service = variable.removeprefix(_variable(UPSTREAM_SERVICE_PREFIX)).lower().replace("_", "-")
             found[UPSTREAM_SERVICE_PREFIX + service] = (value, variable)
@@ -299,6 +353,47 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, st
 
 def _variable(name: str) -> str:
     return ENVIRONMENT_PREFIX + name.replace(".", "_").upper()
+
+
+def _witness_setting(variable: str) -> str:
+    """Return the setting ``witness.<name>.<setting>`` of a variable: of both, the setting is the longest that fits."""
+    rest = variable.removeprefix(_variable(WITNESS_PREFIX)).lower()
+    known = sorted((entry.name for entry in fields(WitnessSettings)), key=len, reverse=True)
+    for setting in known:
+        if rest.endswith(f"_{setting}"):
+            return f"{WITNESS_PREFIX}{rest.removesuffix(f'_{setting}').replace('_', '-')}.{setting}"
+    raise _unknown(f"the variable {variable} is no setting of a witness", rest.rpartition("_")[2], known)
+
+
+def _read_witness(name: str, value: object, origin: str) -> tuple[str, str, Any]:
+    """Return a witness's name, one of its settings and the value. Raises SettingsError and ValueError."""
+    witness, _, setting = name.removeprefix(WITNESS_PREFIX).rpartition(".")
+    entries = {entry.name: entry for entry in fields(WitnessSettings)}
+    if not is_witness_name(witness):
+        raise SettingsError(f"{name} ({origin}): a witness is named by a-z, 0-9 and hyphens, as in witness.vault.kind")
+    if setting not in entries:
+        raise _unknown(f"unknown setting {name} in {origin}", setting, entries)
+    return witness, setting, entries[setting].metadata["read"](value)
+
+
+_WITNESS_NEEDS = {
+    WitnessKind.S3_BUCKET: ("bucket",),
+    WitnessKind.TIME_STAMP: ("url", "certificates"),
+    WitnessKind.WEBHOOK: ("url", "secret"),
+}
+
+
+def _witnesses(values: Mapping[str, Mapping[str, Any]]) -> dict[str, WitnessSettings]:
+    """Return the witnesses by name; raises SettingsError for one that lacks what its kind needs."""
+    witnesses = {}
+    for name, given in values.items():
+        if "kind" not in given:
+            raise SettingsError(f"witness.{name}.kind is missing: s3-bucket, time-stamp or webhook")
+        witnesses[name] = witness = WitnessSettings(**given)
+        for needed in _WITNESS_NEEDS[witness.kind]:
+            if not getattr(witness, needed):
+                raise SettingsError(f"witness.{name}.{needed} is missing: a {witness.kind} witness needs it")
+    return witnesses
 
 
 def _unknown(what: str, name: str, known: Collection[str]) -> SettingsError:
@@ -347,11 +442,15 @@ def read_settings(
     found |= {name: (value, "command line") for name, value in (options or {}).items() if value is not None}
     values: dict[str, Any] = {}
     services: dict[str, str] = {}
+    witnesses: dict[str, dict[str, Any]] = {}
     entries = _entries()
     for name, (value, origin) in found.items():
         try:
             if name in entries:
                 values[entries[name].name] = entries[name].metadata["read"](value)
+            elif name.startswith(WITNESS_PREFIX):
+                witness, setting, read = _read_witness(name, value, origin)
+                witnesses.setdefault(witness, {})[setting] = read
             elif name.startswith(UPSTREAM_SERVICE_PREFIX):
                 service = _service(name, origin)
                 services[service] = _url(value)
@@ -359,7 +458,7 @@ def read_settings(
                 raise _unknown(f"unknown setting {name} in {origin}", name, entries)
         except ValueError as error:
             raise SettingsError(f"{name} = {_shown(name, value)} ({origin}): {error}") from error
-    settings = Settings(**values, upstream_services=services)
+    settings = Settings(**values, upstream_services=services, witnesses=_witnesses(witnesses))
     for listener in ("gateway", "api"):
         _refuse_open_listener(listener, getattr(settings, listener)[0], settings.trusted_proxies)
     return SettingsReport(settings, {name: origin for name, (_, origin) in found.items()})

@@ -17,6 +17,7 @@ from opentrail.ports.event_history import EventHistory, InvalidPageToken, Lookup
 from opentrail.ports.journal import Journal
 from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
+from opentrail.ports.witness import AttestationLog
 
 Answer = dict[str, Any]
 
@@ -36,6 +37,8 @@ class Inquiries:
         trails: TrailStore,
         delivery_log: DeliveryLog,
         signer: Signer,
+        attestations: AttestationLog,
+        witnesses: Sequence[str],
         clock: Clock,
     ) -> None:
         self._account_id = account_id
@@ -45,6 +48,8 @@ class Inquiries:
         self._trails = trails
         self._delivery_log = delivery_log
         self._signer = signer
+        self._attestations = attestations
+        self._witnesses = witnesses
         self._clock = clock
 
     def commands(self) -> dict[str, Callable[..., Awaitable[Answer]]]:
@@ -178,7 +183,15 @@ class Inquiries:
             "Event history is behind": "no" if await self._history.cursor() >= self._journal.head() else "yes",
             "Time": format_time(self._clock.now()),
         }
-        return {"installation": installation, "trails": trails}
+        return {"installation": installation, "trails": trails, "witnesses": await self._witness_rows()}
+
+    async def _witness_rows(self) -> list[dict[str, str]]:
+        rows = []
+        for name in self._witnesses:
+            state = await self._attestations.state(name)
+            since = format_time(state.oldest) if state.oldest else "-"
+            rows.append({"witness": name, "not_attested": str(state.pending), "since": since})
+        return rows
 
 
 def _delivery_error(status: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.journal.local import LocalJournal
 from opentrail.adapters.key_ring.local import LocalKeyRing
+from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
@@ -58,6 +59,7 @@ class Installation:
     identities: SqlIdentityStore
     trails: SqlTrailStore
     delivery_log: SqlDeliveryLog
+    attestations: SqlAttestationLog
     archives: LocalArchives
     signer: LocalSigner
     keys: SqlKeyStore
@@ -101,6 +103,8 @@ class Installation:
             trails=self.trails,
             delivery_log=self.delivery_log,
             signer=self.signer,
+            attestations=self.attestations,
+            witnesses=sorted(self.settings.witnesses),
             clock=self.clock,
         )
         return {**administration.commands(), **inquiries.commands()}
@@ -189,6 +193,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             identities=identities,
             trails=trails,
             delivery_log=SqlDeliveryLog(database),
+            attestations=SqlAttestationLog(database),
             archives=LocalArchives(home.archives),
             signer=LocalSigner(home.signing_keys, sealer),
             keys=keys,

@@ -23,6 +23,7 @@ from opentrail.admin.control import ControlServer
 from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
 from opentrail.home import Home, write_private
+from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.recording import recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
@@ -40,6 +41,7 @@ from opentrail.wiring.interpreter import tune_interpreter
 from opentrail.wiring.logs import configure_logging
 from opentrail.wiring.notices import open_topics
 from opentrail.wiring.probes import Probes
+from opentrail.wiring.witnesses import open_witnesses
 
 DRAIN_SECONDS = 25
 
@@ -151,9 +153,12 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         report_gap=installation.report_gap,
         trails=installation.trails,
     )
-    watch(installation, delivery)
+    attestation = Attestation(
+        installation.attestations, open_witnesses(settings, installation.clock), stores, installation.clock
+    )
+    watch(installation, delivery, attestation)
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(_readers(installation, delivery))
+        await stack.enter_async_context(_readers(installation, delivery, attestation))
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         changes = {name: _then(processes.forget, command) for name, command in installation.commands().items()}
         commands = changes | {"settings_rows": partial(_settings_rows, report)}
@@ -198,7 +203,9 @@ async def _make_good(installation: Installation) -> None:
 
 
 @asynccontextmanager
-async def _readers(installation: Installation, delivery: TrailDelivery) -> AsyncIterator[None]:
+async def _readers(
+    installation: Installation, delivery: TrailDelivery, attestation: Attestation
+) -> AsyncIterator[None]:
     """Run what reads the journal; one that fails for good ends the process, since the record would fall behind."""
     trimmer = JournalTrimmer(
         installation.journal,
@@ -207,19 +214,20 @@ async def _readers(installation: Installation, delivery: TrailDelivery) -> Async
     )
     stop = asyncio.Event()
     delivering = asyncio.create_task(delivery.run(stop), name="delivery")
+    attesting = asyncio.create_task(attestation.run(stop), name="attestation")
     others = [
         asyncio.create_task(installation.feeder.run(), name="history"),
         asyncio.create_task(installation.settings_view.run(), name="settings"),
         asyncio.create_task(trimmer.run(), name="trimming"),
     ]
-    for task in (delivering, *others):
+    for task in (delivering, attesting, *others):
         task.add_done_callback(_end_process_on_failure)
     try:
         yield
     finally:
         stop.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(delivering, DRAIN_SECONDS)
+            await asyncio.wait_for(asyncio.gather(delivering, attesting), DRAIN_SECONDS)
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)

@@ -8,6 +8,7 @@ from opentrail.admin.inquiries import Inquiries
 from opentrail.pipeline.history import history_event
 from opentrail.ports.journal import Position
 from tests.builders import ACCOUNT, NOON, HandClock, an_event
+from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_history import InMemoryEventHistory
 from tests.memory.journal import InMemoryJournal
@@ -30,6 +31,8 @@ class Desk:
             trails=InMemoryTrailStore(log),
             delivery_log=log,
             signer=self.signer,
+            attestations=InMemoryAttestationLog(log),
+            witnesses=["vault"],
             clock=HandClock(),
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
+from yarl import URL
 
 from opentrail.ports import Unavailable
 from opentrail.ports.witness import WitnessRefused
@@ -22,9 +23,11 @@ async def call(method: str, url: str, headers: Mapping[str, str], body: bytes, m
     try:
         async with (
             ClientSession(timeout=ClientTimeout(total=TIMEOUT_S), auto_decompress=False) as session,
-            session.request(method, url, headers=dict(headers), data=body, allow_redirects=False) as response,
+            session.request(
+                method, URL(url, encoded=True), headers=dict(headers), data=body, allow_redirects=False
+            ) as response,
         ):
-            answer = b""
+            answer = bytearray()
             async for chunk in response.content.iter_chunked(64 * 1024):
                 answer += chunk
                 if len(answer) > max_bytes:
@@ -33,6 +36,6 @@ async def call(method: str, url: str, headers: Mapping[str, str], body: bytes, m
                 raise Unavailable(f"the witness at {url} answered {response.status}")
             if response.status not in _OK:
                 raise WitnessRefused(f"the witness at {url} answered {response.status}")
-            return answer
+            return bytes(answer)
     except (TimeoutError, ClientError, OSError) as error:
         raise Unavailable(f"the witness at {url} did not answer: {str(error) or type(error).__name__}") from error
