@@ -5,9 +5,13 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from opentrail.pipeline.attestation import Attestation
+from opentrail.pipeline.attestation_figures import AttestationFigures
 from opentrail.pipeline.journal_figures import JournalFigures
 from opentrail.pipeline.reader_figures import ReaderFigures
+from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.journal import InMemoryJournal
+from tests.memory.object_store import InMemoryObjectStores
 from tests.support.delivery import DeliveryWorld
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -20,6 +24,8 @@ def test_every_figure_of_the_page_is_one_of_metrics_and_every_figure_is_on_the_p
     figures.follow(InMemoryJournal())
     world = DeliveryWorld()
     registry.register(ReaderFigures(figures.marks, lambda: None, world.delivery, world.clock))
+    attestation = Attestation(InMemoryAttestationLog(world.log), [], InMemoryObjectStores(world.bucket), world.clock)
+    registry.register(AttestationFigures(attestation, world.clock))
 
     named = set(re.findall(r"\bopentrail_[a-z_]+", PAGE.read_text())) - OF_THE_HOST
     families = {metric.name + ("_total" if metric.type == "counter" else "") for metric in registry.collect()}

@@ -117,3 +117,7 @@ def status_command(
     rows = [[str(trail[column.lower().replace(" ", "_")]) for column in columns] for trail in answer["trails"]]
     output.print()
     print_table(columns, rows, "No trails yet: aws cloudtrail create-trail")
+    if answer["witnesses"]:
+        output.print()
+        rows = [[row["witness"], row["not_attested"], row["since"]] for row in answer["witnesses"]]
+        print_table(["Witness", "Digests not attested", "Since"], rows, "")
