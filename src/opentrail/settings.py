@@ -27,6 +27,12 @@ WITNESS_PREFIX = "witness."
 
 MAX_GATEWAY_PROCESSES = 64
 
+MAX_LOCK_DAYS = 36_500
+"""S3's own bound of an Object Lock period: a hundred years."""
+
+MIN_SECRET_CHARACTERS = 24
+"""Of a webhook's secret: what 16 random bytes take in base64."""
+
 HOME_VARIABLE = "OPENTRAIL_HOME"
 """The command line's: which home folder."""
 
@@ -159,8 +165,43 @@ def _url(value: object) -> str:
     return text.rstrip("/")
 
 
+def _webhook_url(value: object) -> str:
+    parts = urlsplit(_text(value))
+    if value != "" and (parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc):
+        raise ValueError("must be a URL such as https://example.com/hook, without user name and password")
+    return _text(value)
+
+
 def _upstream(value: object) -> str:
     return "moto" if value == "moto" else ("" if value == "" else _url(value))
+
+
+def _file(value: object) -> str:
+    if value != "" and not Path(_text(value)).is_file():
+        raise ValueError("must be the path of a file that can be read")
+    return _text(value)
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def read_choice(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"must be {', '.join(choice or 'empty' for choice in choices[:-1])} or {choices[-1]}")
+        return str(value)
+
+    return read_choice
+
+
+def _lock_days(value: object) -> int:
+    text = str(value).strip()
+    if not text.isdigit() or int(text) > MAX_LOCK_DAYS:
+        raise ValueError(f"must be a number of days up to {MAX_LOCK_DAYS}, 0 for none")
+    return int(text)
+
+
+def _webhook_secret(value: object) -> str:
+    if value != "" and len(_text(value)) < MIN_SECRET_CHARACTERS:
+        raise ValueError(f"must have at least {MIN_SECRET_CHARACTERS} characters")
+    return _text(value)
 
 
 def _mode(value: object) -> RecordingMode:
@@ -236,6 +277,30 @@ class Settings:
     upstream__trusted: bool = _setting(_boolean, False, "learn identities from the upstream's answers")
     upstream__access_key_id: str = _setting(_text, "", "key for delivering to the upstream's buckets")
     upstream__secret_access_key: str = _setting(_text, "", "secret of that key", is_secret=True)
+    upstream__ca_bundle: str = _setting(
+        _file, "", "PEM file of the CAs that deliveries to the upstream trust; empty: the system's"
+    )
+    upstream__addressing: str = _setting(
+        _one_of("auto", "path", "virtual"),
+        "auto",
+        "where the upstream's bucket names stand: auto, path or virtual (host)",
+    )
+    delivery_lock__mode: str = _setting(
+        _one_of("", "governance", "compliance"), "", "Object Lock mode of what trails put into the upstream's buckets"
+    )
+    delivery_lock__days: int = _setting(_lock_days, "0", "days that such an object stays locked")
+    delivery_webhook__url: str = _setting(
+        _webhook_url,
+        "",
+        "told of every delivered log file, with a signed POST; hidden, since it may hold a token",
+        is_secret=True,
+    )
+    delivery_webhook__secret: str = _setting(
+        _webhook_secret, "", "signs what that URL is told, with HMAC-SHA256", is_secret=True
+    )
+    delivery_webhook__ca_bundle: str = _setting(
+        _file, "", "PEM file of the CAs that this URL's certificate is judged by; empty: the system's"
+    )
     recording: RecordingMode = _setting(_mode, "fail-closed", "fail-closed refuses what cannot be recorded")
     commit_interval: timedelta = _setting(_duration, "10ms", "how long fail-open gathers events for one commit")
     log_file_interval: timedelta = _setting(_interval, "5m", "how often trails deliver log files")
@@ -461,10 +526,19 @@ def read_settings(
     settings = Settings(**values, upstream_services=services, witnesses=_witnesses(witnesses))
     for listener in ("gateway", "api"):
         _refuse_open_listener(listener, getattr(settings, listener)[0], settings.trusted_proxies)
+    _refuse_halves(settings)
     return SettingsReport(settings, {name: origin for name, (_, origin) in found.items()})
 
 
-_SECRET_WORDS = ("secret", "password", "key", "token", "credential", "metadata_url")
+def _refuse_halves(settings: Settings) -> None:
+    """Refuse one of two settings that need each other."""
+    if bool(settings.delivery_lock__mode) != bool(settings.delivery_lock__days):
+        raise SettingsError("delivery_lock.mode and delivery_lock.days are needed together")
+    if settings.delivery_webhook__url and not settings.delivery_webhook__secret:
+        raise SettingsError("delivery_webhook.url needs a delivery_webhook.secret, so that its receiver can trust it")
+
+
+_SECRET_WORDS = ("secret", "password", "key", "token", "credential", "metadata_url", "webhook")
 
 
 def _shown(name: str, value: object) -> str:

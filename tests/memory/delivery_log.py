@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from opentrail.ports.delivery_log import DigestPlan, LogFilePlan, ReaderState
+from opentrail.ports.notices import Notice
 from opentrail.resource.account_region import AccountRegion
 
 
@@ -16,6 +17,7 @@ class InMemoryDeliveryLog:
 
     def __init__(self) -> None:
         self.live_trails: set[str] = set()
+        self.notices: dict[str, Notice] = {}
         self._readers: dict[str, ReaderState] = {}
         self._plans: dict[tuple[str, str], LogFilePlan] = {}
         self._digests: dict[tuple[str, AccountRegion, datetime], DigestPlan] = {}
@@ -42,10 +44,11 @@ class InMemoryDeliveryLog:
         plans = [plan for plan in self._plans.values() if plan.trail_arn == trail_arn and plan.delivered_at is None]
         return sorted(plans, key=lambda plan: (plan.first_position, plan.key))
 
-    async def confirm(self, trail_arn: str, key: str, delivered_at: datetime) -> None:
+    async def confirm(self, trail_arn: str, key: str, delivered_at: datetime, notices: Sequence[Notice] = ()) -> None:
         plan = self._plans[trail_arn, key]
         if plan.delivered_at is None:
             self._plans[trail_arn, key] = replace(plan, delivered_at=delivered_at)
+            self.notices |= {notice.notice_id: notice for notice in notices}
 
     async def delivered(
         self, trail_arn: str, place: AccountRegion, after: datetime, through: datetime

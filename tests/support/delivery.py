@@ -35,6 +35,7 @@ class DeliveryWorld:
         self.signer = InMemorySigner()
         self.intervals = (log_file_interval, digest_interval)
         self.gaps: list[dict[str, Any]] = []
+        self.receivers: tuple[str, ...] = ()
         self.delivery = self.deliver_with()
         self._events = 0
 
@@ -51,6 +52,7 @@ class DeliveryWorld:
             **chosen,
             clock=self.clock,
             installation_id="installation",
+            receivers=self.receivers,
             log_file_interval=self.intervals[0],
             digest_interval=self.intervals[1],
             report_gap=self._report_gap,

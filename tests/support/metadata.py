@@ -14,12 +14,14 @@ from opentrail.adapters.metadata_store import (
     SqlDeliveryLog,
     SqlIdentityStore,
     SqlKeyStore,
+    SqlNoticeLog,
     SqlTrailStore,
     open_database,
 )
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.key_store import KeyStore
+from opentrail.ports.notices import NoticeLog
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
@@ -27,6 +29,7 @@ from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.key_store import InMemoryKeyStore
+from tests.memory.notice_log import InMemoryNoticeLog
 from tests.memory.trail_store import InMemoryTrailStore
 
 DATABASES = ("sqlite", "postgresql")
@@ -60,6 +63,7 @@ class MetadataStores:
     delivery_log: DeliveryLog
     attestations: AttestationLog
     keys: KeyStore
+    notices: NoticeLog
     clock: TurnedClock
 
 
@@ -75,6 +79,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             delivery_log,
             InMemoryAttestationLog(delivery_log),
             InMemoryKeyStore(clock),
+            InMemoryNoticeLog(delivery_log),
             clock,
         )
         return
@@ -95,6 +100,7 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlDeliveryLog(database),
             SqlAttestationLog(database),
             SqlKeyStore(database, SEALER, clock),
+            SqlNoticeLog(database),
             clock,
         )
     finally:

@@ -214,3 +214,41 @@ def test_settings_as_options_make_the_same_settings_again() -> None:
 def test_the_number_of_gateway_processes_is_bounded(value: str) -> None:
     with pytest.raises(SettingsError, match="must be between 1 and 64"):
         read_settings(None, {"OPENTRAIL_GATEWAY_PROCESSES": value})
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[delivery_webhook]\nurl = "https://example.com/hook"', "needs a delivery_webhook.secret"),
+        ('[delivery_webhook]\nsecret = "short"', "at least 24 characters"),
+        ('[delivery_webhook]\nurl = "https://me:word@example.com/"', "without user name"),
+        ('[delivery_webhook]\nurl = "ftp://example.com/"', "must be a URL"),
+        ('[delivery_lock]\nmode = "compliance"', "needed together"),
+        ("[delivery_lock]\ndays = 30", "needed together"),
+        ('[delivery_lock]\nmode = "forever"\ndays = 1', "governance or compliance"),
+        ('[delivery_lock]\nmode = "compliance"\ndays = 36501', "up to 36500"),
+        ('[upstream]\naddressing = "host"', "auto, path or virtual"),
+        ('[upstream]\nca_bundle = "no/such/file.pem"', "path of a file"),
+    ],
+)
+def test_a_delivery_setting_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as caught:
+        read_settings(write(tmp_path, text), {})
+
+    assert "me:word" not in str(caught.value)
+
+
+def test_delivery_settings_are_read_and_the_webhooks_secret_is_masked(tmp_path: Path) -> None:
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    text = (
+        '[delivery_lock]\nmode = "compliance"\ndays = 30\n'
+        f'[delivery_webhook]\nurl = "https://h/x?token=1"\nsecret = "{secret}"'
+    )
+
+    report = read_settings(write(tmp_path, text), {})
+
+    assert (report.settings.delivery_lock__mode, report.settings.delivery_lock__days) == ("compliance", 30)
+    assert report.settings.delivery_webhook__url == "https://h/x?token=1"
+    assert report.settings.delivery_webhook__secret == secret
+    assert secret not in str(report.rows())
+    assert "token=1" not in str(report.rows())

@@ -39,14 +39,14 @@ GapReport = Callable[[str, str, datetime, datetime, int | None, str], Event]
 
 @dataclass(frozen=True)
 class DeliveryCounts:
-    """What was delivered since the start and how often it failed, by kind of object: log_file or digest_file."""
+    """What was delivered since the start and how often it failed, by kind: log_file, digest_file or notice."""
 
     delivered: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     given_up: Counter[str] = field(default_factory=Counter)
 
 
-LOG_FILE, DIGEST_FILE = "log_file", "digest_file"
+LOG_FILE, DIGEST_FILE, NOTICE = "log_file", "digest_file", "notice"
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class DeliveryContext:
     report_gap: GapReport | None = None
     trails: TrailStore | None = None
     """The API's view, asked only when settings entries were cut from the journal unread."""
+    receivers: tuple[str, ...] = ()
+    """Who is told of every delivered log file, beside the topic that its trail names."""
     counts: DeliveryCounts = field(default_factory=DeliveryCounts)
 
 

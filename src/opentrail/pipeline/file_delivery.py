@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
+from uuid import NAMESPACE_URL, uuid5
 
 import orjson
 import structlog
@@ -27,6 +28,7 @@ from opentrail.pipeline.delivery_context import (
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.delivery_log import LogFilePlan
 from opentrail.ports.journal import EventEntry, PositionLost
+from opentrail.ports.notices import Notice
 from opentrail.ports.object_store import AccessRefused, AlreadyExists, BucketNotFound, ObjectNotFound, ObjectStore
 from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
@@ -173,7 +175,8 @@ class FileDelivery:
         return None
 
     async def _confirm(self, plan: LogFilePlan, at: datetime) -> None:
-        await self._context.delivery_log.confirm(plan.trail_arn, plan.key, at)
+        notices = notices_of(plan, at, self._context.receivers)
+        await self._context.delivery_log.confirm(plan.trail_arn, plan.key, at, notices)
         self._forget(plan)
         self._context.counts.delivered[LOG_FILE] += 1
         done = format_time(at)
@@ -240,6 +243,23 @@ class FileDelivery:
             await self._context.journal.append([EventEntry(orjson.dumps(event))])
         await self._context.delivery_log.confirm(plan.trail_arn, plan.key, GIVEN_UP_AT)
         self._forget(plan)
+
+
+def notices_of(plan: LogFilePlan, delivered_at: datetime, receivers: Sequence[str]) -> Sequence[Notice]:
+    """Return the notices that a delivered log file makes due: to its trail's topic, and to ``receivers``."""
+    topic_arn = Trail.from_json(plan.trail).sns_topic_arn
+    return [
+        Notice(
+            notice_id=str(uuid5(NAMESPACE_URL, "\n".join((plan.trail_arn, plan.bucket, plan.key, receiver)))),
+            receiver=receiver,
+            trail_arn=plan.trail_arn,
+            region=plan.region,
+            bucket=plan.bucket,
+            key=plan.key,
+            delivered_at=delivered_at,
+        )
+        for receiver in ([topic_arn] if topic_arn else []) + list(receivers)
+    ]
 
 
 async def holds_content(store: ObjectStore, key: str, sha256: str) -> bool:

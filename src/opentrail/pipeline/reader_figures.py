@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from opentrail.clock import Clock
 from opentrail.pipeline.append_marks import AppendMarks
-from opentrail.pipeline.delivery_context import DIGEST_FILE, LOG_FILE
+from opentrail.pipeline.delivery_context import DIGEST_FILE, LOG_FILE, NOTICE
 from opentrail.pipeline.trail_delivery import TrailDelivery, TrailState
 from opentrail.ports.journal import START, Position
 
@@ -71,12 +71,20 @@ class ReaderFigures(Collector):
     def _counts(self) -> Iterable[Metric]:
         counts = self._delivery.counts
         for name, text, counted in (
-            ("opentrail_objects_delivered", "Objects put and confirmed, by kind.", counts.delivered),
-            ("opentrail_delivery_failures", "Tries to deliver or sign that failed, by kind.", counts.failed),
-            ("opentrail_objects_given_up", "Objects given up, each with a gap event, by kind.", counts.given_up),
+            (
+                "opentrail_objects_delivered",
+                "Objects put and confirmed, notices of them sent, by kind.",
+                counts.delivered,
+            ),
+            ("opentrail_delivery_failures", "Tries to deliver, sign or send that failed, by kind.", counts.failed),
+            (
+                "opentrail_objects_given_up",
+                "Objects given up, each with a gap event, and notices given up, by kind.",
+                counts.given_up,
+            ),
         ):
             family = CounterMetricFamily(name, text, labels=["kind"])
-            for kind in (LOG_FILE, DIGEST_FILE):
+            for kind in (LOG_FILE, DIGEST_FILE, NOTICE):
                 family.add_metric([kind], counted[kind])
             yield family
 

@@ -5,6 +5,7 @@ whenever; ``holds`` is what the journal must keep for that.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,7 +43,7 @@ class TrailDelivery:
 
     Either ``run`` or ``tick``, not both; ``wake`` shortens the wait of a running delivery. ``report_gap`` makes
     the event that puts a loss on record; without it, and without ``trails`` (the settings to go on with when the
-    journal lost some), a trail that was cut loose says so in the log only.
+    journal lost some), a trail that was cut loose says so in the log only. ``receivers`` are told of every log file.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class TrailDelivery:
         digest_interval: timedelta,
         report_gap: GapReport | None = None,
         trails: TrailStore | None = None,
+        receivers: Sequence[str] = (),
     ) -> None:
         self._context = DeliveryContext(
             journal,
@@ -68,6 +70,7 @@ class TrailDelivery:
             digest_interval,
             report_gap,
             trails,
+            tuple(receivers),
         )
         self._clock = clock
         self._wait = min(LONGEST_WAIT, log_file_interval / 4).total_seconds()

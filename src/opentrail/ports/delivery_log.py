@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from opentrail.ports.journal import Position
+from opentrail.ports.notices import Notice
 from opentrail.resource.account_region import AccountRegion
 
 
@@ -107,8 +108,10 @@ class DeliveryLog(Protocol):
         """Return the plans not yet delivered, in order of their first position."""
         ...
 
-    async def confirm(self, trail_arn: str, key: str, delivered_at: datetime) -> None:
-        """Mark one plan delivered; a second time changes nothing. Raises KeyError for a plan that is not there."""
+    async def confirm(self, trail_arn: str, key: str, delivered_at: datetime, notices: Sequence[Notice] = ()) -> None:
+        """Mark one plan delivered and make its notices pending, in one transaction; a second time changes nothing.
+
+        Raises KeyError for a plan that is not there."""
         ...
 
     async def delivered(

@@ -17,6 +17,7 @@ from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
+from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 from opentrail.adapters.object_store.archives import LocalArchives
 from opentrail.adapters.signer.local import LocalSigner
@@ -60,6 +61,7 @@ class Installation:
     trails: SqlTrailStore
     delivery_log: SqlDeliveryLog
     attestations: SqlAttestationLog
+    notices: SqlNoticeLog
     archives: LocalArchives
     signer: LocalSigner
     keys: SqlKeyStore
@@ -194,6 +196,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             trails=trails,
             delivery_log=SqlDeliveryLog(database),
             attestations=SqlAttestationLog(database),
+            notices=SqlNoticeLog(database),
             archives=LocalArchives(home.archives),
             signer=LocalSigner(home.signing_keys, sealer),
             keys=keys,

@@ -1,8 +1,13 @@
-"""Where notices of delivered files go: topics of the upstream."""
+"""Where notices of delivered files go: topics of the upstream, and the settings' webhook."""
 
 from collections.abc import Mapping
 
+from opentrail.adapters.notices.receivers import Receivers
 from opentrail.adapters.notices.sns import SnsEndpoint, SnsTopics
+from opentrail.adapters.notices.webhook import Webhook, WebhookEndpoint, read_secret
+from opentrail.clock import Clock
+from opentrail.errors import SettingsError
+from opentrail.ports.notices import WEBHOOK
 from opentrail.settings import Settings
 
 
@@ -16,5 +21,25 @@ def open_topics(settings: Settings, upstream_url: str, owner_key: Mapping[str, s
             url=url,
             access_key_id=settings.upstream__access_key_id or owner_key["access_key_id"],
             secret_access_key=settings.upstream__secret_access_key or owner_key["secret_access_key"],
+            ca_bundle=settings.upstream__ca_bundle,
         )
     )
+
+
+def receivers_of(settings: Settings) -> tuple[str, ...]:
+    """Return who is told of every file, beside the topic that its trail names."""
+    return (WEBHOOK,) if settings.delivery_webhook__url else ()
+
+
+def open_receivers(settings: Settings, topics: SnsTopics, clock: Clock) -> Receivers:
+    """Return all receivers behind one sender. Raises SettingsError for a secret that cannot be read."""
+    if not settings.delivery_webhook__url:
+        return Receivers(topics)
+    try:
+        read_secret(settings.delivery_webhook__secret)
+    except ValueError as error:
+        raise SettingsError(f"delivery_webhook.secret: {error}") from error
+    endpoint = WebhookEndpoint(
+        settings.delivery_webhook__url, settings.delivery_webhook__secret, settings.delivery_webhook__ca_bundle
+    )
+    return Receivers(topics, Webhook(endpoint, clock))

@@ -24,6 +24,7 @@ from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
 from opentrail.home import Home, write_private
 from opentrail.pipeline.attestation import Attestation
+from opentrail.pipeline.notice_delivery import NoticeDelivery
 from opentrail.pipeline.recording import recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
@@ -39,7 +40,7 @@ from opentrail.wiring.gateway_processes import GatewayProcesses
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
 from opentrail.wiring.logs import configure_logging
-from opentrail.wiring.notices import open_topics
+from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
 from opentrail.wiring.witnesses import open_witnesses
 
@@ -152,13 +153,21 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         digest_interval=settings.digest_interval,
         report_gap=installation.report_gap,
         trails=installation.trails,
+        receivers=receivers_of(settings),
+    )
+    notices = NoticeDelivery(
+        installation.notices,
+        installation.delivery_log,
+        open_receivers(settings, topics, installation.clock),
+        installation.clock,
+        delivery.counts,
     )
     attestation = Attestation(
         installation.attestations, open_witnesses(settings, installation.clock), stores, installation.clock
     )
     watch(installation, delivery, attestation)
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(_readers(installation, delivery, attestation))
+        await stack.enter_async_context(_readers(installation, delivery, attestation, notices))
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         changes = {name: _then(processes.forget, command) for name, command in installation.commands().items()}
         commands = changes | {"settings_rows": partial(_settings_rows, report)}
@@ -204,7 +213,7 @@ async def _make_good(installation: Installation) -> None:
 
 @asynccontextmanager
 async def _readers(
-    installation: Installation, delivery: TrailDelivery, attestation: Attestation
+    installation: Installation, delivery: TrailDelivery, attestation: Attestation, notices: NoticeDelivery
 ) -> AsyncIterator[None]:
     """Run what reads the journal; one that fails for good ends the process, since the record would fall behind."""
     trimmer = JournalTrimmer(
@@ -219,6 +228,7 @@ async def _readers(
         asyncio.create_task(installation.feeder.run(), name="history"),
         asyncio.create_task(installation.settings_view.run(), name="settings"),
         asyncio.create_task(trimmer.run(), name="trimming"),
+        asyncio.create_task(notices.run(stop), name="notices"),
     ]
     for task in (delivering, attesting, *others):
         task.add_done_callback(_end_process_on_failure)

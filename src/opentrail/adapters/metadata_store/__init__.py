@@ -9,6 +9,7 @@ from opentrail.adapters.metadata_store.database import Database, MetadataUnusabl
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
+from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SqlDeliveryLog",
     "SqlIdentityStore",
     "SqlKeyStore",
+    "SqlNoticeLog",
     "SqlTrailStore",
     "open_database",
 ]

@@ -17,6 +17,7 @@ from opentrail.adapters.metadata_store.database import Database, add, insert, pu
 from opentrail.adapters.metadata_store.tables import (
     digest_plans,
     log_file_plans,
+    pending_notices,
     readers,
     trail_snapshots,
     trail_status,
@@ -24,6 +25,7 @@ from opentrail.adapters.metadata_store.tables import (
 )
 from opentrail.ports.delivery_log import DigestPlan, LogFilePlan, ReaderState
 from opentrail.ports.journal import Position
+from opentrail.ports.notices import Notice
 from opentrail.resource.account_region import AccountRegion
 
 _PLAN_COLUMNS = [log_file_plans.c[field.name] for field in fields(LogFilePlan) if field.name != "trail"]
@@ -61,10 +63,9 @@ class SqlDeliveryLog:
             [log_file_plans.c.first_position, log_file_plans.c.key],
         )
 
-    async def confirm(self, trail_arn: str, key: str, delivered_at: datetime) -> None:
+    async def confirm(self, trail_arn: str, key: str, delivered_at: datetime, notices: Sequence[Notice] = ()) -> None:
         is_plan = (log_file_plans.c.trail_arn == trail_arn) & (log_file_plans.c.key == key)
-        statement = update(log_file_plans).where(is_plan).values(delivered_at=_first_time(log_file_plans, delivered_at))
-        if await self._database.write(lambda connection: connection.execute(statement).rowcount) == 0:
+        if not await self._database.write(lambda connection: _confirm(connection, is_plan, delivered_at, notices)):
             raise KeyError(key)
 
     async def delivered(
@@ -155,6 +156,19 @@ def _plan(connection: Connection, state: ReaderState, plans: Sequence[LogFilePla
         snapshots = {plan.trail: _keep_snapshot(connection, plan.trail) for plan in plans}
         rows = [_plan_values(plan, snapshots[plan.trail]) for plan in plans]
         connection.execute(insert(connection, log_file_plans).on_conflict_do_nothing(), rows)
+
+
+def _confirm(
+    connection: Connection, is_plan: ColumnElement[bool], delivered_at: datetime, notices: Sequence[Notice]
+) -> bool:
+    """Confirm a plan once, its notices with it; say whether the plan is there."""
+    is_open = log_file_plans.c.delivered_at.is_(None)
+    statement = update(log_file_plans).where(is_plan, is_open).values(delivered_at=delivered_at)
+    if connection.execute(statement).rowcount == 0:
+        return connection.execute(select(log_file_plans.c.key).where(is_plan)).first() is not None
+    for notice in notices:
+        add(connection, pending_notices, asdict(notice))
+    return True
 
 
 def _reader_values(connection: Connection, state: ReaderState) -> dict[str, Any]:

@@ -293,6 +293,20 @@ Index(
     postgresql_where=witness_receipts.c.is_published.is_(False),
 )
 
+pending_notices = Table(
+    "pending_notices",
+    metadata,
+    Column("notice_id", text(), nullable=False),
+    Column("receiver", text(), nullable=False),
+    Column("trail_arn", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("bucket", text(), nullable=False),
+    Column("key", text(), nullable=False),
+    Column("delivered_at", Moment(), nullable=False),
+    PrimaryKeyConstraint("notice_id"),
+    Index(None, "receiver", "delivered_at", "key"),
+)
+
 trail_status = Table(
     "trail_status",
     metadata,
