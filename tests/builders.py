@@ -15,6 +15,7 @@ from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Operation
 from opentrail.resource.key import Key, KeyAlias
+from opentrail.resource.organization import Account, Organization
 from opentrail.resource.trail import Trail
 from tests.memory.archives import InMemoryArchives
 from tests.memory.delivery_log import InMemoryDeliveryLog
@@ -29,6 +30,8 @@ from tests.memory.trail_store import InMemoryTrailStore
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+MANAGEMENT, AUDIT, DEV = ACCOUNT, "222222222222", "333333333333"
+"""The accounts of ``an_organization``."""
 NOON = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 
 
@@ -132,6 +135,15 @@ def a_key(
     return Key(key_id, account_id, region, NOON, policy)
 
 
+def an_organization(*members: str, management: str = MANAGEMENT, delegated: tuple[str, ...] = (AUDIT,)) -> Organization:
+    """The organization of MANAGEMENT with AUDIT, its delegated administrator, and DEV, or with other members."""
+    named = members or (f"{AUDIT} Log Archive <audit@example.com>", DEV)
+    accounts = tuple(account for account in map(Account.parse, named) if account.account_id != management)
+    found = {account.account_id for account in accounts}
+    administrators = tuple(account for account in delegated if account in found)
+    return Organization.of("o-exampleorgid", Account(management, "Root", "root@example.com"), accounts, administrators)
+
+
 def an_event(name: str = "CreateUser", **changes: Any) -> Event:
     """A management event of an IAM user; ``changes`` replace whole members."""
     event: Event = {
@@ -187,6 +199,7 @@ class World:
     identifiers: CountedIdentifiers = field(default_factory=CountedIdentifiers)
     archives: InMemoryArchives = field(default_factory=lambda: InMemoryArchives(an_archive()))
     topics: InMemoryTopics = field(default_factory=InMemoryTopics)
+    organization: Organization | None = None
 
     def __post_init__(self) -> None:
         self.trails = InMemoryTrailStore(self.delivery_log)
@@ -206,6 +219,7 @@ class World:
             key_ring=self.key_ring,
             clock=self.clock,
             identifiers=self.identifiers,
+            organization=self.organization,
         )
 
     def call(

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opentrail.errors import SettingsError
+from opentrail.resource.organization import Account, Organization, is_organization_id
 from opentrail.resource.witness_layout import is_witness_name
 
 ENVIRONMENT_PREFIX = "OPENTRAIL_"
@@ -211,6 +212,16 @@ def _mode(value: object) -> RecordingMode:
         raise ValueError("must be fail-closed or fail-open") from None
 
 
+def _organization_id(value: object) -> str:
+    if _text(value) and not is_organization_id(_text(value)):
+        raise ValueError("must be an organization's id, such as o-exampleorgid")
+    return _text(value)
+
+
+def _account(value: object) -> str:
+    return str(Account.parse(_text(value))) if value else ""
+
+
 def _setting(read: Callable[[object], Any], default: object, help_text: str, *, is_secret: bool = False) -> Any:
     return field(
         default=read(default),
@@ -309,6 +320,16 @@ class Settings:
     metadata_url: str = _setting(
         _text, "", "PostgreSQL URL of the metadata store; empty: SQLite in the home folder", is_secret=True
     )
+    organization__id: str = _setting(_organization_id, "", "the organization that the accounts belong to; empty: none")
+    organization__management_account: str = _setting(
+        _account, "", "its management account, such as 111111111111 Root <root@example.com>; empty: account_id"
+    )
+    organization__member_accounts: tuple[str, ...] = _setting(
+        _list_of(_account), [], "its other accounts, each with name and <address> as wished"
+    )
+    organization__delegated_administrators: tuple[str, ...] = _setting(
+        _list_of(_account_id), [], "member accounts that may look after organization trails"
+    )
     log_level: str = _setting(_text, "info", "debug, info, warning or error")
     witnesses: Mapping[str, "WitnessSettings"] = field(default_factory=dict)
     """``witness.<name>.<setting>``: who is told each digest's signature, by name."""
@@ -317,6 +338,19 @@ class Settings:
 
     By botocore's name or the signing name; a name that neither knows stands for a service of the operator's own.
     """
+
+    def organization(self) -> Organization | None:
+        """Return the organization, None when there is none. Raises SettingsError when its settings do not fit."""
+        members, delegated = self.organization__member_accounts, self.organization__delegated_administrators
+        if not self.organization__id:
+            if members or delegated or self.organization__management_account:
+                raise SettingsError("organization.id is missing: without one there is no organization")
+            return None
+        management = Account.parse(self.organization__management_account or self.account_id)
+        try:
+            return Organization.of(self.organization__id, management, tuple(map(Account.parse, members)), delegated)
+        except ValueError as error:
+            raise SettingsError(f"organization: {error}") from error
 
     def as_options(self) -> dict[str, str]:
         """Return every setting as text by name, secrets included: what ``read_settings`` takes as ``options`` to make
@@ -527,6 +561,7 @@ def read_settings(
     for listener in ("gateway", "api"):
         _refuse_open_listener(listener, getattr(settings, listener)[0], settings.trusted_proxies)
     _refuse_halves(settings)
+    settings.organization()
     return SettingsReport(settings, {name: origin for name, (_, origin) in found.items()})
 
 

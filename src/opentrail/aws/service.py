@@ -23,6 +23,7 @@ from opentrail.ports.object_store import ObjectStores
 from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
 from opentrail.protocol import Operation, Parameters
+from opentrail.resource.organization import Organization
 
 Effect = Callable[[], Awaitable[None]]
 
@@ -43,6 +44,7 @@ class ApiPorts:
     key_ring: KeyRing
     clock: Clock
     identifiers: Identifiers
+    organization: Organization | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ A new service is a new package with one ``Service`` value, named here.
 
 from functools import cache
 
-from opentrail.aws import cloudtrail, s3, sts
+from opentrail.aws import cloudtrail, organizations, s3, sts
 from opentrail.aws.common_errors import AccessDenied, Family, UnknownOperation, UnsupportedOperationException
 from opentrail.aws.service import Handler, Service
 from opentrail.errors import AwsError
@@ -13,9 +13,11 @@ from opentrail.http_message import HttpRequest
 from opentrail.protocol import CredentialScope, Operation
 from opentrail.protocol.models import operation_model, protocol_name
 
-SERVICES: dict[str, Service] = {service.name: service for service in (cloudtrail.SERVICE, sts.SERVICE, s3.SERVICE)}
+SERVICES: dict[str, Service] = {
+    service.name: service for service in (cloudtrail.SERVICE, organizations.SERVICE, sts.SERVICE, s3.SERVICE)
+}
 
-SPOKEN = ("cloudtrail", "cloudtrail-data", "sts", "s3")
+SPOKEN = ("cloudtrail", "cloudtrail-data", "organizations", "sts", "s3")
 """Services whose operations ``docs/coverage.md`` lists."""
 
 _SERVICE_OF_SIGNING_NAME = {

@@ -8,9 +8,11 @@ from opentrail.clock import format_time
 from opentrail.event import Event
 from opentrail.event.fields import EVENT_VERSION, in_order
 from opentrail.event.json_values import cut_text
+from opentrail.resource.trail import Trail
 
 OWN_SOURCE = "cloudtrail.amazonaws.com"
 GAP_NAME = "RecordingGap"
+ACCOUNTS_NAME = "OrganizationTrailAccountsChanged"
 
 MAX_REASON_BYTES = 256
 
@@ -33,6 +35,27 @@ def gap_event(
         "reason": cut_text(reason, MAX_REASON_BYTES),
     }
     return service_event(OWN_SOURCE, GAP_NAME, details, account_id, region, ended_at, event_id=event_id)
+
+
+def organization_event(before: Trail, after: Trail, at: datetime, *, event_id: str) -> Event:
+    """Return the service event of an organization trail whose accounts changed with the operator's settings."""
+    old, new = set(before.account_ids), set(after.account_ids)
+    details = {
+        "organizationId": after.organization_id or None,
+        "formerOrganizationId": before.organization_id or None,
+        "addedAccounts": sorted(new - old),
+        "removedAccounts": sorted(old - new),
+    }
+    return service_event(
+        OWN_SOURCE,
+        ACCOUNTS_NAME,
+        details,
+        after.account_id,
+        after.home_region,
+        at,
+        event_id=event_id,
+        resources=[("AWS::CloudTrail::Trail", after.arn)],
+    )
 
 
 def service_event(

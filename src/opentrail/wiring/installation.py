@@ -39,7 +39,8 @@ from opentrail.ports import Unavailable
 from opentrail.ports.journal import EventEntry
 from opentrail.record.events import EventBuilder
 from opentrail.record.names import global_region
-from opentrail.record.service_events import service_event
+from opentrail.record.service_events import organization_event, service_event
+from opentrail.resource.trail import Trail
 from opentrail.settings import Settings
 from opentrail.wiring.gateway import event_builder
 
@@ -84,6 +85,10 @@ class Installation:
             count=count,
             reason=reason,
         )
+
+    def report_accounts(self, before: Trail, after: Trail) -> Event:
+        """Return the event that says that a trail delivers other accounts than before."""
+        return organization_event(before, after, self.clock.now(), event_id=self.identifiers.uuid())
 
     def commands(self) -> dict[str, Callable[..., Awaitable[Answer]]]:
         """Return the operator's commands by name."""

@@ -25,6 +25,7 @@ from opentrail.aws.service import ApiPorts
 from opentrail.home import Home, write_private
 from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.notice_delivery import NoticeDelivery
+from opentrail.pipeline.organization_trails import settle_organization
 from opentrail.pipeline.recording import recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
@@ -136,6 +137,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             topics=topics,
             clock=installation.clock,
             identifiers=installation.identifiers,
+            organization=settings.organization(),
         ),
         installation.journal,
         installation.builder,
@@ -209,6 +211,20 @@ async def _make_good(installation: Installation) -> None:
     recovered = await recover_abandoned_calls(installation.journal, installation.builder, regions)
     if recovered:
         structlog.get_logger().warning("calls that a crash interrupted are on record as unknown", calls=recovered)
+    await _settle_organization(installation)
+
+
+async def _settle_organization(installation: Installation) -> None:
+    changed = await settle_organization(
+        installation.journal,
+        installation.trails,
+        installation.delivery_log,
+        installation.settings.organization(),
+        installation.report_accounts,
+    )
+    if changed:
+        await installation.settings_view.catch_up()
+        structlog.get_logger().info("trails follow the organization's accounts", trails=changed)
 
 
 @asynccontextmanager
