@@ -15,6 +15,7 @@ from opentrail.aws.service import ApiPorts
 from opentrail.ports.key_ring import KeyAccessRefused, KeyDisabled, KeyNotFound, KeyRing, check_delivery_key
 from opentrail.ports.notices import NoticeRefused, ReceiverNotFound
 from opentrail.ports.object_store import AccessRefused, BucketNotFound
+from opentrail.resource.delivery_layout import account_prefix
 from opentrail.resource.trail import Trail
 
 LOG_FILES = "CloudTrail"
@@ -28,11 +29,11 @@ async def check_bucket(ports: ApiPorts, trail: Trail, *folders: str) -> None:
 
     Leaves the empty objects that mark the folders.
     """
-    prefix = f"{trail.s3_key_prefix}/" if trail.s3_key_prefix else ""
+    base = account_prefix(trail.s3_key_prefix, trail.account_id, trail.organization_id)
     bucket = ports.object_stores.bucket(trail.s3_bucket_name)
     try:
         for folder in folders:
-            await bucket.check_delivery(f"{prefix}AWSLogs/{trail.account_id}/{folder}/", trail.arn)
+            await bucket.check_delivery(f"{base}{folder}/", trail.arn)
     except BucketNotFound as error:
         raise S3BucketDoesNotExistException(trail.s3_bucket_name) from error
     except AccessRefused as error:

@@ -200,6 +200,16 @@ class OrganizationsNotInUseException(AwsError):
         super().__init__(f"The account {account_id} is not a member of an organization.")
 
 
+class NotOrganizationMasterAccountException(AwsError):
+    """Organization trails are the management account's and its delegated administrators' to make and change."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "You cannot configure or manage trails for an organization because this action requires being signed in "
+            "with the management account."
+        )
+
+
 class InvalidParameterCombinationException(AwsError):
     """Parameters that exclude one another."""
 

@@ -12,9 +12,11 @@ from opentrail.aws.cloudtrail.errors import (
     ResourceTypeNotSupportedException,
 )
 from opentrail.aws.cloudtrail.names import check_trail_arn
+from opentrail.aws.cloudtrail.organization_trails import check_may_change, is_visible
 from opentrail.aws.cloudtrail.tag_rules import check_tags, merged_tags, wire_tags, without_tags
 from opentrail.aws.common_errors import ValidationFailed
 from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.resource.trail import Trail
 
 RESOURCES_PER_LIST_TAGS = 20
 """ListTags takes this many ARNs at most."""
@@ -29,7 +31,7 @@ async def add_tags(ports: ApiPorts, call: Call) -> Outcome:
     check_tags(tags)
     if _kind(arn) == _CHANNEL:
         raise ChannelNotFoundException(arn)
-    await _check_taggable(ports, call, arn)
+    check_may_change(ports, call, await _taggable(ports, call, arn))
     merged = merged_tags(await ports.trails.tags(arn), tags)
 
     async def set_tags() -> None:
@@ -44,7 +46,7 @@ async def remove_tags(ports: ApiPorts, call: Call) -> Outcome:
     check_tags(tags)
     if _kind(arn) == _CHANNEL:
         raise ChannelNotFoundException(arn)
-    await _check_taggable(ports, call, arn)
+    check_may_change(ports, call, await _taggable(ports, call, arn))
     left = without_tags(await ports.trails.tags(arn), tags)
 
     async def set_tags() -> None:
@@ -65,7 +67,7 @@ async def list_tags(ports: ApiPorts, call: Call) -> Outcome:
         )
     listed = []
     for arn in arns:
-        await _check_taggable(ports, call, arn)
+        await _taggable(ports, call, arn)
         listed.append({"ResourceId": arn, "TagsList": wire_tags(await ports.trails.tags(arn))})
     return Outcome({"ResourceTagList": listed})
 
@@ -81,8 +83,8 @@ def _kind(resource_id: str) -> str:
     return arn.resource.partition("/")[0]
 
 
-async def _check_taggable(ports: ApiPorts, call: Call, resource_id: str) -> None:
-    """Raise unless the ARN names a trail of this account whose home is the called Region."""
+async def _taggable(ports: ApiPorts, call: Call, resource_id: str) -> Trail:
+    """Return the trail that the ARN names; raises unless the account sees it and its home is the called Region."""
     kind = _kind(resource_id)
     if kind == _EVENT_DATA_STORE:
         raise EventDataStoreNotFoundException(resource_id)
@@ -92,5 +94,6 @@ async def _check_taggable(ports: ApiPorts, call: Call, resource_id: str) -> None
         raise ResourceTypeNotSupportedException(resource_id[:300])
     check_trail_arn(resource_id)
     trail = await ports.trails.trail(resource_id)
-    if trail is None or trail.account_id != call.account_id or trail.home_region != call.region:
+    if trail is None or not is_visible(trail, call.account_id) or trail.home_region != call.region:
         raise ResourceNotFoundException(resource_id)
+    return trail

@@ -2,6 +2,7 @@
 
 from opentrail.aws.cloudtrail.errors import InvalidHomeRegionException, TrailNotFoundException
 from opentrail.aws.cloudtrail.names import trail_reference
+from opentrail.aws.cloudtrail.organization_trails import check_may_change, is_visible
 from opentrail.aws.service import ApiPorts, Call
 from opentrail.protocol import Parameters
 from opentrail.resource.trail import Trail
@@ -47,15 +48,17 @@ async def find_trail(ports: ApiPorts, call: Call, given: str) -> Trail:
     """
     reference = trail_reference(given, call.region, call.account_id)
     trail = await ports.trails.trail(reference.arn)
-    if trail is None or trail.account_id != call.account_id:
+    if trail is None or not is_visible(trail, call.account_id):
         shown = given if call.operation.name in _NAMED_AS_GIVEN else reference.arn
         raise TrailNotFoundException(shown, call.account_id)
     return trail
 
 
 async def find_home_trail(ports: ApiPorts, call: Call, given: str) -> Trail:
-    """Return the trail to change, which can be changed from its home Region only; raises InvalidHomeRegion too."""
+    """Return the trail to change, which can be changed from its home Region only; raises InvalidHomeRegion too, and
+    NotOrganizationMasterAccount."""
     trail = await find_trail(ports, call, given)
+    check_may_change(ports, call, trail)
     if trail.home_region != call.region:
         raise InvalidHomeRegionException(trail.arn, trail.home_region, call.region)
     return trail

@@ -1,7 +1,7 @@
 """Trails: create, update, delete, show, start and stop (reference: trails-and-delivery sections 1 and 3).
 
-Settings that ask for a delivery which this installation does not have (CloudWatch Logs, organizations) are refused with
-the error that CloudTrail documents, never accepted and ignored.
+Settings that ask for a delivery which this installation does not have (CloudWatch Logs) are refused with the
+error that CloudTrail documents, never accepted and ignored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,6 @@ from opentrail.aws.cloudtrail.errors import (
     InvalidParameterCombinationException,
     MaximumNumberOfTrailsExceededException,
     OperationNotPermittedException,
-    OrganizationsNotInUseException,
     TrailAlreadyExistsException,
     TrailNotFoundException,
 )
@@ -29,6 +28,7 @@ from opentrail.aws.cloudtrail.names import (
     check_trail_name,
     trail_reference,
 )
+from opentrail.aws.cloudtrail.organization_trails import owner_of_new_trail, visible_trails, with_organization
 from opentrail.aws.cloudtrail.tag_rules import check_tags, merged_tags
 from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail, trail_description, trail_settings
 from opentrail.aws.service import ApiPorts, Call, Outcome
@@ -40,7 +40,9 @@ from opentrail.resource.trail import Trail
 TRAILS_PER_REGION = 5
 """CloudTrail's quota; a multi-Region trail counts in every Region."""
 
-_CHANGES_OF_BUCKET = frozenset({"S3BucketName", "S3KeyPrefix", "EnableLogFileValidation", "KmsKeyId"})
+_CHANGES_OF_BUCKET = frozenset(
+    {"S3BucketName", "S3KeyPrefix", "EnableLogFileValidation", "KmsKeyId", "IsOrganizationTrail"}
+)
 """Members of UpdateTrail that change what is put where, so that the bucket is proved again."""
 
 
@@ -69,22 +71,23 @@ async def _new_trail(ports: ApiPorts, call: Call) -> Trail:
     check_trail_name(name)
     check_tags(parameters.get("TagsList", ()))
     merged_tags({}, parameters.get("TagsList", ()))
-    arn = trail_arn(call.region, call.account_id, name)
+    owner = owner_of_new_trail(ports, call)
+    arn = trail_arn(call.region, owner, name)
     blank = Trail(
         arn=arn,
         name=name,
-        account_id=call.account_id,
+        account_id=owner,
         home_region=call.region,
         s3_bucket_name="",
         created_at=call.received_at,
     )
-    trail = _with_parameters(blank, call)
-    existing = await ports.trails.trails(call.account_id)
+    trail = with_organization(ports, call, _with_parameters(blank, call))
+    existing = await ports.trails.trails(owner)
     if any(other.arn == arn for other in existing):
-        raise TrailAlreadyExistsException(name, call.account_id)
+        raise TrailAlreadyExistsException(name, owner)
     full_region = _full_region(trail, existing)
     if full_region:
-        raise MaximumNumberOfTrailsExceededException(call.account_id, TRAILS_PER_REGION, full_region)
+        raise MaximumNumberOfTrailsExceededException(owner, TRAILS_PER_REGION, full_region)
     return trail
 
 
@@ -150,8 +153,6 @@ def _refuse_missing_deliveries(parameters: Parameters, call: Call) -> None:
     if log_group or role:
         check_log_group(log_group, role, call.region, call.account_id)
         raise CloudWatchLogsDeliveryUnavailableException(call.region)
-    if parameters.get("IsOrganizationTrail", False):
-        raise OrganizationsNotInUseException(call.account_id)
 
 
 def _folders(trail: Trail) -> Sequence[str]:
@@ -187,12 +188,12 @@ async def prepare_update_trail(ports: ApiPorts, call: Call) -> Call:
 
 async def _updated_trail(ports: ApiPorts, call: Call) -> Trail:
     current = await find_home_trail(ports, call, call.parameters["Name"])
-    trail = _with_parameters(current, call)
+    trail = with_organization(ports, call, _with_parameters(current, call))
     if trail.is_multi_region and not current.is_multi_region:
-        others = [other for other in await ports.trails.trails(call.account_id) if other.arn != trail.arn]
+        others = [other for other in await ports.trails.trails(trail.account_id) if other.arn != trail.arn]
         full_region = _full_region(trail, others)
         if full_region:
-            raise OperationNotPermittedException.too_many_trails(call.account_id, TRAILS_PER_REGION, full_region)
+            raise OperationNotPermittedException.too_many_trails(trail.account_id, TRAILS_PER_REGION, full_region)
     return trail
 
 
@@ -229,20 +230,22 @@ async def describe_trails(ports: ApiPorts, call: Call) -> Outcome:
     """Show the Region's trails, shadow trails unless excluded, or those asked for; unknown ones are left out."""
     named: Sequence[str] = call.parameters.get("trailNameList", ())
     references = [trail_reference(name, call.region, call.account_id) for name in named]
-    trails = await ports.trails.trails(call.account_id)
+    trails = await visible_trails(ports, call)
     if references:
         wanted = {reference.arn for reference in references}
         shown = [trail for trail in trails if trail.arn in wanted]
     else:
         shown = [trail for trail in trails if trail.covers_region(call.region)]
     if not call.parameters.get("includeShadowTrails", True):
-        shown = [trail for trail in shown if not trail.is_shadow_in(call.region)]
+        shown = [
+            trail for trail in shown if not trail.is_shadow_in(call.region) and trail.account_id == call.account_id
+        ]
     return Outcome({"trailList": [trail_description(trail) for trail in sorted(shown, key=_by_name)]})
 
 
 async def list_trails(ports: ApiPorts, call: Call) -> Outcome:
     """List the account's trails of all Regions, each once; the quota of trails keeps it to one page."""
-    trails = sorted(await ports.trails.trails(call.account_id), key=_by_name)
+    trails = sorted(await visible_trails(ports, call), key=_by_name)
     return Outcome(
         {"Trails": [{"TrailARN": trail.arn, "Name": trail.name, "HomeRegion": trail.home_region} for trail in trails]}
     )
