@@ -18,6 +18,7 @@ from opentrail.ports.journal import Journal
 from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
+from opentrail.resource.trail import Trail
 
 Answer = dict[str, Any]
 
@@ -62,6 +63,7 @@ class Inquiries:
                 self.list_regions,
                 self.list_signing_keys,
                 self.describe_trail,
+                self.list_trails,
                 self.list_public_keys,
                 self.status,
             )
@@ -117,8 +119,15 @@ class Inquiries:
                     "prefix": trail.s3_key_prefix,
                     "home_region": trail.home_region,
                     "account_id": trail.account_id,
+                    "logging_stopped_at": _stopped_at(trail),
                 }
         raise OperatorError(f"a trail could not be found for {arn}")
+
+    async def list_trails(self) -> Answer:
+        """Return the ARNs of the installation's own trails, those with validation first."""
+        trails = await self._trails.trails(self._account_id)
+        ordered = sorted(trails, key=lambda trail: (not trail.is_log_file_validation_enabled, trail.arn))
+        return {"trails": [{"arn": trail.arn} for trail in ordered]}
 
     def _account_of(self, arn: str) -> str:
         try:
@@ -199,6 +208,12 @@ def _delivery_error(status: Mapping[str, str]) -> str:
     named = status.get("LatestDeliveryError", "") or status.get("LatestDigestDeliveryError", "")
     is_stuck = status.get("LatestDeliveryAttemptTime", "") > status.get("LatestDeliveryTime", "")
     return named or ("the bucket does not answer" if is_stuck else "")
+
+
+def _stopped_at(trail: Trail) -> str:
+    """Return since when no files are to be expected, "" while there are."""
+    is_stopped = not trail.is_logging and trail.logging_stopped_at is not None
+    return trail.logging_stopped_at.isoformat() if is_stopped and trail.logging_stopped_at else ""
 
 
 def _row(event_json: bytes) -> Answer:

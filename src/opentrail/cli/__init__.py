@@ -9,6 +9,7 @@ from opentrail.cli.console import Context, print_error
 from opentrail.cli.execution import exec_command
 from opentrail.cli.help_pages import WIDTH, HelpGroup
 from opentrail.cli.lookup import lookup_command
+from opentrail.cli.proofs import check_proof_command, prove_command
 from opentrail.cli.serving import serve_command, settings_command, status_command
 from opentrail.cli.signing_keys import list_signing_keys
 from opentrail.cli.validation import validate_logs_command
@@ -33,6 +34,8 @@ app.command(
 )(exec_command)
 app.command("lookup")(lookup_command)
 app.command("validate-logs")(validate_logs_command)
+app.command("prove")(prove_command)
+app.command("check-proof")(check_proof_command)
 app.command("settings")(settings_command)
 app.command("status")(status_command)
 app.add_typer(users_app, name="users", cls=HelpGroup)

@@ -2,9 +2,6 @@
 
 import asyncio
 import sys
-from base64 import b64decode
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,13 +10,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from opentrail.cli.console import Context, HomeOption, errors
-from opentrail.cli.execution import read_key
+from opentrail.cli.log_sources import AwsOption, EndpointOption, LogSource, PublicKeysOption, Where, open_source
 from opentrail.cli.lookup import parse_when
 from opentrail.clock import format_time
 from opentrail.digest.verdicts import Finding, FindingKind
 from opentrail.errors import OperatorError
 from opentrail.ports import PortError
-from opentrail.ports.signer import PublicKey
 from opentrail.query.log_validation import LogValidation, NoPublicKeys, ValidationRequest
 
 EXIT_INVALID = 1
@@ -40,6 +36,12 @@ def validate_logs_command(
     ] = "",
     s3_prefix: Annotated[str, typer.Option(metavar="PREFIX", help="The key prefix in that bucket.")] = "",
     account_id: Annotated[str, typer.Option(metavar="ID", help="A member account of an organization trail.")] = "",
+    organization_id: Annotated[
+        str, typer.Option(metavar="ID", help="The organization in the keys, when nobody can be asked for it.")
+    ] = "",
+    endpoint_url: EndpointOption = "",
+    aws: AwsOption = False,
+    public_keys: PublicKeysOption = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Also name what is valid.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     home: HomeOption = None,
@@ -55,43 +57,26 @@ def validate_logs_command(
     assert start is not None
     if start > end:
         raise OperatorError("Invalid time range specified: start-time must occur before end-time")
-    trail = chosen.run("describe_trail", arn=trail_arn)
-    request = ValidationRequest(
-        trail_arn=trail["arn"],
-        region=region or trail["home_region"],
-        start_time=start,
-        end_time=end,
-        bucket=s3_bucket or trail["bucket"],
-        key_prefix=s3_prefix if s3_bucket else trail["prefix"],
+    where = Where(
+        trail=trail_arn,
+        region=region,
+        bucket=s3_bucket,
+        prefix=s3_prefix,
         account_id=account_id,
+        organization_id=organization_id,
+        endpoint_url=endpoint_url,
+        is_aws=aws,
+        public_keys=public_keys,
     )
+    source = open_source(chosen, where)
+    request = source.request(start, end)
     report = Report(verbose=verbose, as_json=as_json)
     try:
-        is_valid = asyncio.run(_validate(chosen, request, report))
+        is_valid = asyncio.run(_validate(source, request, report))
     except (PortError, NoPublicKeys) as error:
         raise OperatorError(f"the validation could not look at everything: {error}") from error
     if not is_valid:
         raise typer.Exit(EXIT_INVALID)
-
-
-@dataclass(frozen=True)
-class _ListedKeys:
-    """The public keys that ListPublicKeys of this home gives."""
-
-    context: Context
-
-    async def public_keys(self, region: str, start: datetime, end: datetime) -> Sequence[PublicKey]:
-        times = {"start": start.isoformat(), "end": end.isoformat()}
-        answer = await asyncio.to_thread(self.context.run, "list_public_keys", region=region, **times)
-        return [
-            PublicKey(
-                b64decode(key["der"]),
-                key["fingerprint"],
-                datetime.fromisoformat(key["valid_from"]),
-                datetime.fromisoformat(key["valid_until"]),
-            )
-            for key in answer["keys"]
-        ]
 
 
 class Report:
@@ -135,15 +120,8 @@ class Report:
             typer.echo(("\n" if self._has_lines else "") + validation.summary.text())
 
 
-async def _validate(context: Context, request: ValidationRequest, report: Report) -> bool:
-    # Imported here because it is most of the start-up time of commands that do not need it.
-    from opentrail.wiring.buckets import read_buckets
-
-    settings = context.read_settings().settings
-    serving = context.home.serving() or {}
-    upstream_url = str(serving.get("upstream_url", "")) or settings.upstream__url.removeprefix("moto")
-    stores = read_buckets(context.home, settings, upstream_url, read_key(context.home, ""))
-    validation = LogValidation(request, stores, _ListedKeys(context), on_progress=report.on_progress)
+async def _validate(source: LogSource, request: ValidationRequest, report: Report) -> bool:
+    validation = LogValidation(request, source.stores, source.keys, on_progress=report.on_progress)
     report.begin(request)
     with report.progress:
         async for finding in validation.findings():

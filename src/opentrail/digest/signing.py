@@ -1,11 +1,12 @@
 """What is signed of a digest, and checking such a signature: RSASSA-PKCS1-v1_5 with SHA-256, lower-case hex."""
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
 
 NO_PREVIOUS_SIGNATURE = "null"
+_PEM = b"-----BEGIN"
 
 
 class UnreadableKey(ValueError):
@@ -23,10 +24,10 @@ def signing_text(end_time: str, bucket: str, key: str, sha256: str, previous_sig
 
 
 def load_public_key(der: bytes) -> rsa.RSAPublicKey:
-    """Read a key as ListPublicKeys gives it; raises UnreadableKey."""
+    """Read a key as ListPublicKeys gives it, or as PEM; raises UnreadableKey."""
     try:
-        key = load_der_public_key(der)
-    except ValueError as error:
+        key = load_pem_public_key(der) if der.lstrip().startswith(_PEM) else load_der_public_key(der)
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise UnreadableKey(str(error)) from error
     if not isinstance(key, rsa.RSAPublicKey):
         raise UnreadableKey("not an RSA key")

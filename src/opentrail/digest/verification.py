@@ -19,11 +19,12 @@ class DigestInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ReadDigest:
-    """A digest that could be read: not yet verified. ``sha256`` is of its bytes before compression."""
+    """A digest that could be read: not yet verified. ``raw`` is its bytes before compression, ``sha256`` their hash."""
 
     bucket: str
     key: str
     members: Mapping[str, Any]
+    raw: bytes
     sha256: str
     signature: str
     backfill_timestamp: str
@@ -73,7 +74,18 @@ def read_digest(bucket: str, key: str, body: bytes, metadata: Mapping[str, str],
     if members["digestS3Bucket"] != bucket or members["digestS3Object"] != key:
         raise DigestInvalid(MOVED)
     timestamp = metadata.get(BACKFILL_TIMESTAMP, "")
-    return ReadDigest(bucket, key, members, sha256_hex(inflated.raw), metadata["signature"], timestamp)
+    raw = inflated.raw
+    return ReadDigest(bucket, key, members, raw, sha256_hex(raw), metadata["signature"], timestamp)
+
+
+def digest_of(raw: bytes, signature: str) -> ReadDigest:
+    """Take a digest from its bytes before compression, at the place that it names. Raises DigestInvalid."""
+    try:
+        members = parse_digest(raw)
+    except ValueError as error:
+        raise DigestInvalid(INVALID_FORMAT) from error
+    bucket, key = str(members["digestS3Bucket"]), str(members["digestS3Object"])
+    return ReadDigest(bucket, key, members, raw, sha256_hex(raw), signature, "")
 
 
 def check_signature(digest: ReadDigest, der: bytes | None, home_region: str) -> None:

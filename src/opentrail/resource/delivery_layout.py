@@ -123,3 +123,9 @@ def is_digest_stamp(stamp: str) -> bool:
 def parse_digest_stamp(stamp: str) -> datetime:
     """Return the time that a digest's key names; raises ValueError when it names none."""
     return datetime.strptime(stamp, _DIGEST_STAMP).replace(tzinfo=UTC)
+
+
+def digest_region(digest_key: str) -> str:
+    """Return the Region in a digest's key, "" when there is none."""
+    found = re.search(rf"/{DIGEST_FOLDER}/([a-z0-9-]+)/", digest_key)
+    return found[1] if found else ""
