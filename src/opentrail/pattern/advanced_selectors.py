@@ -16,7 +16,6 @@ from opentrail.pattern.errors import InvalidSelector
 from opentrail.pattern.ir import EndsWith, EqualsLiteral, EqualsText, Not, Path, Predicate, StartsWith, all_of, any_of
 from opentrail.pattern.selectable import (
     DATA_RESOURCE_TYPES,
-    EXCLUDABLE_EVENT_SOURCES,
     NETWORK_ACTIVITY_EVENT_SOURCES,
 )
 
@@ -36,10 +35,14 @@ FieldSelector = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _FieldRule:
-    """What a field selector may say; ``values`` None means anything, ``is_single`` that it takes exactly one value."""
+    """What a field selector may say.
+
+    ``values`` None means any that fit ``pattern``, ``is_single`` that it takes exactly one.
+    """
 
     operators: tuple[str, ...] = _OPERATORS
     values: frozenset[str] | None = None
+    pattern: re.Pattern[str] | None = None
     is_single: bool = False
     is_required: bool = False
 
@@ -49,13 +52,15 @@ def _one_of(values: Iterable[str], *, is_required: bool = False) -> _FieldRule:
 
 
 _ANY = _FieldRule()
+_EVENT_SOURCE = re.compile(r"[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*\.amazonaws\.com", re.ASCII)
 _READ_ONLY = _one_of(("true", "false"))
 
 _RULES: dict[str, dict[str, _FieldRule]] = {
     "Management": {
         "eventCategory": _one_of(("Management",), is_required=True),
         "readOnly": _READ_ONLY,
-        "eventSource": _FieldRule(("NotEquals",), frozenset(EXCLUDABLE_EVENT_SOURCES)),
+        # CloudTrail lets a trail leave out two sources only (selectable.EXCLUDABLE_EVENT_SOURCES); here it may any.
+        "eventSource": _FieldRule(("NotEquals",), pattern=_EVENT_SOURCE),
     },
     "Data": {
         "eventCategory": _one_of(("Data",), is_required=True),
@@ -164,7 +169,8 @@ def _check_field(name: str, field: FieldSelector, rule: _FieldRule, category: st
 def _check_value(name: str, value: str, rule: _FieldRule) -> None:
     if not 1 <= len(value) <= MAX_VALUE_CHARACTERS:
         raise InvalidSelector(f"A value of field {name} must have between 1 and {MAX_VALUE_CHARACTERS} characters.")
-    if rule.values is not None and value not in rule.values:
+    is_known = rule.values is None or value in rule.values
+    if not is_known or (rule.pattern is not None and rule.pattern.fullmatch(value) is None):
         raise InvalidSelector(f"Value {value} is not valid for field {name}.")
 
 

@@ -7,7 +7,7 @@ BASIC_RESOURCE_TYPES = ("AWS::DynamoDB::Table", "AWS::Lambda::Function", "AWS::S
 """What the DataResources of a basic selector may name, in the order of CloudTrail's error message."""
 
 EXCLUDABLE_EVENT_SOURCES = ("kms.amazonaws.com", "rdsdata.amazonaws.com")
-"""The only management event sources that a trail may leave out."""
+"""The management event sources that a basic selector may leave out, as CloudTrail has it."""
 
 _TYPES_BY_NAMESPACE = {
     "AgentAccessMCP": "Tools",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import ACCOUNT, REGION, a_credential
+from tests.builders import ACCOUNT, REGION, a_credential, a_key
 from tests.support.api import ApiInThread
 from tests.support.clients import require_aws_cli
 
@@ -66,6 +66,41 @@ def test_a_trail_from_the_command_line(aws: Run) -> None:
     assert missing.returncode != 0
     assert "(TrailNotFoundException)" in missing.stderr
     assert f"Unknown trail: missing for the user: {ACCOUNT}" in missing.stderr
+
+
+def test_trail_with_insights_and_every_setting_from_the_command_line(api: ApiInThread, aws: Run) -> None:
+    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:deliveries"
+    api.world.topics.topic_arns.add(topic)
+    api.do(api.world.add_key(a_key(), "alias/trails"))
+    insights = '[{"InsightType":"ApiCallRateInsight"},{"InsightType":"ApiErrorRateInsight"}]'
+    data = '[{"ReadWriteType":"All","DataResources":[{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}]}]'
+    aggregations = '[{"EventCategory":"Data","Templates":["API_ACTIVITY"]}]'
+    trail = ("--name", "audit")
+    trail_name = ("--trail-name", "audit")
+
+    created = output_of(
+        aws(
+            *("cloudtrail", "create-trail", *trail, "--s3-bucket-name", "logs", "--is-multi-region-trail"),
+            *("--enable-log-file-validation", "--sns-topic-name", "deliveries", "--kms-key-id", "alias/trails"),
+            *("--tags-list", "Key=team,Value=audit"),
+        )
+    )
+    output_of(aws("cloudtrail", "put-insight-selectors", *trail_name, "--insight-selectors", insights))
+    output_of(aws("cloudtrail", "put-event-selectors", *trail_name, "--event-selectors", data))
+    output_of(aws("cloudtrail", "put-event-configuration", *trail_name, "--aggregation-configurations", aggregations))
+    shown = output_of(aws("cloudtrail", "get-insight-selectors", *trail_name))
+    configured = output_of(aws("cloudtrail", "get-event-configuration", *trail_name))
+    updated = output_of(aws("cloudtrail", "update-trail", *trail, "--sns-topic-name", "", "--kms-key-id", ""))
+    described = output_of(aws("cloudtrail", "describe-trails", "--trail-name-list", "audit"))["trailList"]
+
+    assert (created["SnsTopicARN"], created["KmsKeyId"]) == (topic, a_key().arn)
+    assert [selector["InsightType"] for selector in shown["InsightSelectors"]] == [
+        "ApiCallRateInsight",
+        "ApiErrorRateInsight",
+    ]
+    assert configured["AggregationConfigurations"] == json.loads(aggregations)
+    assert (updated["RecursiveLogging"], "KmsKeyId" in updated) == (True, False)
+    assert (described[0]["HasInsightSelectors"], "SnsTopicARN" in described[0]) == (True, False)
 
 
 def test_who_am_i(aws: Run) -> None:

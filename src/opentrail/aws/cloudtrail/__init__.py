@@ -9,7 +9,7 @@ from opentrail.aws.cloudtrail.insight_selectors import (
 from opentrail.aws.cloudtrail.lookup import check_lookup_events, lookup_events
 from opentrail.aws.cloudtrail.permissions import requirements
 from opentrail.aws.cloudtrail.public_keys import list_public_keys
-from opentrail.aws.cloudtrail.selectors import get_event_selectors, put_event_selectors
+from opentrail.aws.cloudtrail.selectors import check_put_event_selectors, get_event_selectors, put_event_selectors
 from opentrail.aws.cloudtrail.tags import add_tags, list_tags, remove_tags
 from opentrail.aws.cloudtrail.trails import (
     create_trail,
@@ -43,7 +43,7 @@ SERVICE = Service(
         "ListTrails": Handler(list_trails),
         "LookupEvents": Handler(lookup_events, check=check_lookup_events),
         "PutEventConfiguration": Handler(put_event_configuration, is_change=True),
-        "PutEventSelectors": Handler(put_event_selectors, is_change=True),
+        "PutEventSelectors": Handler(put_event_selectors, is_change=True, check=check_put_event_selectors),
         "PutInsightSelectors": Handler(put_insight_selectors, is_change=True, check=check_put_insight_selectors),
         "RemoveTags": Handler(remove_tags, is_change=True),
         "StartLogging": Handler(start_logging, is_change=True),

@@ -70,8 +70,13 @@ class InvalidTrailNameException(AwsError):
 class CloudTrailARNInvalidException(AwsError):
     """The text is not the ARN of a trail."""
 
-    def __init__(self, arn: str) -> None:
-        super().__init__(f"{arn} is not a valid trail ARN.")
+    @classmethod
+    def malformed(cls, arn: str) -> "CloudTrailARNInvalidException":
+        return cls(f"{arn[:300]} is not a valid trail ARN.")
+
+    @classmethod
+    def wrong_region(cls, region: str) -> "CloudTrailARNInvalidException":
+        return cls(f"Region in ARN is wrong, you can only access resources in region {region}.")
 
 
 class InvalidHomeRegionException(AwsError):

@@ -86,11 +86,11 @@ def check_trail_arn(text: str) -> None:
     """
     arn = _TRAIL_ARN.fullmatch(text)
     if arn is None:
-        raise CloudTrailARNInvalidException(text[:300])
+        raise CloudTrailARNInvalidException.malformed(text)
     try:
         check_trail_name(arn["name"])
     except InvalidTrailNameException as error:
-        raise CloudTrailARNInvalidException(text[:300]) from error
+        raise CloudTrailARNInvalidException.malformed(text) from error
 
 
 def check_bucket_name(bucket: str) -> None:

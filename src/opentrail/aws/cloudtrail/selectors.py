@@ -1,6 +1,6 @@
 """Event selectors of trails: put and get. Their rules and messages are ``pattern.selectors``'."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,14 @@ from opentrail.resource.trail import DEFAULT_EVENT_SELECTORS, Trail
 Selectors = Sequence[Mapping[str, Any]]
 
 
+def check_put_event_selectors(parameters: Parameters) -> None:
+    """Judge basic selectors ahead of the model's constraints: CloudTrail answers a bad ReadWriteType with an error of
+    its own. Raises InvalidEventSelectors."""
+    basic: Selectors = parameters.get("EventSelectors", ())
+    if basic and not parameters.get("AdvancedEventSelectors"):
+        _judge(check_event_selectors, basic)
+
+
 async def put_event_selectors(ports: ApiPorts, call: Call) -> Outcome:
     """Plan new selectors, which replace both kinds of the old ones. On record before they take effect."""
     basic: Selectors = call.parameters.get("EventSelectors", ())
@@ -24,13 +32,10 @@ async def put_event_selectors(ports: ApiPorts, call: Call) -> Outcome:
         raise InvalidEventSelectorsException.none_given()
     if basic and advanced:
         raise InvalidEventSelectorsException.both_given()
-    try:
-        if advanced:
-            check_advanced_event_selectors(advanced)
-        else:
-            check_event_selectors(basic)
-    except InvalidSelector as error:
-        raise InvalidEventSelectorsException(str(error)) from error
+    if advanced:
+        _judge(check_advanced_event_selectors, advanced)
+    else:
+        _judge(check_event_selectors, basic)
     selected = replace(
         trail,
         event_selectors=tuple(_with_defaults(selector) for selector in basic),
@@ -45,6 +50,13 @@ async def put_event_selectors(ports: ApiPorts, call: Call) -> Outcome:
 async def get_event_selectors(ports: ApiPorts, call: Call) -> Outcome:
     """Show the selectors in force; a trail whose selectors were never put has the default basic one."""
     return Outcome(_selectors_of(await find_trail(ports, call, call.parameters["TrailName"])))
+
+
+def _judge(check: Callable[[Selectors], None], selectors: Selectors) -> None:
+    try:
+        check(selectors)
+    except InvalidSelector as error:
+        raise InvalidEventSelectorsException(str(error)) from error
 
 
 def _with_defaults(selector: Mapping[str, Any]) -> dict[str, Any]:

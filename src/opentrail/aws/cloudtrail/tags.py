@@ -77,7 +77,7 @@ def _kind(resource_id: str) -> str:
     try:
         arn = Arn.parse(resource_id)
     except ValueError:
-        raise CloudTrailARNInvalidException(resource_id[:300]) from None
+        raise CloudTrailARNInvalidException.malformed(resource_id) from None
     if arn.service != "cloudtrail":
         raise ResourceTypeNotSupportedException(resource_id[:300])
     return arn.resource.partition("/")[0]
@@ -93,7 +93,9 @@ async def _taggable(ports: ApiPorts, call: Call, resource_id: str) -> Trail:
     if kind != "trail":
         raise ResourceTypeNotSupportedException(resource_id[:300])
     check_trail_arn(resource_id)
+    if Arn.parse(resource_id).region != call.region:
+        raise CloudTrailARNInvalidException.wrong_region(call.region)
     trail = await ports.trails.trail(resource_id)
-    if trail is None or not is_visible(trail, call.account_id) or trail.home_region != call.region:
+    if trail is None or not is_visible(trail, call.account_id):
         raise ResourceNotFoundException(resource_id)
     return trail

@@ -96,10 +96,12 @@ async def test_channel_is_not_found_as_each_operation_says_it() -> None:
 
 async def test_tags_belong_to_the_home_region() -> None:
     world = await world_with_trail()
-    call = world.call("AddTags", {"ResourceId": ARN, "TagsList": [{"Key": "k"}]}, region="eu-west-1")
+    parameters = {"ResourceId": ARN, "ResourceIdList": [ARN], "TagsList": [{"Key": "k"}]}
 
-    with pytest.raises(errors.ResourceNotFoundException):
-        await add_tags(world.ports, call)
+    for handler in (add_tags, remove_tags, list_tags):
+        with pytest.raises(errors.CloudTrailARNInvalidException) as refused:
+            await handler(world.ports, world.call("Any", parameters, region="eu-west-1"))
+        assert str(refused.value) == "Region in ARN is wrong, you can only access resources in region eu-west-1."
 
 
 async def test_list_takes_no_token_and_at_most_twenty_resources() -> None:
