@@ -99,7 +99,7 @@ def test_trail_with_insights_and_every_setting_from_the_command_line(api: ApiInT
         "ApiErrorRateInsight",
     ]
     assert configured["AggregationConfigurations"] == json.loads(aggregations)
-    assert (updated["RecursiveLogging"], "KmsKeyId" in updated) == (True, False)
+    assert (updated["SnsTopicARN"], "KmsKeyId" in updated) == ("", False)
     assert (described[0]["HasInsightSelectors"], "SnsTopicARN" in described[0]) == (True, False)
 
 
