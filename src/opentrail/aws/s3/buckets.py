@@ -11,12 +11,15 @@ _NO_CONSTRAINT_REGION = "us-east-1"
 
 
 def find_archive(ports: ApiPorts, call: Call) -> Archive:
-    """Return the archive that ``call`` names; raises NoSuchBucket, and AccessDenied when another account owns it."""
+    """Return the archive that ``call`` names; raises NoSuchBucket, and AccessDenied when another account owns it than
+    the caller's, or than the caller expects."""
     name: str = call.parameters["Bucket"]
     archive = ports.archives.get(name)
     if archive is None:
         raise NoSuchBucket(name)
-    if archive.account_id != call.account_id:
+    if call.account_id != archive.account_id or call.parameters.get("ExpectedBucketOwner", call.account_id) != (
+        archive.account_id
+    ):
         raise AccessDenied("Access Denied")
     return archive
 
@@ -42,9 +45,14 @@ async def list_buckets(ports: ApiPorts, call: Call) -> Outcome:
 
 async def get_bucket_acl(ports: ApiPorts, call: Call) -> Outcome:
     """Answer the only access list an archive has: its owner in full control."""
-    owner: Parameters = {"ID": canonical_id(find_archive(ports, call).account_id)}
+    return Outcome(access_list(find_archive(ports, call)))
+
+
+def access_list(archive: Archive) -> Parameters:
+    """Return the access list of an archive and of everything in it."""
+    owner: Parameters = {"ID": canonical_id(archive.account_id)}
     grantee: Parameters = owner | {"Type": "CanonicalUser"}
-    return Outcome({"Owner": owner, "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]})
+    return {"Owner": owner, "Grants": [{"Grantee": grantee, "Permission": "FULL_CONTROL"}]}
 
 
 def canonical_id(account_id: str) -> str:

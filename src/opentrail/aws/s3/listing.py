@@ -1,4 +1,4 @@
-"""ListObjects in both versions: keys in order, grouped by delimiter, in pages of at most 1000."""
+"""ListObjects in both versions and ListObjectVersions: keys in order, grouped by delimiter, pages of at most 1000."""
 
 import base64
 import binascii
@@ -61,6 +61,29 @@ async def list_objects_v2(ports: ApiPorts, call: Call) -> Outcome:
     return Outcome(output)
 
 
+async def list_object_versions(ports: ApiPorts, call: Call) -> Outcome:
+    """Answer a page of versions by KeyMarker: one of each object, since no write takes another's place."""
+    parameters = call.parameters
+    marker: str = parameters.get("KeyMarker", "")
+    if parameters.get("VersionIdMarker") and not marker:
+        raise InvalidArgument.version_marker_alone()
+    page, output = await _listing(ports, call, marker)
+    archive = find_archive(ports, call)
+    store, owner = ports.archives.store(archive.name), {"ID": canonical_id(archive.account_id)}
+    versions: list[Parameters] = []
+    for summary, shown in zip(page.objects, output.pop("Contents", ()), strict=True):
+        found = await store.describe(summary.key)
+        versions.append({**shown, "VersionId": found.version_id, "IsLatest": True, "Owner": owner})
+    output["KeyMarker"] = _encoded(call, marker)
+    output["VersionIdMarker"] = parameters.get("VersionIdMarker", "")
+    if versions:
+        output["Versions"] = versions
+    if page.is_truncated:
+        output["NextKeyMarker"] = _encoded(call, page.last)
+        output["NextVersionIdMarker"] = versions[-1]["VersionId"] if versions else ""
+    return Outcome(output)
+
+
 async def _listing(ports: ApiPorts, call: Call, after: str) -> tuple[_Page, Parameters]:
     parameters = call.parameters
     archive = find_archive(ports, call)
@@ -86,7 +109,7 @@ async def _listing(ports: ApiPorts, call: Call, after: str) -> tuple[_Page, Para
                 "LastModified": summary.modified_at,
                 "ETag": summary.etag,
                 "Size": summary.size_bytes,
-                "StorageClass": "STANDARD",
+                "StorageClass": summary.storage_class,
             }
             for summary in page.objects
         ]

@@ -3,19 +3,30 @@
 import re
 from datetime import UTC, datetime
 
-from opentrail.aws.authorization import authorise
-from opentrail.aws.s3.buckets import find_archive
-from opentrail.aws.s3.errors import InvalidRange, NoSuchKey, NotModified, PreconditionFailed
+from opentrail.aws.authorization import authorise, key_caller
+from opentrail.aws.s3.buckets import access_list, find_archive
+from opentrail.aws.s3.errors import (
+    InvalidRange,
+    NoSuchKey,
+    NoSuchVersion,
+    NotModified,
+    PreconditionFailed,
+    refusal,
+)
 from opentrail.aws.service import ApiPorts, Call, Outcome, Requirement
-from opentrail.ports.object_store import ObjectNotFound, StoredObject
+from opentrail.ports.archives import ArchivedObject, ArchiveStore
+from opentrail.ports.object_store import AccessRefused, ObjectNotFound
 from opentrail.protocol import Parameters
 
 _RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
 
 
 async def get_object(ports: ApiPorts, call: Call) -> Outcome:
-    """Answer an object's bytes; raises NoSuchKey, InvalidRange, and the errors of conditions that do not hold."""
-    stored = await _stored(ports, call)
+    """Answer an object's bytes; raises NoSuchKey, InvalidRange, the errors of conditions that do not hold, and
+    AccessDenied when the key of an encrypted object does not let the caller decrypt."""
+    found = await described_object(ports, call)
+    _check_conditions(call.parameters, found.summary.etag, found.summary.modified_at)
+    stored = await _read(ports, call, found.summary.key)
     span = _span(call.parameters.get("Range", ""), len(stored.body))
     output = _described(stored)
     if span is None:
@@ -26,34 +37,79 @@ async def get_object(ports: ApiPorts, call: Call) -> Outcome:
 
 
 async def head_object(ports: ApiPorts, call: Call) -> Outcome:
-    """Answer what GetObject would, without the bytes."""
-    stored = await _stored(ports, call)
-    return Outcome(_described(stored) | {"ContentLength": len(stored.body)})
+    """Answer what GetObject would, without the bytes; no key is asked for that."""
+    found = await described_object(ports, call)
+    _check_conditions(call.parameters, found.summary.etag, found.summary.modified_at)
+    return Outcome(_described(found) | {"ContentLength": found.summary.size_bytes})
 
 
-async def _stored(ports: ApiPorts, call: Call) -> StoredObject:
-    archive = find_archive(ports, call)
+async def get_object_acl(ports: ApiPorts, call: Call) -> Outcome:
+    """Answer the only access list an object has: its archive's owner in full control."""
+    await described_object(ports, call)
+    return Outcome(access_list(find_archive(ports, call)))
+
+
+async def get_object_tagging(ports: ApiPorts, call: Call) -> Outcome:
+    """Answer that an object has no tags."""
+    found = await described_object(ports, call)
+    return Outcome({"VersionId": found.version_id, "TagSet": []})
+
+
+async def described_object(ports: ApiPorts, call: Call) -> ArchivedObject:
+    """Return what is known of the object that ``call`` names, no bytes; raises NoSuchKey and NoSuchVersion."""
     key: str = call.parameters["Key"]
     try:
-        stored = await ports.archives.store(archive.name).get(key)
+        found = await _store(ports, call).describe(key)
     except ObjectNotFound as error:
-        # Who may not list the bucket is not told which keys there are, as in S3.
-        await authorise(ports.identities, call, (Requirement("s3:ListBucket", f"arn:aws:s3:::{archive.name}"),))
-        raise NoSuchKey(key) from error
-    _check_conditions(call.parameters, stored.summary.etag, stored.summary.modified_at)
-    return stored
+        raise await _missing(ports, call) from error
+    version_id: str = call.parameters.get("VersionId", found.version_id)
+    if version_id != found.version_id:
+        raise NoSuchVersion(key, version_id)
+    return found
 
 
-def _described(stored: StoredObject) -> Parameters:
+async def _read(ports: ApiPorts, call: Call, key: str) -> ArchivedObject:
+    region = find_archive(ports, call).region
+    try:
+        caller = await key_caller(ports.identities, call, f"s3.{region}.amazonaws.com")
+        return await _store(ports, call).read(key, caller)
+    except ObjectNotFound as error:
+        raise await _missing(ports, call) from error
+    except AccessRefused as error:
+        raise refusal(error) from error
+
+
+async def _missing(ports: ApiPorts, call: Call) -> NoSuchKey:
+    """Return the error of a key that nobody has; who may not list the bucket is not told which there are, as in S3."""
+    bucket: str = call.parameters["Bucket"]
+    await authorise(ports.identities, call, (Requirement("s3:ListBucket", f"arn:aws:s3:::{bucket}"),))
+    return NoSuchKey(call.parameters["Key"])
+
+
+def _store(ports: ApiPorts, call: Call) -> ArchiveStore:
+    return ports.archives.store(find_archive(ports, call).name)
+
+
+def _described(stored: ArchivedObject) -> Parameters:
     output: Parameters = {
         "AcceptRanges": "bytes",
         "LastModified": stored.summary.modified_at,
         "ETag": stored.summary.etag,
         "ContentType": stored.content_type or "binary/octet-stream",
         "Metadata": dict(stored.metadata),
+        "VersionId": stored.version_id,
     }
     if stored.content_encoding:
         output["ContentEncoding"] = stored.content_encoding
+    if stored.kms_key_arn:
+        output |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": stored.kms_key_arn}
+    if stored.is_cold:
+        output["StorageClass"] = stored.summary.storage_class
+    held = stored.lock.retention
+    if held is not None:
+        output |= {"ObjectLockMode": held.mode.value, "ObjectLockRetainUntilDate": held.until}
+    if stored.lock.has_legal_hold:
+        output["ObjectLockLegalHoldStatus"] = "ON"
     return output
 
 
