@@ -202,6 +202,7 @@ class World:
     organization: Organization | None = None
 
     def __post_init__(self) -> None:
+        self.archives.follow(self.clock.now)
         self.trails = InMemoryTrailStore(self.delivery_log)
         self.keys = InMemoryKeyStore(self.clock)
         self.key_ring = LocalKeyRing(self.keys)

@@ -39,6 +39,12 @@ def root_arn(account_id: str) -> str:
     return f"arn:aws:iam::{account_id}:root"
 
 
+def is_root_arn(arn: str) -> bool:
+    """Say whether an ARN is of an account's Root identity."""
+    parts = arn.split(":")
+    return len(parts) == 6 and arn == root_arn(parts[4])
+
+
 def trail_arn(region: str, account_id: str, name: str) -> str:
     """Return the ARN of the trail ``name`` whose home is ``region``."""
     return f"arn:{partition_of(region)}:cloudtrail:{region}:{account_id}:trail/{name}"

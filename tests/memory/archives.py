@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from opentrail.ports.archives import Archive, ArchivedObject, NotEmpty, ObjectLocked
 from opentrail.ports.key_ring import KeyCaller
-from opentrail.ports.object_store import AccessRefused, AlreadyExists, ObjectNotFound
+from opentrail.ports.object_store import AccessRefused, AlreadyExists, ObjectNotFound, ObjectSummary
 from opentrail.resource.archive import ObjectLock, Retention, retention_refusal
 from opentrail.resource.bucket_name import is_bucket_name
 from tests.memory.object_store import InMemoryObjectStore
@@ -55,8 +55,12 @@ class InMemoryArchiveStore(InMemoryObjectStore):
     async def describe(self, key: str) -> ArchivedObject:
         return replace(await self.read(key), body=b"")
 
+    async def list(self, prefix: str, start_after: str = "") -> AsyncIterator[ObjectSummary]:
+        async for found in self.describe_all(prefix, start_after):
+            yield found.summary
+
     async def describe_all(self, prefix: str = "", start_after: str = "") -> AsyncIterator[ArchivedObject]:
-        async for summary in self.list(prefix, start_after):
+        async for summary in super().list(prefix, start_after):
             yield await self.describe(summary.key)
 
     async def set_retention(self, key: str, retention: Retention | None, *, may_bypass: bool = False) -> None:
@@ -94,6 +98,12 @@ class InMemoryArchives:
         self.stores: dict[str, InMemoryArchiveStore] = {}
         for archive in archives:
             self.create(archive)
+
+    def follow(self, now: Callable[[], datetime]) -> None:
+        """Go by another clock from now on."""
+        self._now = now
+        for store in self.stores.values():
+            store._now = now
 
     def get(self, name: str) -> Archive | None:
         return self._archives.get(name)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
+from opentrail.arn import is_root_arn
 from opentrail.clock import Clock, SystemClock
 from opentrail.identity import Credential, Principal, PrincipalType, Role, UpstreamOwner, User
 from opentrail.identity.mfa import MfaDevice, try_code
@@ -108,7 +109,8 @@ class InMemoryIdentityStore:
         return self._upstream_owners.get((kind, account, name))
 
     async def add_mfa_device(self, device: MfaDevice) -> None:
-        if not any(user.arn == device.user_arn for user in self._users.values()):
+        is_user = any(user.arn == device.user_arn for user in self._users.values())
+        if not is_user and not is_root_arn(device.user_arn):
             raise NoSuchEntity(f"no user {device.user_arn}")
         if device.user_arn in self._mfa_devices:
             raise EntityAlreadyExists(f"{device.user_arn} has an MFA device")

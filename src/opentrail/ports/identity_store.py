@@ -96,7 +96,8 @@ class IdentityStore(Protocol):
         ...
 
     async def add_mfa_device(self, device: MfaDevice) -> None:
-        """Keep a user's MFA device. Raises NoSuchEntity (no such user), EntityAlreadyExists (it has one)."""
+        """Keep the MFA device of a user, or of an account's owner (its Root ARN). Raises NoSuchEntity (no such user),
+        EntityAlreadyExists (it has one)."""
         ...
 
     async def mfa_device(self, user_arn: str) -> MfaDevice | None: ...

@@ -7,6 +7,7 @@ from opentrail.adapters.object_store.buckets import Buckets
 from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
 from opentrail.home import Home
 from opentrail.settings import Settings
+from opentrail.wiring.reading_keys import ReadingKeys
 
 
 def open_buckets(
@@ -26,5 +27,6 @@ def open_buckets(
 
 
 def read_buckets(home: Home, settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> Buckets:
-    """Return a home's buckets for reading, also beside the server that holds the home."""
-    return open_buckets(LocalArchives(home.archives), settings, upstream_url, owner_key)
+    """Return a home's buckets for reading as its owner, also beside the server that holds the home."""
+    archives = LocalArchives(home.archives, keys=ReadingKeys(home, settings))
+    return open_buckets(archives, settings, upstream_url, owner_key)

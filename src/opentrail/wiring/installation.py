@@ -187,6 +187,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             home.fail_open_file.unlink(missing_ok=True)
             home.lost_calls_file.unlink(missing_ok=True)
         keys = SqlKeyStore(database, sealer, clock)
+        key_ring = LocalKeyRing(keys)
         yield Installation(
             home=home,
             settings=settings,
@@ -202,10 +203,10 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             delivery_log=SqlDeliveryLog(database),
             attestations=SqlAttestationLog(database),
             notices=SqlNoticeLog(database),
-            archives=LocalArchives(home.archives),
+            archives=LocalArchives(home.archives, clock=clock, keys=key_ring),
             signer=LocalSigner(home.signing_keys, sealer),
             keys=keys,
-            key_ring=LocalKeyRing(keys),
+            key_ring=key_ring,
             regions=regions,
             builder=builder,
             feeder=HistoryFeeder(journal, history, clock, figures.recorded.recorded),

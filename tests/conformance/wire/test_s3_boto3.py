@@ -143,7 +143,7 @@ def test_archives_cannot_be_written(s3: Any) -> None:
 
 
 def test_reads_that_archives_do_not_have_say_so(s3: Any) -> None:
-    assert refusal(lambda: s3.get_bucket_versioning(Bucket="logs")) == (501, "NotImplemented")
+    assert refusal(lambda: s3.get_object_torrent(Bucket="logs", Key="top")) == (501, "NotImplemented")
 
 
 def test_callers_need_permission_for_each_key(api: ApiInThread, s3: Any, connect: Connect) -> None:

@@ -1,4 +1,4 @@
-"""MFA devices of our own users (part of the port identity_store): sealed secrets, and attempts one at a time."""
+"""MFA devices of users and owners (part of the port identity_store): sealed secrets, and attempts one at a time."""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +7,7 @@ from sqlalchemy import Connection, RowMapping, delete, exists, select, update
 
 from opentrail.adapters.metadata_store.database import Database, add
 from opentrail.adapters.metadata_store.tables import mfa_devices, users
+from opentrail.arn import is_root_arn
 from opentrail.identity.mfa import MfaDevice, try_code
 from opentrail.ports import Unavailable
 from opentrail.ports.identity_store import EntityAlreadyExists, NoSuchEntity
@@ -32,7 +33,8 @@ class MfaDevices:
         }
 
         def work(connection: Connection) -> None:
-            if not connection.execute(select(exists().where(users.c.arn == device.user_arn))).scalar():
+            is_user = connection.execute(select(exists().where(users.c.arn == device.user_arn))).scalar()
+            if not is_user and not is_root_arn(device.user_arn):
                 raise NoSuchEntity(f"no user {device.user_arn}")
             if not add(connection, mfa_devices, values):
                 raise EntityAlreadyExists(f"{device.user_arn} has an MFA device")

@@ -1,6 +1,7 @@
 """What an archive answers when asked for a bucket's settings: its rules in S3's words, and S3's own error for what it
 does not have. Nothing here changes anything; rules are the operator's (``opentrail archive set``)."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -21,14 +22,7 @@ from opentrail.resource.archive import COLD_STORAGE_CLASS
 
 Answer = Callable[[ApiPorts, Call], Awaitable[Outcome]]
 
-
-def _answers(describe: Callable[[Archive], Parameters]) -> Answer:
-    """Return the handler that answers what ``describe`` says of the archive, or raises what it raises."""
-
-    async def handler(ports: ApiPorts, call: Call) -> Outcome:
-        return Outcome(describe(find_archive(ports, call)))
-
-    return handler
+_WORD = re.compile("(?<!^)(?=[A-Z])")
 
 
 def _versioning(archive: Archive) -> Parameters:
@@ -80,22 +74,35 @@ def _lacks(error: Callable[[str], Exception]) -> Callable[[Archive], Parameters]
     return describe
 
 
-BUCKET_SETTINGS: dict[str, Answer] = {
-    "GetBucketAccelerateConfiguration": _answers(lambda _: {}),
-    "GetBucketCors": _answers(_lacks(NoSuchCORSConfiguration)),
-    "GetBucketEncryption": _answers(_encryption),
-    "GetBucketLifecycleConfiguration": _answers(_lifecycle),
-    "GetBucketLogging": _answers(lambda _: {}),
-    "GetBucketNotificationConfiguration": _answers(lambda _: {}),
-    "GetBucketOwnershipControls": _answers(_ownership),
-    "GetBucketPolicy": _answers(_lacks(NoSuchBucketPolicy)),
-    "GetBucketPolicyStatus": _answers(_lacks(NoSuchBucketPolicy)),
-    "GetBucketReplication": _answers(_lacks(ReplicationConfigurationNotFoundError)),
-    "GetBucketRequestPayment": _answers(lambda _: {"Payer": "BucketOwner"}),
-    "GetBucketTagging": _answers(_lacks(NoSuchTagSet)),
-    "GetBucketVersioning": _answers(_versioning),
-    "GetBucketWebsite": _answers(_lacks(NoSuchWebsiteConfiguration)),
-    "GetObjectLockConfiguration": _answers(_object_lock),
-    "GetPublicAccessBlock": _answers(_public_access_block),
+_DESCRIPTIONS: dict[str, Callable[[Archive], Parameters]] = {
+    "GetBucketAccelerateConfiguration": lambda _: {},
+    "GetBucketCors": _lacks(NoSuchCORSConfiguration),
+    "GetBucketEncryption": _encryption,
+    "GetBucketLifecycleConfiguration": _lifecycle,
+    "GetBucketLogging": lambda _: {},
+    "GetBucketNotificationConfiguration": lambda _: {},
+    "GetBucketOwnershipControls": _ownership,
+    "GetBucketPolicy": _lacks(NoSuchBucketPolicy),
+    "GetBucketPolicyStatus": _lacks(NoSuchBucketPolicy),
+    "GetBucketReplication": _lacks(ReplicationConfigurationNotFoundError),
+    "GetBucketRequestPayment": lambda _: {"Payer": "BucketOwner"},
+    "GetBucketTagging": _lacks(NoSuchTagSet),
+    "GetBucketVersioning": _versioning,
+    "GetBucketWebsite": _lacks(NoSuchWebsiteConfiguration),
+    "GetObjectLockConfiguration": _object_lock,
+    "GetPublicAccessBlock": _public_access_block,
 }
+
+
+def _handler(operation: str) -> Answer:
+    describe = _DESCRIPTIONS[operation]
+
+    async def handler(ports: ApiPorts, call: Call) -> Outcome:
+        return Outcome(describe(find_archive(ports, call)))
+
+    handler.__name__ = _WORD.sub("_", operation).lower()
+    return handler
+
+
+BUCKET_SETTINGS = {operation: _handler(operation) for operation in _DESCRIPTIONS}
 """Handlers by operation."""

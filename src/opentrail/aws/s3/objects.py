@@ -61,7 +61,8 @@ async def described_object(ports: ApiPorts, call: Call) -> ArchivedObject:
     try:
         found = await _store(ports, call).describe(key)
     except ObjectNotFound as error:
-        raise await _missing(ports, call) from error
+        await _check_may_list(ports, call)
+        raise NoSuchKey(call.parameters["Key"]) from error
     version_id: str = call.parameters.get("VersionId", found.version_id)
     if version_id != found.version_id:
         raise NoSuchVersion(key, version_id)
@@ -69,21 +70,20 @@ async def described_object(ports: ApiPorts, call: Call) -> ArchivedObject:
 
 
 async def _read(ports: ApiPorts, call: Call, key: str) -> ArchivedObject:
-    region = find_archive(ports, call).region
     try:
-        caller = await key_caller(ports.identities, call, f"s3.{region}.amazonaws.com")
+        caller = await key_caller(ports.identities, call, "s3")
         return await _store(ports, call).read(key, caller)
     except ObjectNotFound as error:
-        raise await _missing(ports, call) from error
+        await _check_may_list(ports, call)
+        raise NoSuchKey(call.parameters["Key"]) from error
     except AccessRefused as error:
         raise refusal(error) from error
 
 
-async def _missing(ports: ApiPorts, call: Call) -> NoSuchKey:
-    """Return the error of a key that nobody has; who may not list the bucket is not told which there are, as in S3."""
+async def _check_may_list(ports: ApiPorts, call: Call) -> None:
+    """Raise AccessDenied for who may not list the bucket: they are not told which keys there are, as in S3."""
     bucket: str = call.parameters["Bucket"]
     await authorise(ports.identities, call, (Requirement("s3:ListBucket", f"arn:aws:s3:::{bucket}"),))
-    return NoSuchKey(call.parameters["Key"])
 
 
 def _store(ports: ApiPorts, call: Call) -> ArchiveStore:
