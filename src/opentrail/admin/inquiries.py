@@ -120,6 +120,7 @@ class Inquiries:
                     "home_region": trail.home_region,
                     "account_id": trail.account_id,
                     "logging_stopped_at": _stopped_at(trail),
+                    "organization_id": trail.organization_id,
                 }
         raise OperatorError(f"a trail could not be found for {arn}")
 

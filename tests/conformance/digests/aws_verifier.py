@@ -50,11 +50,20 @@ class Listing:
         return self._keys
 
 
-class PublicKeys:
-    """The part of a CloudTrail client that the verifier uses."""
+class CloudTrail:
+    """The parts of a CloudTrail and an Organizations client that the verifier uses."""
 
-    def __init__(self, keys: list[dict[str, str]]) -> None:
-        self._keys = keys
+    def __init__(self, given: dict[str, Any]) -> None:
+        self._keys = given["keys"]
+        self._given = given
+
+    def describe_trails(self) -> dict[str, Any]:
+        trail = {"TrailARN": self._given["trail_arn"], "S3BucketName": self._given["bucket"]}
+        prefix = {"S3KeyPrefix": self._given["key_prefix"]} if self._given["key_prefix"] else {}
+        return {"trailList": [trail | prefix | {"IsOrganizationTrail": bool(self._given["organization_id"])}]}
+
+    def describe_organization(self) -> dict[str, Any]:
+        return {"Organization": {"Id": self._given["organization_id"]}}
 
     def list_public_keys(self, StartTime: datetime, EndTime: datetime) -> dict[str, Any]:
         start, end = StartTime.isoformat(), EndTime.isoformat()
@@ -76,16 +85,16 @@ def main() -> int:
             trail_arn=given["trail_arn"],
             start_time=given["start_time"],
             end_time=given["end_time"],
-            s3_bucket=given["bucket"],
+            s3_bucket=None if given["organization_id"] else given["bucket"],
             s3_prefix=given["key_prefix"] or None,
-            account_id=None,
+            account_id=given["account_id"] or None,
             verbose=True,
         )
     )
     command._source_region = given["region"]
     command.s3_client_provider = Objects(given["objects"])
-    command.cloudtrail_client = PublicKeys(given["keys"])
-    command.organization_client = None
+    command.cloudtrail_client = CloudTrail(given)
+    command.organization_client = command.cloudtrail_client
     command._call()
     return 1 if command._invalid_digests + command._invalid_backfill_digests + command._invalid_logs else 0
 
