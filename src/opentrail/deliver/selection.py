@@ -71,13 +71,13 @@ class TrailSelection:
         """
         trail = self._trail
         region, account_id = event.get("awsRegion"), event.get("recipientAccountId")
-        if not trail.is_logging or not isinstance(region, str) or account_id not in self._account_ids:
+        if not trail.is_logging or not isinstance(region, str) or not isinstance(account_id, str):
             return None
-        if not trail.covers_region(region):
+        if account_id not in self._account_ids or not trail.covers_region(region):
             return None
         if not trail.includes_global_service_events and is_global_service_event(event, region):
             return None
-        return AccountRegion(str(account_id), region) if self._is_selected(event) else None
+        return AccountRegion(account_id, region) if self._is_selected(event) else None
 
 
 def is_global_service_event(event: Event, region: str) -> bool:
