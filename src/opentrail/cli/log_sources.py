@@ -49,6 +49,9 @@ PublicKeysOption = Annotated[
 ]
 
 
+_SAY_ACCOUNT = "say --account-id: an organization trail has digests for each member account"
+
+
 @dataclass(frozen=True)
 class Where:
     """The options that say where to read."""
@@ -111,13 +114,16 @@ def _own(context: Context, where: Where) -> LogSource:
     serving = context.home.serving() or {}
     upstream_url = str(serving.get("upstream_url", "")) or settings.upstream__url.removeprefix("moto")
     stopped_at = str(trail.get("logging_stopped_at") or "")
+    organization_id = where.organization_id or str(trail.get("organization_id") or "")
+    if organization_id and not where.account_id:
+        raise OperatorError(_SAY_ACCOUNT)
     return LogSource(
         trail_arn=trail["arn"],
         region=where.region or trail["home_region"],
         bucket=where.bucket or trail["bucket"],
         prefix=where.prefix if where.bucket else trail["prefix"],
         account_id=where.account_id,
-        organization_id=where.organization_id,
+        organization_id=organization_id,
         stores=read_buckets(context.home, settings, upstream_url, read_key(context.home, "")),
         keys=key_file(where.public_keys) if where.public_keys else ListedKeys(context),
         key_origin=_file_origin(where) or f"ListPublicKeys of the installation {context.home.path}",
@@ -145,7 +151,7 @@ def _remote(where: Where) -> LogSource:
         stopped_at = _stopped_at(asyncio.run(source.api.trail_status(where.trail)))
         if trail.get("IsOrganizationTrail") and not organization_id:
             if not where.account_id:
-                raise OperatorError("say --account-id: an organization trail has digests for each member account")
+                raise OperatorError(_SAY_ACCOUNT)
             organization_id = asyncio.run(source.api.organization_id())
     return LogSource(
         trail_arn=where.trail,
