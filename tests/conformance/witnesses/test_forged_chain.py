@@ -111,7 +111,9 @@ class Scene:
 @pytest.fixture(params=["s3-bucket", "time-stamp", "webhook"])
 async def scene(request: pytest.FixtureRequest) -> AsyncIterator[Scene]:
     with ExitStack() as stack:
-        world, receiver, witness, source = DeliveryWorld(), None, None, None
+        world, receiver = DeliveryWorld(), None
+        witness: Any
+        source: Any
         # A real bucket's clock is the machine's; the chain ends at about now.
         world.clock = HandClock(datetime.now(UTC).replace(microsecond=0) - (HOURS + 1) * HOUR)
         world.restart()

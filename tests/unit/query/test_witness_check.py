@@ -25,12 +25,12 @@ def a_digest(number: int, **members: Any) -> ReadDigest:
         "previousDigestHashValue": f"hash-{number - 1}",
         "previousDigestSignature": f"signature-{number - 1}",
     }
-    return ReadDigest("logs", f"digest-{number}", values | members, f"hash-{number}", f"signature-{number}", "")
+    return ReadDigest("logs", f"digest-{number}", values | members, b"", f"hash-{number}", f"signature-{number}", "")
 
 
 def said(number: int, at: datetime, **changes: Any) -> Testimony:
     digest = a_digest(number)
-    values = {
+    values: dict[str, Any] = {
         "bucket": "logs",
         "key": digest.key,
         "sha256": digest.sha256,
