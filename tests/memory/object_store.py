@@ -74,7 +74,7 @@ class InMemoryObjectStore:
             if key.startswith(prefix) and key.encode() > start_after.encode():
                 yield self.objects[key].summary
 
-    async def check_delivery(self, marker_key: str, trail_arn: str) -> None:
+    async def check_delivery(self, marker_key: str, trail_arn: str, *, kms_key_id: str = "") -> None:
         self._check()
         if marker_key not in self.objects:
             await self.put_if_absent(marker_key, b"", content_type="")

@@ -76,9 +76,10 @@ class ObjectStore(Protocol):
         """Yield the objects whose key starts with ``prefix`` and is greater than ``start_after``, in key order."""
         ...
 
-    async def check_delivery(self, marker_key: str, trail_arn: str) -> None:
+    async def check_delivery(self, marker_key: str, trail_arn: str, *, kms_key_id: str = "") -> None:
         """Prove that a trail may deliver: the bucket is there, its policy (if it has one) lets CloudTrail write, and
-        the zero-byte object ``marker_key`` can be written or is there already."""
+        the zero-byte object ``marker_key`` can be written or is there already. A store that encrypts with keys of its
+        own service is given ``kms_key_id`` with it, and refuses what it cannot encrypt."""
         ...
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from opentrail.adapters.object_store.archives import LocalArchives
 from opentrail.adapters.object_store.buckets import Buckets
-from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
+from opentrail.adapters.object_store.s3 import ObjectLock, S3Buckets, S3Endpoint
 from opentrail.home import Home
 from opentrail.settings import Settings
 from opentrail.wiring.reading_keys import ReadingKeys
@@ -22,8 +22,11 @@ def open_buckets(
         region=settings.region,
         access_key_id=settings.upstream__access_key_id or owner_key["access_key_id"],
         secret_access_key=settings.upstream__secret_access_key or owner_key["secret_access_key"],
+        addressing=settings.upstream__addressing,
+        ca_bundle=settings.upstream__ca_bundle,
     )
-    return Buckets(archives, S3Buckets(endpoint).bucket)
+    lock = ObjectLock(settings.delivery_lock__mode, settings.delivery_lock__days)
+    return Buckets(archives, S3Buckets(endpoint, lock=lock if lock.mode else None).bucket)
 
 
 def read_buckets(home: Home, settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> Buckets:

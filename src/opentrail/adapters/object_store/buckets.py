@@ -47,5 +47,5 @@ class MissingBucket:
         raise BucketNotFound(self._name)
         yield  # makes this an asynchronous generator, as the port wants
 
-    async def check_delivery(self, marker_key: str, trail_arn: str) -> None:
+    async def check_delivery(self, marker_key: str, trail_arn: str, *, kms_key_id: str = "") -> None:
         raise BucketNotFound(self._name)

@@ -171,7 +171,7 @@ class LocalBucket:
             for item in page:
                 yield item
 
-    async def check_delivery(self, marker_key: str, trail_arn: str) -> None:
+    async def check_delivery(self, marker_key: str, trail_arn: str, *, kms_key_id: str = "") -> None:
         try:
             await self.put_if_absent(marker_key, b"", content_type="application/x-directory")
         except AlreadyExists:

@@ -40,13 +40,19 @@ _METADATA = "x-amz-meta-"
 
 @dataclass(frozen=True)
 class S3Endpoint:
-    """Where an S3 service is and who we are there. ``url`` "" is AWS itself, empty credentials boto3's own chain."""
+    """Where an S3 service is and who we are there. ``url`` "" is AWS itself, empty credentials boto3's own chain.
+
+    ``addressing`` says where the bucket's name stands: in the ``path``, in the host (``virtual``), or ``auto``: in the
+    path where the host's name cannot hold it. ``ca_bundle`` is a PEM file of the CAs trusted, "" the system's.
+    """
 
     url: str = ""
     region: str = "us-east-1"
     access_key_id: str = ""
     secret_access_key: str = ""
     session_token: str = ""
+    addressing: str = "auto"
+    ca_bundle: str = ""
 
 
 def needs_path_style(url: str) -> bool:
@@ -57,6 +63,11 @@ def needs_path_style(url: str) -> bool:
     except ValueError:
         return bool(host) and ("." not in host or host.endswith(".localhost"))
     return True
+
+
+def is_path_style(endpoint: S3Endpoint) -> bool:
+    """Say whether the endpoint's buckets stand in the path."""
+    return endpoint.addressing == "path" or (endpoint.addressing == "auto" and needs_path_style(endpoint.url))
 
 
 @dataclass
@@ -73,9 +84,10 @@ class S3Reader:
     def __init__(self, endpoint: S3Endpoint) -> None:
         self._endpoint = endpoint
         self._url = urlsplit(endpoint.url)
-        self._is_path_style = needs_path_style(endpoint.url)
+        self._is_path_style = is_path_style(endpoint)
         self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._idle: list[_Connection] = []
+        self._idle: dict[str, list[_Connection]] = {}
+        self._tls: ssl.SSLContext | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_usable = bool(endpoint.url and endpoint.access_key_id) and self._url.scheme not in getproxies()
 
@@ -134,8 +146,8 @@ class S3Reader:
                     answer = await connection.ask(self._request(bucket, path, query))
             except (OSError, TimeoutError, ssl.SSLError, httptools.HttpParserError, ValueError):
                 return None
-            if answer.is_kept and self._is_path_style:
-                self._idle.append(connection)
+            if answer.is_kept:
+                self._idle.setdefault(self._host(bucket), []).append(connection)
             else:
                 connection.close()
             return answer
@@ -143,18 +155,27 @@ class S3Reader:
     async def _connected(self, bucket: str) -> "_Connection":
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            self._loop, self._idle = loop, []
-        while self._idle:
-            connection = self._idle.pop()
+            self._loop, self._idle = loop, {}
+        idle = self._idle.get(self._host(bucket), [])
+        while idle:
+            connection = idle.pop()
             if connection.is_open:
                 return connection
         host = self._host(bucket).rpartition(":")[0] if self._url.port else self._host(bucket)
         is_tls = self._url.scheme == "https"
         async with asyncio.timeout(CONNECT_SECONDS):
             _, opened = await loop.create_connection(
-                _Connection, host.strip("[]"), self._url.port or (443 if is_tls else 80), ssl=is_tls or None
+                _Connection,
+                host.strip("[]"),
+                self._url.port or (443 if is_tls else 80),
+                ssl=self._context() if is_tls else None,
             )
         return opened
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context(cafile=self._endpoint.ca_bundle or None)
+        return self._tls
 
     def _host(self, bucket: str) -> str:
         return self._url.netloc if self._is_path_style else f"{bucket}.{self._url.netloc}"
@@ -178,8 +199,9 @@ class S3Reader:
 
     def close(self) -> None:
         """Close what is kept open."""
-        for connection in self._idle:
-            connection.close()
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
         self._idle.clear()
 
 
@@ -258,7 +280,10 @@ class _Connection(asyncio.Protocol):
 def _read_page(body: bytes) -> tuple[list[ObjectSummary], str]:
     found: list[ObjectSummary] = []
     token, is_truncated = "", False
-    for element in ElementTree.fromstring(body):  # noqa: S314 - expat bounds what entities grow to
+    root = ElementTree.fromstring(body)  # noqa: S314 - expat bounds what entities grow to
+    if root.tag.rpartition("}")[2] != "ListBucketResult":
+        raise ValueError("the answer is no listing")
+    for element in root:
         match element.tag.rpartition("}")[2]:
             case "Contents":
                 members = {member.tag.rpartition("}")[2]: member.text or "" for member in element}

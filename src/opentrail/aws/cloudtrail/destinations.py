@@ -25,18 +25,19 @@ INSIGHTS = "CloudTrail-Insight"
 
 
 async def check_bucket(ports: ApiPorts, trail: Trail, *folders: str) -> None:
-    """Prove that the trail may deliver to each of ``folders``; raises S3BucketDoesNotExist, InsufficientS3BucketPolicy.
-
-    Leaves the empty objects that mark the folders.
+    """Prove that the trail may deliver to each of ``folders``; raises S3BucketDoesNotExist, InsufficientS3BucketPolicy,
+    InsufficientEncryptionPolicy. Leaves the empty objects that mark the folders.
     """
     base = account_prefix(trail.s3_key_prefix, trail.account_id, trail.organization_id)
     bucket = ports.object_stores.bucket(trail.s3_bucket_name)
     try:
         for folder in folders:
-            await bucket.check_delivery(f"{base}{folder}/", trail.arn)
+            await bucket.check_delivery(f"{base}{folder}/", trail.arn, kms_key_id=trail.kms_key_id)
     except BucketNotFound as error:
         raise S3BucketDoesNotExistException(trail.s3_bucket_name) from error
     except AccessRefused as error:
+        if error.code.startswith("KMS."):
+            raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, trail.kms_key_id) from error
         raise InsufficientS3BucketPolicyException(trail.s3_bucket_name) from error
 
 

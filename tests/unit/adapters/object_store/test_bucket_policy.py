@@ -61,3 +61,44 @@ def test_an_explicit_deny_wins() -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"Statement": 5}'])
 def test_a_policy_that_cannot_be_read_allows_nothing(text: str) -> None:
     assert not allows_delivery(text, "logs", MARKER, TRAIL)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"Bool": {"aws:SecureTransport": "false"}},
+        {"StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}},
+        {"Null": {"s3:x-amz-server-side-encryption": "true"}},
+        {"BoolIfExists": {"aws:PrincipalIsAWSService": "false"}},
+        {"StringNotEquals": {"aws:SourceAccount": "123456789012"}},
+    ],
+)
+def test_denials_that_are_not_meant_for_cloudtrails_puts_do_not_refuse_them(condition: dict[str, Any]) -> None:
+    deny = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::logs/*",
+        "Condition": condition,
+    }
+
+    assert allows_delivery(a_policy(deny), "logs", MARKER, TRAIL)
+
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/1"
+
+
+@pytest.mark.parametrize(("key", "is_allowed"), [(KEY, True), ("", False), (KEY + "2", False)])
+def test_a_policy_that_demands_a_key_lets_a_trail_with_that_key_deliver(key: str, is_allowed: bool) -> None:
+    denials = [
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:PutObject",
+            "Resource": "arn:aws:s3:::logs/*",
+            "Condition": {"StringNotEquals": {f"s3:x-amz-server-side-encryption{name}": value}},
+        }
+        for name, value in (("", "aws:kms"), ("-aws-kms-key-id", KEY))
+    ]
+
+    assert allows_delivery(a_policy(*denials), "logs", MARKER, TRAIL, key) is is_allowed

@@ -65,7 +65,7 @@ async def test_the_bucket_is_asked_for_the_organization_s_path() -> None:
     world = World(organization=an_organization())
     asked = []
 
-    async def check_delivery(marker_key: str, trail_arn: str) -> None:
+    async def check_delivery(marker_key: str, trail_arn: str, *, kms_key_id: str = "") -> None:
         asked.append((marker_key, trail_arn))
         if "/o-exampleorgid/" in marker_key:
             raise AccessRefused("AccessDenied", "no")
