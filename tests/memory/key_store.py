@@ -61,7 +61,7 @@ class InMemoryKeyStore:
 
     async def material(self, key_id: str, version: int) -> KeyMaterial | None:
         found = [secret for secret, rotation in self._versions.get(key_id, ()) if rotation.version == version]
-        return KeyMaterial(version, found[0]) if found else None
+        return KeyMaterial(version, found[0], material_id(found[0])) if found else None
 
     async def due(self, now: datetime, limit: int = 100) -> Sequence[Key]:
         def is_due(key: Key) -> bool:

@@ -22,10 +22,11 @@ class AliasNotFound(PortError):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyMaterial:
-    """One version of a key's secret, in the clear: 32 bytes, in memory only."""
+    """One version of a key's secret, in the clear: 32 bytes, in memory only; and its public name."""
 
     version: int
     secret: bytes
+    id: str
 
 
 class KeyStore(Protocol):

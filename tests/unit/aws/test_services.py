@@ -120,7 +120,8 @@ def _raised_by(functions: dict[str, _Function], entries: list[str]) -> set[str]:
         raised |= functions[name].raises
         waiting += functions[name].mentions
     common = {name for name in vars(common_errors) if name != "UnsupportedOperationException"}
-    return {name for name in raised if name not in common and name not in ("denial", "refusal")}
+    made_by_functions = ("denial", "hidden", "refusal")
+    return {name for name in raised if name not in common and name not in made_by_functions}
 
 
 def _functions(package: ModuleType) -> dict[str, _Function]:

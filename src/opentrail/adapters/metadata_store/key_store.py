@@ -101,9 +101,10 @@ class SqlKeyStore:
         if sealed is None:
             return None
         try:
-            return KeyMaterial(version, self._sealer.unseal(sealed, _seal_context(key_id, version)))
+            secret = self._sealer.unseal(sealed, _seal_context(key_id, version))
         except SealBroken as error:
             raise Unavailable(str(error)) from error
+        return KeyMaterial(version, secret, material_id(secret))
 
     async def due(self, now: datetime, limit: int = 100) -> Sequence[Key]:
         rotating = and_(keys.c.state == KeyState.ENABLED.value, keys.c.next_rotation_at <= now)
