@@ -5,7 +5,7 @@ A new service is a new package with one ``Service`` value, named here.
 
 from functools import cache
 
-from opentrail.aws import cloudtrail, organizations, s3, sts
+from opentrail.aws import cloudtrail, kms, organizations, s3, sts
 from opentrail.aws.common_errors import AccessDenied, Family, UnknownOperation, UnsupportedOperationException
 from opentrail.aws.service import Handler, Service
 from opentrail.errors import AwsError
@@ -14,10 +14,11 @@ from opentrail.protocol import CredentialScope, Operation
 from opentrail.protocol.models import operation_model, protocol_name
 
 SERVICES: dict[str, Service] = {
-    service.name: service for service in (cloudtrail.SERVICE, organizations.SERVICE, sts.SERVICE, s3.SERVICE)
+    service.name: service
+    for service in (cloudtrail.SERVICE, kms.SERVICE, organizations.SERVICE, sts.SERVICE, s3.SERVICE)
 }
 
-SPOKEN = ("cloudtrail", "cloudtrail-data", "organizations", "sts", "s3")
+SPOKEN = ("cloudtrail", "cloudtrail-data", "kms", "organizations", "sts", "s3")
 """Services whose operations ``docs/coverage.md`` lists."""
 
 _SERVICE_OF_SIGNING_NAME = {
@@ -25,6 +26,7 @@ _SERVICE_OF_SIGNING_NAME = {
     "cloudtrail": "cloudtrail",
     "cloudtrail-data": "cloudtrail-data",
     "events": "events",
+    "kms": "kms",
     "logs": "logs",
     "monitoring": "cloudwatch",
     "organizations": "organizations",

@@ -14,7 +14,7 @@ from opentrail.protocol.scope import query_values
 ALWAYS_OWN = frozenset({"cloudtrail", "cloudtrail-data"})
 """Services that no upstream is ever asked for, by signing name."""
 
-OWN_UNLESS_SET = frozenset({"logs", "events", "monitoring", "sns", "athena", "organizations"})
+OWN_UNLESS_SET = frozenset({"logs", "events", "kms", "monitoring", "sns", "athena", "organizations"})
 """Services that are ours as long as the operator names no ``upstream.<service>``, by signing name."""
 
 _SIGNING_NAMES = {"cloudwatch": "monitoring"}

@@ -3,7 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from opentrail.policy.document import PolicyDocument, parse_policy
-from opentrail.policy.evaluation import AccessRequest, Authorization, RequestPrincipal, authorize_key_use
+from opentrail.policy.evaluation import (
+    AccessRequest,
+    Authorization,
+    Decision,
+    RequestPrincipal,
+    authorize_key_use,
+    evaluate,
+)
 from opentrail.resource.key import Key
 
 Conditions = Mapping[str, tuple[str, ...]]
@@ -25,6 +32,12 @@ def judge_key_use(
     context = {**(conditions or {}), **key_conditions(key, principal)}
     request = AccessRequest(action, key.arn, context, principal)
     return authorize_key_use(parse_policy(key.policy), key.account_id, identity, request, session=session)
+
+
+def is_let_in(action: str, key: Key, principal: RequestPrincipal, conditions: Conditions) -> bool:
+    """Say whether the key policy alone lets the caller, or leaves it to the caller's account, to do ``action``."""
+    request = AccessRequest(action, key.arn, {**conditions, **key_conditions(key, principal)}, principal)
+    return evaluate([parse_policy(key.policy)], request) is Decision.ALLOW
 
 
 def key_conditions(key: Key, principal: RequestPrincipal) -> dict[str, tuple[str, ...]]:

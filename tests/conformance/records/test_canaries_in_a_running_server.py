@@ -188,7 +188,9 @@ def test_a_server_leaves_no_secret_of_its_calls_anywhere(mode: str, tmp_path: Pa
     requests, answers = _samples()
     settings = {"PYTHONPATH": str(site), "OPENTRAIL_RECORDING": mode, "OPENTRAIL_LOG_LEVEL": "debug"}
     with _upstream(answers) as url:
-        server = RunningServer(tmp_path / "home", upstream=url, settings=settings).start()
+        server = RunningServer(
+            tmp_path / "home", upstream=url, settings=settings | {"OPENTRAIL_UPSTREAM_KMS": url}
+        ).start()
         try:
             _start_trail(server)
             address = _address(server.ready["gateway_url"])

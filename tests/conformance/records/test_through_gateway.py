@@ -57,7 +57,7 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Made]]
     """Every call of the table, made once: moto behind a whole Opentrail, events read from the delivered log files."""
     home: Path = tmp_path_factory.mktemp("through-gateway") / "home"
     with moto_server() as url:
-        settings = {"OPENTRAIL_UPSTREAM_SNS": url, "OPENTRAIL_UPSTREAM_STS": url}
+        settings = {f"OPENTRAIL_UPSTREAM_{service}": url for service in ("KMS", "SNS", "STS")}
         server = RunningServer(home, upstream=url, settings=settings).start()
         try:
             yield {made.row.number: made for made in make_calls(server)}

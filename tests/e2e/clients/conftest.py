@@ -12,7 +12,7 @@ from tests.support.moto_server import moto_server
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A running Opentrail before moto, which has logs, monitoring, events and sns too; every event is delivered."""
     with moto_server() as moto:
-        settings = {f"OPENTRAIL_UPSTREAM_{service}": moto for service in ("LOGS", "MONITORING", "EVENTS", "SNS")}
+        settings = {f"OPENTRAIL_UPSTREAM_{service}": moto for service in ("EVENTS", "KMS", "LOGS", "MONITORING", "SNS")}
         running = Stage(tmp_path_factory.mktemp("stage") / "home", moto, settings)
         try:
             yield running

@@ -46,6 +46,7 @@ async def an_ownership(*upstream_services: str) -> Ownership:
         ("cloudtrail-data", OWN),
         ("logs", OWN),
         ("events", OWN),
+        ("kms", OWN),
         ("monitoring", OWN),
         ("sns", OWN),
         ("athena", OWN),
@@ -64,6 +65,7 @@ async def test_the_signed_service_decides(signing_name: str, owner: Owner) -> No
     ("setting", "signing_name", "owner"),
     [
         ("logs", "logs", UPSTREAM),
+        ("kms", "kms", UPSTREAM),
         ("cloudwatch", "monitoring", UPSTREAM),
         ("monitoring", "monitoring", UPSTREAM),
         ("sns", "logs", OWN),

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 
 from opentrail.envelope import BlobBroken, BlobKey, open_blob, read_blob, seal_blob
 from opentrail.policy.key_use import context_conditions, judge_key_use
-from opentrail.ports import Unavailable
 from opentrail.ports.key_ring import BlobInvalid, DataKey, KeyAccessRefused, KeyCaller, KeyDisabled, KeyNotFound
-from opentrail.ports.key_store import KeyMaterial, KeyStore
+from opentrail.ports.key_store import KeyStore
 from opentrail.resource.key import Key, KeyState
 
 DATA_KEY_BYTES = 32
@@ -31,7 +30,8 @@ class LocalKeyRing:
     async def generate_data_key(self, key: str, context: Mapping[str, str], caller: KeyCaller) -> DataKey:
         found = await self.describe(key)
         _judge("kms:GenerateDataKey", found, context, caller)
-        material = await self._material(found, found.version)
+        material = await self._keys.material(found.key_id, found.version)
+        assert material is not None, found.arn
         plaintext = os.urandom(DATA_KEY_BYTES)
         blob = seal_blob(material.secret, BlobKey(found.key_id, material.version), plaintext, context)
         return DataKey(plaintext, blob, found.arn)
@@ -52,12 +52,6 @@ class LocalKeyRing:
             return open_blob(material.secret, blob, context)
         except BlobBroken as error:
             raise BlobInvalid(_BROKEN) from error
-
-    async def _material(self, key: Key, version: int) -> KeyMaterial:
-        material = await self._keys.material(key.key_id, version)
-        if material is None:
-            raise Unavailable(f"the material of {key.arn} is not there")
-        return material
 
 
 def _judge(action: str, key: Key, context: Mapping[str, str], caller: KeyCaller) -> None:

@@ -11,7 +11,7 @@ from opentrail.aws.kms.errors import DisabledException, KMSInvalidStateException
 from opentrail.aws.service import ApiPorts, Call, Requirement
 from opentrail.policy.context import request_principal
 from opentrail.policy.evaluation import Authorization
-from opentrail.policy.key_use import judge_key_use, key_conditions
+from opentrail.policy.key_use import is_let_in, judge_key_use, key_conditions
 from opentrail.resource.key import Key, KeyName, KeyState, parse_key_name
 
 Conditions = Mapping[str, tuple[str, ...]]
@@ -48,7 +48,9 @@ async def find_key(
         if is_foreign:
             raise hidden(call, action)
         await authorise(ports.identities, call, (Requirement(action, name.arn, conditions),))
-        raise NotFoundException.alias(name.arn) if name.alias else NotFoundException.key(name.arn)
+        if name.alias:
+            raise NotFoundException.alias(name.arn)
+        raise NotFoundException.key(name.arn)
     await authorise_key(ports, call, key, action, conditions)
     return key
 
@@ -56,7 +58,9 @@ async def find_key(
 def _read_name(call: Call, given: str, *, takes_alias: bool) -> KeyName:
     name = parse_key_name(given, call.account_id, call.region)
     if name is None or (name.alias and not takes_alias):
-        raise NotFoundException.arn(given) if given.startswith("arn:") else NotFoundException.key_id(given)
+        if given.startswith("arn:"):
+            raise NotFoundException.arn(given)
+        raise NotFoundException.key_id(given)
     if name.region != call.region:
         raise NotFoundException.arn(name.region)
     return name
@@ -87,6 +91,13 @@ async def key_verdict(
         session=session_policy(call.credential),
         conditions={name: tuple(values) for name, values in request.context.items()},
     )
+
+
+def may_change_policy(call: Call, key: Key, conditions: Conditions) -> bool:
+    """Say whether the key policy would let the caller, or leave it to the caller's account, to put another one."""
+    request = access_request(call, Requirement("kms:PutKeyPolicy", key.arn, conditions))
+    context = {name: tuple(values) for name, values in request.context.items()}
+    return is_let_in("kms:PutKeyPolicy", key, request_principal(call.caller), context)
 
 
 async def authorise_alias(ports: ApiPorts, call: Call, alias_arn: str, key: Key | None = None) -> None:

@@ -17,7 +17,6 @@ from opentrail.aws.kms.keys import SYMMETRIC
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.envelope import BlobBroken, BlobKey, encode_context, open_blob, read_blob, seal_blob
 from opentrail.policy.key_use import context_conditions
-from opentrail.ports import Unavailable
 from opentrail.protocol import Parameters
 from opentrail.resource.key import Key
 
@@ -157,8 +156,7 @@ async def _key_of_blob(ports: ApiPorts, call: Call, member: str, action: str, co
 
 async def _seal(ports: ApiPorts, key: Key, plaintext: bytes, context: Mapping[str, str]) -> bytes:
     material = await ports.keys.material(key.key_id, key.version)
-    if material is None:
-        raise Unavailable(f"the material of {key.arn} is not there")
+    assert material is not None, key.arn
     return seal_blob(material.secret, BlobKey(key.key_id, key.version), plaintext, context)
 
 

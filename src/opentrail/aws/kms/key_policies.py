@@ -5,7 +5,7 @@ from dataclasses import replace
 import orjson
 
 from opentrail.arn import partition_of, root_arn
-from opentrail.aws.kms.access import find_key, key_verdict
+from opentrail.aws.kms.access import find_key, may_change_policy
 from opentrail.aws.kms.errors import LimitExceededException, MalformedPolicyDocumentException, NotFoundException
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.policy.document import MalformedPolicy, PolicyKind, parse_policy
@@ -48,7 +48,7 @@ def default_policy(account_id: str, region: str) -> str:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
-async def check_policy(ports: ApiPorts, call: Call, key: Key) -> None:
+def check_policy(call: Call, key: Key) -> None:
     """Raise unless ``key`` may have the policy that it has: readable, within its size, and not one that locks its maker
     out, unless the caller insists on that."""
     if len(key.policy.encode()) > MAX_POLICY_BYTES:
@@ -59,7 +59,7 @@ async def check_policy(ports: ApiPorts, call: Call, key: Key) -> None:
         raise MalformedPolicyDocumentException(str(error)) from error
     if call.parameters.get("BypassPolicyLockoutSafetyCheck", False):
         return
-    if not (await key_verdict(ports, call, key, "kms:PutKeyPolicy", bypass_conditions(call))).is_allowed:
+    if not may_change_policy(call, key, bypass_conditions(call)):
         raise MalformedPolicyDocumentException.lockout()
 
 
@@ -81,7 +81,7 @@ async def put_key_policy(ports: ApiPorts, call: Call) -> Outcome:
     key = await find_key(ports, call, call.parameters["KeyId"], conditions=bypass_conditions(call))
     _check_name(call)
     changed = replace(key, policy=call.parameters["Policy"])
-    await check_policy(ports, call, changed)
+    check_policy(call, changed)
 
     async def put() -> None:
         await ports.keys.change(key, changed)

@@ -48,7 +48,7 @@ async def create_key(ports: ApiPorts, call: Call) -> Outcome:
         tags=merged_tags({}, parameters.get("Tags", ())),
         material_id=material_id(material),
     )
-    await check_policy(ports, call, key)
+    check_policy(call, key)
     if await ports.keys.count(call.account_id, call.region) >= KEYS_PER_REGION:
         raise LimitExceededException.keys(KEYS_PER_REGION)
 
