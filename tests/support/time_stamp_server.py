@@ -157,8 +157,8 @@ class SetClockReplies:
 
 def refuse(_: bytes) -> bytes:
     """Answer that the request was rejected."""
-    reply: bytes = tsp.TimeStampResp({"status": {"status": "rejection", "status_string": ["not today"]}}).dump()
-    return reply
+    status: bytes = tsp.PKIStatusInfo({"status": "rejection", "status_string": ["not today"]}).dump()
+    return bytes([0x30, len(status)]) + status  # asn1crypto wants the token that such an answer lacks
 
 
 def _sha256(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opentrail.errors import SettingsError
-from opentrail.settings import RecordingMode, Settings, format_value, read_settings
+from opentrail.settings import RecordingMode, Settings, WitnessKind, format_value, read_settings
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -252,3 +252,67 @@ def test_delivery_settings_are_read_and_the_webhooks_secret_is_masked(tmp_path: 
     assert report.settings.delivery_webhook__secret == secret
     assert secret not in str(report.rows())
     assert "token=1" not in str(report.rows())
+
+
+WITNESSES = """
+[witness.vault]
+kind = "s3-bucket"
+bucket = "vault"
+retention = "3650d"
+secret_access_key = "hush"
+
+[witness.clock-tower]
+kind = "time-stamp"
+url = "https://tsa.example/"
+certificates = "/etc/tsa.pem"
+"""
+
+
+def test_witnesses_are_named_in_the_file_and_in_variables(tmp_path: Path) -> None:
+    environment = {
+        "OPENTRAIL_WITNESS_VAULT_ACCESS_KEY_ID": "AKID",
+        "OPENTRAIL_WITNESS_FAR_AWAY_KIND": "webhook",
+        "OPENTRAIL_WITNESS_FAR_AWAY_URL": "https://far.example/told",
+        "OPENTRAIL_WITNESS_FAR_AWAY_SECRET": "hush",
+    }
+
+    report = read_settings(write(tmp_path, WITNESSES), environment)
+
+    witnesses = report.settings.witnesses
+    assert set(witnesses) == {"vault", "clock-tower", "far-away"}
+    assert (witnesses["vault"].bucket, witnesses["vault"].access_key_id) == ("vault", "AKID")
+    assert witnesses["vault"].retention == timedelta(days=3650)
+    assert witnesses["clock-tower"].kind is WitnessKind.TIME_STAMP
+    assert witnesses["far-away"].secret == "hush"
+    assert "hush" not in str(report.rows())
+    assert ("witness.vault.secret_access_key", "(hidden)") in {row[:2] for row in report.rows()}
+
+
+def test_settings_with_witnesses_are_made_again_from_options(tmp_path: Path) -> None:
+    settings = read_settings(write(tmp_path, WITNESSES), {}).settings
+
+    assert read_settings(None, {}, settings.as_options()).settings == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('[witness.vault]\nbucket = "vault"', "witness.vault.kind is missing"),
+        ('[witness.vault]\nkind = "s3-bucket"', "witness.vault.bucket is missing"),
+        ('[witness.vault]\nkind = "time-stamp"\nurl = "http://x"', "witness.vault.certificates is missing"),
+        ('[witness.vault]\nkind = "webhook"\nurl = "http://x"', "witness.vault.secret is missing"),
+        ('[witness.vault]\nkind = "notary"', "must be s3-bucket, time-stamp or webhook"),
+        ('[witness.vault]\nkind = "webhook"\nurll = "http://x"', "did you mean url"),
+        ('[witness.Vault]\nkind = "webhook"', "a witness is named by"),
+        ('[witness]\nkind = "webhook"', "a witness is named by"),
+        ('witness = "vault"', "unknown setting witness"),
+    ],
+)
+def test_a_witness_that_is_set_wrongly_is_named(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        read_settings(write(tmp_path, text), {})
+
+
+def test_a_variable_that_is_no_setting_of_a_witness_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="OPENTRAIL_WITNESS_VAULT_BUKET"):
+        read_settings(None, {"OPENTRAIL_WITNESS_VAULT_BUKET": "vault"})

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,11 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from opentrail.cli.console import Context, HomeOption, errors
 from opentrail.cli.log_sources import AwsOption, EndpointOption, LogSource, PublicKeysOption, Where, open_source
 from opentrail.cli.lookup import parse_when
+from opentrail.cli.witnesses import WitnessOption, WitnessReport, ask_witnesses
 from opentrail.clock import format_time
 from opentrail.digest.verdicts import Finding, FindingKind
 from opentrail.errors import OperatorError
 from opentrail.ports import PortError
 from opentrail.query.log_validation import LogValidation, NoPublicKeys, ValidationRequest
+from opentrail.query.witnessed_validation import WitnessedValidation
 
 EXIT_INVALID = 1
 
@@ -42,6 +45,7 @@ def validate_logs_command(
     endpoint_url: EndpointOption = "",
     aws: AwsOption = False,
     public_keys: PublicKeysOption = None,
+    witness: WitnessOption = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Also name what is valid.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     home: HomeOption = None,
@@ -72,7 +76,7 @@ def validate_logs_command(
     request = source.request(start, end)
     report = Report(verbose=verbose, as_json=as_json)
     try:
-        is_valid = asyncio.run(_validate(source, request, report))
+        is_valid = asyncio.run(_validate(chosen, source, request, report, witness or ()))
     except (PortError, NoPublicKeys) as error:
         raise OperatorError(f"the validation could not look at everything: {error}") from error
     if not is_valid:
@@ -112,19 +116,33 @@ class Report:
             typer.echo(finding.text())
             self._has_lines = True
 
-    def end(self, validation: LogValidation) -> None:
+    def end(self, validation: LogValidation, told: Sequence[WitnessReport]) -> None:
         if self._is_json:
             document = {**validation.summary.to_json(), "findings": self._findings}
+            if told:
+                document["witnesses"] = [one.to_json() for one in told]
             typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
-        else:
-            typer.echo(("\n" if self._has_lines else "") + validation.summary.text())
+            return
+        for finding in (finding for one in told for finding in one.findings):
+            if self._is_verbose or not finding.is_sound:
+                typer.echo(finding.text(), err=not finding.is_sound)
+        typer.echo(("\n" if self._has_lines else "") + validation.summary.text())
+        for one in told:
+            typer.echo(one.text())
 
 
-async def _validate(source: LogSource, request: ValidationRequest, report: Report) -> bool:
-    validation = LogValidation(request, source.stores, source.keys, on_progress=report.on_progress)
+async def _validate(
+    context: Context, source: LogSource, request: ValidationRequest, report: Report, witnesses: Sequence[str]
+) -> bool:
+    witnessed = WitnessedValidation(request)
+    validation = LogValidation(
+        request, source.stores, source.keys, on_progress=report.on_progress, on_digest=witnessed.on_digest
+    )
     report.begin(request)
     with report.progress:
         async for finding in validation.findings():
+            witnessed.on_finding(finding)
             report.add(finding)
-    report.end(validation)
-    return validation.summary.is_valid
+    told = await ask_witnesses(context, witnesses, source.stores, witnessed)
+    report.end(validation, told)
+    return validation.summary.is_valid and all(one.is_sound for one in told)

@@ -102,7 +102,8 @@ class ValidationRequest:
 class LogValidation:
     """One validation. ``findings`` runs it, once; ``summary`` grows as they are taken and is whole at their end.
 
-    ``on_progress`` is called with the objects checked and those known of so far. Raises what the stores raise when an
+    ``on_progress`` is called with the objects checked and those known of so far, ``on_digest`` with each digest whose
+    signature is valid. Raises what the stores raise when an
     object cannot be looked at (missing is a finding), and NoPublicKeys.
     """
 
@@ -111,6 +112,7 @@ class LogValidation:
     keys: PublicKeySource
     fetches_in_flight: int = FETCHES_IN_FLIGHT
     on_progress: Callable[[int, int], None] | None = None
+    on_digest: Callable[[ReadDigest], None] | None = None
     summary: ValidationSummary = field(init=False)
 
     def __post_init__(self) -> None:
@@ -278,6 +280,8 @@ class _Walk:
     async def _accept(self, digest: ReadDigest) -> None:
         validation = self._validation
         validation.summary.see_span(digest.start_time, digest.end_time)
+        if validation.on_digest is not None:
+            validation.on_digest(digest)
         await self._tell(FindingKind.DIGEST, VALID, digest.key)
         key = validation.known[digest.fingerprint]
         concerns = key_concerns(digest, key.valid_from, key.valid_until)

@@ -82,6 +82,27 @@ def test_shadow_trail_is_shown_and_cannot_be_changed(connect: Connect, trail: st
         assert code_of(change) == "InvalidHomeRegionException"
 
 
+def test_trail_of_all_regions_shows_in_a_region_that_appears_later(
+    api: ApiInThread, connect: Connect, cloudtrail: Any, trail: str
+) -> None:
+    cloudtrail.start_logging(Name="main")
+    later = connect("cloudtrail", region="ap-southeast-3")
+    told = {"LatestDeliveryTime": "2046-01-02T03:04:05Z"}
+
+    shown = later.describe_trails()["trailList"]
+    api.do(api.world.delivery_log.set_status(trail, "ap-southeast-3", told))
+    status = later.get_trail_status(Name=trail)
+
+    assert [(item["TrailARN"], item["HomeRegion"]) for item in shown] == [(trail, "us-east-1")]
+    assert (status["IsLogging"], status["LatestDeliveryTime"].year) == (True, 2046)
+    assert "LatestDeliveryTime" not in cloudtrail.get_trail_status(Name=trail)
+    assert code_of(lambda: later.get_trail_status(Name="main")) == "TrailNotFoundException"
+    assert code_of(lambda: later.get_event_selectors(TrailName="main")) == "TrailNotFoundException"
+    cloudtrail.update_trail(Name="main", IsMultiRegionTrail=False)
+    assert later.describe_trails()["trailList"] == []
+    assert code_of(lambda: later.get_trail_status(Name=trail)) == "TrailNotFoundException"
+
+
 @pytest.mark.parametrize(
     ("members", "code"),
     [

@@ -4,6 +4,7 @@ from opentrail.aws.cloudtrail.event_configuration import get_event_configuration
 from opentrail.aws.cloudtrail.insight_selectors import (
     check_put_insight_selectors,
     get_insight_selectors,
+    prepare_put_insight_selectors,
     put_insight_selectors,
 )
 from opentrail.aws.cloudtrail.lookup import check_lookup_events, lookup_events
@@ -44,7 +45,12 @@ SERVICE = Service(
         "LookupEvents": Handler(lookup_events, check=check_lookup_events),
         "PutEventConfiguration": Handler(put_event_configuration, is_change=True),
         "PutEventSelectors": Handler(put_event_selectors, is_change=True, check=check_put_event_selectors),
-        "PutInsightSelectors": Handler(put_insight_selectors, is_change=True, check=check_put_insight_selectors),
+        "PutInsightSelectors": Handler(
+            put_insight_selectors,
+            is_change=True,
+            prepare=prepare_put_insight_selectors,
+            check=check_put_insight_selectors,
+        ),
         "RemoveTags": Handler(remove_tags, is_change=True),
         "StartLogging": Handler(start_logging, is_change=True),
         "StopLogging": Handler(stop_logging, is_change=True),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from opentrail.aws.cloudtrail.destinations import INSIGHTS, check_bucket
 from opentrail.aws.cloudtrail.errors import (
     InsightNotEnabledException,
     InvalidInsightSelectorsException,
@@ -42,6 +43,17 @@ def check_put_insight_selectors(parameters: Parameters) -> None:
             raise InvalidInsightSelectorsException.repeated(insight_type)
         seen.add(insight_type)
         _check_categories(selector.get("EventCategories") or ())
+
+
+async def prepare_put_insight_selectors(ports: ApiPorts, call: Call) -> Call:
+    """Prove that the trail's bucket takes Insights events, when there are to be any.
+
+    Raises S3BucketDoesNotExist, InsufficientS3BucketPolicy and what naming the trail raises.
+    """
+    trail = await find_home_trail(ports, call, _insights_target(call))
+    if _selectors(call.parameters):
+        await check_bucket(ports, trail, INSIGHTS)
+    return call
 
 
 async def put_insight_selectors(ports: ApiPorts, call: Call) -> Outcome:

@@ -6,9 +6,11 @@ from opentrail.aws.cloudtrail import errors
 from opentrail.aws.cloudtrail.insight_selectors import (
     check_put_insight_selectors,
     get_insight_selectors,
+    prepare_put_insight_selectors,
     put_insight_selectors,
 )
 from opentrail.aws.cloudtrail.trails import get_trail
+from opentrail.ports.object_store import AccessRefused
 from opentrail.resource.trail import Trail
 from tests.builders import World, a_trail
 
@@ -186,6 +188,20 @@ async def test_insights_are_changed_from_the_home_region_only() -> None:
 
     with pytest.raises(errors.InvalidHomeRegionException):
         await put_insight_selectors(world.ports, world.call("PutInsightSelectors", parameters, region="eu-west-1"))
+
+
+async def test_bucket_is_proved_to_take_insights_events() -> None:
+    world = await world_with()
+    call = world.call("PutInsightSelectors", {"TrailName": "main", "InsightSelectors": [CALL_RATE]})
+    ending = world.call("PutInsightSelectors", {"TrailName": "main", "InsightSelectors": []})
+
+    await prepare_put_insight_selectors(world.ports, call)
+    world.bucket.failure = AccessRefused("AccessDenied", "Access Denied")
+    with pytest.raises(errors.InsufficientS3BucketPolicyException):
+        await prepare_put_insight_selectors(world.ports, call)
+    await prepare_put_insight_selectors(world.ports, ending)
+
+    assert world.bucket.puts == ["AWSLogs/123456789012/CloudTrail-Insight/"]
 
 
 def test_snapshot_of_a_trail_carries_them() -> None:

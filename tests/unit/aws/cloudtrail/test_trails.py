@@ -395,6 +395,29 @@ async def test_describe_shows_the_region_its_shadows_and_arns_of_other_regions(
     assert sorted(trail["Name"] for trail in output["trailList"]) == names
 
 
+async def test_shadow_trails_are_left_out_when_they_are_not_wanted_also_if_they_are_named() -> None:
+    world = World()
+    await create(world, IsMultiRegionTrail=True)
+    await create(world, "local")
+    named = [a_trail().arn, a_trail("local").arn]
+    parameters = {"trailNameList": named, "includeShadowTrails": False}
+
+    output = (await describe_trails(world.ports, world.call("DescribeTrails", parameters, region=EU))).output
+
+    assert [trail["Name"] for trail in output["trailList"]] == ["local"]
+
+
+async def test_trails_are_described_by_name() -> None:
+    world = World()
+    await create(world, "zone", IsMultiRegionTrail=True)
+    await create(world, "alarm", region=EU, IsMultiRegionTrail=True)
+    await create(world, "Main")
+
+    output = (await describe_trails(world.ports, world.call("DescribeTrails"))).output
+
+    assert [trail["Name"] for trail in output["trailList"]] == ["Main", "alarm", "zone"]
+
+
 async def test_list_names_the_trails_of_all_regions_once() -> None:
     world = World()
     await create(world, IsMultiRegionTrail=True)
@@ -446,6 +469,37 @@ async def test_status_shows_logging_and_deliveries_of_the_called_region() -> Non
     assert "LatestDeliveryTime" not in here
     assert there["LatestDeliveryTime"].isoformat() == "2026-11-20T12:05:00+00:00"
     assert there["LatestDeliveryError"] == "NoSuchBucket"
+
+
+async def test_status_shows_every_destination_with_its_time_and_its_error() -> None:
+    world = World()
+    await create(world)
+    told = {
+        "LatestDeliveryTime": "2026-11-20T12:05:00Z",
+        "LatestDeliveryAttemptTime": "2026-11-20T12:06:00Z",
+        "LatestDeliveryAttemptSucceeded": "2026-11-20T12:05:00Z",
+        "LatestDeliveryError": "AccessDenied",
+        "LatestNotificationTime": "2026-11-20T12:05:01Z",
+        "LatestNotificationAttemptTime": "2026-11-20T12:06:01Z",
+        "LatestNotificationAttemptSucceeded": "2026-11-20T12:05:01Z",
+        "LatestNotificationError": "AuthorizationError",
+        "LatestDigestDeliveryTime": "2026-11-20T12:05:02Z",
+        "LatestDigestDeliveryError": "NoSuchBucket",
+        "LatestCloudWatchLogsDeliveryTime": "2026-11-20T12:05:03Z",
+        "LatestCloudWatchLogsDeliveryError": "ResourceNotFoundException",
+    }
+    await world.delivery_log.set_status(a_trail().arn, "us-east-1", told)
+
+    output = (await get_trail_status(world.ports, world.call("GetTrailStatus", {"Name": "main"}))).output
+
+    texts = {"TimeLoggingStarted": "", "TimeLoggingStopped": ""}
+    times = {name for name in told if name.endswith("Time") and "Attempt" not in name}
+    assert {name: value for name, value in output.items() if name not in times} == {
+        "IsLogging": False,
+        **texts,
+        **{name: value for name, value in told.items() if name not in times},
+    }
+    assert {name: output[name].strftime("%Y-%m-%dT%H:%M:%SZ") for name in times} == {name: told[name] for name in times}
 
 
 async def test_status_of_a_single_region_trail_is_unknown_in_other_regions() -> None:
