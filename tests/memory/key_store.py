@@ -49,11 +49,12 @@ class InMemoryKeyStore:
         self._keys[before.key_id] = replace(self._keys[before.key_id], **changes)
 
     async def rotate(
-        self, key_id: str, material: bytes, at: datetime, *, is_on_demand: bool, next_at: datetime | None
+        self, key_id: str, material: bytes, at: datetime, *, is_on_demand: bool, next_at: datetime | None = None
     ) -> None:
         self._check(key_id)
         version = self._keys[key_id].version + 1
         self._versions[key_id].append((material, KeyRotation(version, material_id(material), at, is_on_demand)))
+        next_at = next_at or self._keys[key_id].next_rotation_at
         self._keys[key_id] = replace(self._keys[key_id], version=version, next_rotation_at=next_at)
 
     async def rotations(self, key_id: str) -> Sequence[KeyRotation]:
@@ -65,9 +66,9 @@ class InMemoryKeyStore:
 
     async def due(self, now: datetime, limit: int = 100) -> Sequence[Key]:
         def is_due(key: Key) -> bool:
-            is_rotating = key.state is KeyState.ENABLED and key.next_rotation_at is not None
+            is_rotated = key.state is KeyState.ENABLED and key.rotation_period_days > 0
             is_over = key.deletion_at is not None and key.deletion_at <= now
-            return is_over or (is_rotating and key.next_rotation_at is not None and key.next_rotation_at <= now)
+            return is_over or (is_rotated and key.next_rotation_at is not None and key.next_rotation_at <= now)
 
         return [self._shown(self._keys[key_id]) for key_id in sorted(self._keys) if is_due(self._keys[key_id])][:limit]
 

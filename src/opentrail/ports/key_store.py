@@ -62,10 +62,10 @@ class KeyStore(Protocol):
         ...
 
     async def rotate(
-        self, key_id: str, material: bytes, at: datetime, *, is_on_demand: bool, next_at: datetime | None
+        self, key_id: str, material: bytes, at: datetime, *, is_on_demand: bool, next_at: datetime | None = None
     ) -> None:
-        """Give a key new material, in one transaction with its place in line and the next rotation's time; older
-        versions stay. Raises KeyNotFound."""
+        """Give a key new material, in one transaction with its place in line and, where it is given, the time of the
+        next automatic rotation; older versions stay. Raises KeyNotFound."""
         ...
 
     async def rotations(self, key_id: str) -> Sequence[KeyRotation]:

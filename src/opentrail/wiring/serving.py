@@ -24,6 +24,7 @@ from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
 from opentrail.home import Home, write_private
 from opentrail.pipeline.attestation import Attestation
+from opentrail.pipeline.key_upkeep import KeyUpkeep
 from opentrail.pipeline.notice_delivery import NoticeDelivery
 from opentrail.pipeline.organization_trails import settle_organization
 from opentrail.pipeline.recording import recover_abandoned_calls
@@ -244,6 +245,7 @@ async def _readers(
         asyncio.create_task(installation.feeder.run(), name="history"),
         asyncio.create_task(installation.settings_view.run(), name="settings"),
         asyncio.create_task(trimmer.run(), name="trimming"),
+        asyncio.create_task(_key_upkeep(installation).run(), name="keys"),
         asyncio.create_task(notices.run(stop), name="notices"),
     ]
     for task in (delivering, attesting, *others):
@@ -258,6 +260,12 @@ async def _readers(
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await installation.feeder.catch_up()
+
+
+def _key_upkeep(installation: Installation) -> KeyUpkeep:
+    return KeyUpkeep(
+        installation.keys, installation.journal, installation.regions, installation.clock, installation.identifiers
+    )
 
 
 def _end_process_on_failure(task: asyncio.Task[None]) -> None:

@@ -99,7 +99,7 @@ async def test_a_key_that_is_not_there_can_be_neither_changed_nor_rotated(stores
     with pytest.raises(KeyNotFound):
         await stores.keys.change(a_key(), replace(a_key(), description="x"))
     with pytest.raises(KeyNotFound):
-        await stores.keys.rotate(ONE, new_material(), CREATED, is_on_demand=True, next_at=None)
+        await stores.keys.rotate(ONE, new_material(), CREATED, is_on_demand=True)
 
 
 async def test_old_material_stays_when_a_key_is_rotated(stores: MetadataStores) -> None:
@@ -112,10 +112,14 @@ async def test_old_material_stays_when_a_key_is_rotated(stores: MetadataStores) 
     key = await stores.keys.find_by_id(ONE)
     assert key is not None
     assert (key.version, key.material_id, key.next_rotation_at) == (2, material_id(second), next_time)
+    await stores.keys.rotate(ONE, second, later, is_on_demand=True)
+    again = await stores.keys.find_by_id(ONE)
+    assert again is not None
+    assert (again.version, again.next_rotation_at) == (3, next_time)
     found = [await stores.keys.material(ONE, version) for version in (1, 2)]
     assert [material.secret for material in found if material] == [first, second]
-    assert await stores.keys.material(ONE, 3) is None
-    rotations = await stores.keys.rotations(ONE)
+    assert await stores.keys.material(ONE, 4) is None
+    rotations = (await stores.keys.rotations(ONE))[:2]
     assert [(each.version, each.rotated_at, each.is_on_demand) for each in rotations] == [
         (1, CREATED, False),
         (2, later, True),
@@ -150,8 +154,10 @@ async def test_a_rotation_is_due_at_its_time_while_the_key_is_enabled(stores: Me
 
     assert list(await stores.keys.due(now)) == [rotating]
     assert list(await stores.keys.due(now - timedelta(seconds=1))) == []
-    await stores.keys.change(rotating, replace(rotating, state=KeyState.DISABLED))
-    assert list(await stores.keys.due(now)) == []
+    for change in ({"state": KeyState.DISABLED}, {"rotation_period_days": 0}):
+        await stores.keys.change(rotating, replace(rotating, **change))
+        assert list(await stores.keys.due(now)) == []
+        await stores.keys.change(replace(rotating, **change), rotating)
 
 
 async def test_an_alias_is_unique_in_its_account_and_region(stores: MetadataStores) -> None:

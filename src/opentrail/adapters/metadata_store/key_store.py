@@ -72,7 +72,7 @@ class SqlKeyStore:
             raise KeyNotFound(before.arn)
 
     async def rotate(
-        self, key_id: str, material: bytes, at: datetime, *, is_on_demand: bool, next_at: datetime | None
+        self, key_id: str, material: bytes, at: datetime, *, is_on_demand: bool, next_at: datetime | None = None
     ) -> None:
         def work(connection: Connection) -> None:
             query = select(keys.c.version).where(keys.c.key_id == key_id)
@@ -81,7 +81,8 @@ class SqlKeyStore:
                 raise KeyNotFound(key_id)
             row = self._version_row(key_id, version + 1, material, at, is_on_demand=is_on_demand)
             connection.execute(key_versions.insert().values(row))
-            turned = {"version": version + 1, "next_rotation_at": next_at}
+            turned: dict[str, Any] = {"version": version + 1}
+            turned |= {"next_rotation_at": next_at} if next_at else {}
             connection.execute(update(keys).where(keys.c.key_id == key_id).values(**turned))
 
         await self._database.write(work)
@@ -107,7 +108,8 @@ class SqlKeyStore:
         return KeyMaterial(version, secret, material_id(secret))
 
     async def due(self, now: datetime, limit: int = 100) -> Sequence[Key]:
-        rotating = and_(keys.c.state == KeyState.ENABLED.value, keys.c.next_rotation_at <= now)
+        is_rotated = and_(keys.c.state == KeyState.ENABLED.value, keys.c.rotation_period_days > 0)
+        rotating = and_(is_rotated, keys.c.next_rotation_at <= now)
         query = select(keys).where(or_(keys.c.deletion_at <= now, rotating)).order_by(keys.c.key_id).limit(limit)
         return await self._database.read(lambda connection: _keys(connection, query))
 

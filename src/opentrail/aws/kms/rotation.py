@@ -61,10 +61,10 @@ async def rotate_key_on_demand(ports: ApiPorts, call: Call) -> Outcome:
     require_enabled(key)
     if sum(each.is_on_demand for each in await ports.keys.rotations(key.key_id)) >= ON_DEMAND_ROTATIONS:
         raise LimitExceededException.rotations(key.arn)
-    material, at, next_at = new_material(), call.received_at, key.next_rotation_at
+    material = new_material()
 
     async def rotate() -> None:
-        await ports.keys.rotate(key.key_id, material, at, is_on_demand=True, next_at=next_at)
+        await ports.keys.rotate(key.key_id, material, call.received_at, is_on_demand=True)
 
     return Outcome({"KeyId": key.arn}, after=rotate)
 

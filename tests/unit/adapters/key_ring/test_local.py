@@ -89,7 +89,7 @@ async def test_old_blobs_open_after_rotations_and_new_ones_are_of_the_newest_mat
     async with Ring() as world:
         made = [await world.ring.generate_data_key(world.key.arn, {}, ROOT)]
         for _ in range(3):
-            await world.store.rotate(KEY_ID, new_material(), NOON, is_on_demand=True, next_at=None)
+            await world.store.rotate(KEY_ID, new_material(), NOON, is_on_demand=True)
             made.append(await world.ring.generate_data_key(world.key.arn, {}, ROOT))
 
         assert [await world.ring.decrypt(each.blob, {}, ROOT) for each in made] == [each.plaintext for each in made]
