@@ -103,6 +103,19 @@ def test_trail_with_insights_and_every_setting_from_the_command_line(api: ApiInT
     assert (described[0]["HasInsightSelectors"], "SnsTopicARN" in described[0]) == (True, False)
 
 
+def test_subscriptions_of_the_older_commands(aws: Run) -> None:
+    bucket = ("--s3-use-bucket", "logs")
+
+    created = aws("cloudtrail", "create-subscription", "--name", "main", *bucket)
+    updated = aws("cloudtrail", "update-subscription", "--name", "main", *bucket, "--s3-prefix", "audit")
+    status = output_of(aws("cloudtrail", "get-trail-status", "--name", "main"))
+    trail = output_of(aws("cloudtrail", "get-trail", "--name", "main"))["Trail"]
+
+    assert (created.returncode, updated.returncode) == (0, 0), created.stderr + updated.stderr
+    assert "Logs will be delivered to logs" in created.stdout
+    assert (status["IsLogging"], trail["S3KeyPrefix"]) == (True, "audit")
+
+
 def test_who_am_i(aws: Run) -> None:
     assert output_of(aws("sts", "get-caller-identity"))["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
 
