@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from opentrail.adapters.key_names.own import OwnKeyNames
 from opentrail.adapters.key_ring.local import LocalKeyRing
 from opentrail.arn import root_arn, trail_arn
 from opentrail.aws.service import ApiPorts, Call, Outcome
@@ -218,6 +219,7 @@ class World:
             topics=self.topics,
             keys=self.keys,
             key_ring=self.key_ring,
+            key_names=OwnKeyNames(self.key_ring),
             clock=self.clock,
             identifiers=self.identifiers,
             organization=self.organization,

@@ -77,7 +77,7 @@ class InMemoryObjectStore:
     async def check_delivery(self, marker_key: str, trail_arn: str, *, kms_key_id: str = "") -> None:
         self._check()
         if marker_key not in self.objects:
-            await self.put_if_absent(marker_key, b"", content_type="")
+            await self.put_if_absent(marker_key, b"", content_type="", kms_key_id=kms_key_id)
 
     def overwrite(self, key: str, body: bytes) -> None:
         """Alter an object behind Opentrail's back, as an attacker would: everything but the body stays."""

@@ -16,6 +16,7 @@ from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_history import EventHistory
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.journal import SettingsEntry
+from opentrail.ports.key_names import KeyNames
 from opentrail.ports.key_ring import KeyRing
 from opentrail.ports.key_store import KeyStore
 from opentrail.ports.notices import Topics
@@ -42,6 +43,7 @@ class ApiPorts:
     topics: Topics
     keys: KeyStore
     key_ring: KeyRing
+    key_names: KeyNames
     clock: Clock
     identifiers: Identifiers
     organization: Organization | None = None

@@ -41,6 +41,7 @@ from opentrail.wiring.gateway import PRELOADED_SERVICES, GatewayPorts, address_t
 from opentrail.wiring.gateway_processes import GatewayProcesses
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
+from opentrail.wiring.key_names import open_key_names
 from opentrail.wiring.logs import configure_logging
 from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
@@ -134,6 +135,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             signer=installation.signer,
             keys=installation.keys,
             key_ring=installation.key_ring,
+            key_names=open_key_names(settings, installation.key_ring, owner_key),
             history=installation.history,
             topics=topics,
             clock=installation.clock,

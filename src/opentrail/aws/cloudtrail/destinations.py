@@ -24,6 +24,10 @@ INSIGHTS = "CloudTrail-Insight"
 """Folders of a bucket, each marked by an empty object, for a policy may let CloudTrail write to some of them only."""
 
 
+_UNUSABLE_KEY = frozenset({"KMS.NotFoundException", "KMS.DisabledException", "KMS.KMSInvalidStateException"})
+"""What S3 calls it when the key that an object is to be encrypted with is not there, or not to be used."""
+
+
 async def check_bucket(ports: ApiPorts, trail: Trail, *folders: str) -> None:
     """Prove that the trail may deliver to each of ``folders``; raises S3BucketDoesNotExist, InsufficientS3BucketPolicy,
     InsufficientEncryptionPolicy. Leaves the empty objects that mark the folders.
@@ -36,6 +40,8 @@ async def check_bucket(ports: ApiPorts, trail: Trail, *folders: str) -> None:
     except BucketNotFound as error:
         raise S3BucketDoesNotExistException(trail.s3_bucket_name) from error
     except AccessRefused as error:
+        if error.code in _UNUSABLE_KEY:
+            raise KmsException(trail.kms_key_id) from error
         if error.code.startswith("KMS."):
             raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, trail.kms_key_id) from error
         raise InsufficientS3BucketPolicyException(trail.s3_bucket_name) from error
@@ -53,31 +59,30 @@ async def resolve_key(ports: ApiPorts, trail: Trail, given: str) -> str:
     """Return the ARN of the key that ``given`` names, once it is known that deliveries can be encrypted with it.
 
     Ids and alias names mean keys of the trail's account in the bucket's Region. What an archive holds is encrypted
-    here, so the key policy is asked at once; a bucket elsewhere judges the key when it is given an object. Raises
-    KmsKeyNotFound, Kms, InsufficientEncryptionPolicy.
+    here, so the key policy is asked at once; a bucket elsewhere judges the key when it is given an object
+    (``check_bucket``). Raises KmsKeyNotFound, Kms, InsufficientEncryptionPolicy.
     """
     archive = ports.archives.get(trail.s3_bucket_name)
-    if archive is None:
-        return await _upstream_key(ports.key_ring, trail, given)
     try:
+        if archive is None:
+            return await ports.key_names.key_arn(given, trail.account_id, trail.home_region)
         key = await ports.key_ring.describe(given, trail.account_id, archive.region)
-        if key.region != archive.region:
-            raise KmsKeyNotFoundException(given)
-        await check_delivery_key(ports.key_ring, key.arn, trail.arn)
     except KeyNotFound as error:
         raise KmsKeyNotFoundException(given) from error
-    except KeyDisabled as error:
-        raise KmsException(given) from error
     except KeyAccessRefused as error:
-        raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, key.arn) from error
+        raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, given) from error
+    if key.region != archive.region:
+        raise KmsKeyNotFoundException(given)
+    await _check_key(ports.key_ring, key.arn, trail)
     return key.arn
 
 
-async def _upstream_key(ring: KeyRing, trail: Trail, given: str) -> str:
-    """Return the ARN of a key for a bucket elsewhere: a key's ARN as it is, another name as far as it is known."""
-    if ":key/" in given:
-        return given
+async def _check_key(ring: KeyRing, key_arn: str, trail: Trail) -> None:
     try:
-        return (await ring.describe(given, trail.account_id, trail.home_region)).arn
+        await check_delivery_key(ring, key_arn, trail.arn)
     except KeyNotFound as error:
-        raise KmsKeyNotFoundException(given) from error
+        raise KmsKeyNotFoundException(key_arn) from error
+    except KeyDisabled as error:
+        raise KmsException(key_arn) from error
+    except KeyAccessRefused as error:
+        raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, key_arn) from error

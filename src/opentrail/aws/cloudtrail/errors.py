@@ -156,8 +156,8 @@ class KmsKeyNotFoundException(AwsError):
 class KmsException(AwsError):
     """The key cannot be used in its state."""
 
-    def __init__(self, key_arn: str) -> None:
-        super().__init__(f"The KMS key {key_arn} is disabled or pending deletion.")
+    def __init__(self, key: str) -> None:
+        super().__init__(f"The KMS key {key} cannot be used: it is missing, disabled or pending deletion.")
 
 
 class InsufficientEncryptionPolicyException(AwsError):

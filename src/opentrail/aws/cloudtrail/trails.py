@@ -60,9 +60,7 @@ async def create_trail(ports: ApiPorts, call: Call) -> Outcome:
 async def prepare_create_trail(ports: ApiPorts, call: Call) -> Call:
     """Judge the whole call once, prove that every destination takes deliveries, and resolve the key's name."""
     trail = await _new_trail(ports, call)
-    prepared = await _prepared(ports, call, trail)
-    await check_bucket(ports, trail, *_folders(trail))
-    return prepared
+    return await _prepared(ports, call, trail)
 
 
 async def _new_trail(ports: ApiPorts, call: Call) -> Trail:
@@ -160,11 +158,15 @@ def _folders(trail: Trail) -> Sequence[str]:
 
 
 async def _prepared(ports: ApiPorts, call: Call, trail: Trail) -> Call:
-    """Prove the topic if one is given, the key if it or the bucket is; return the call with the key resolved."""
-    if call.parameters.get("SnsTopicName"):
+    """Prove the destinations that the call gives or changes; return the call with the key's name resolved."""
+    given = call.parameters
+    if given.get("SnsTopicName"):
         await check_topic(ports, trail)
-    if trail.kms_key_id and ("KmsKeyId" in call.parameters or "S3BucketName" in call.parameters):
-        return replace(call, resolved={"KmsKeyId": await resolve_key(ports, trail, trail.kms_key_id)})
+    if trail.kms_key_id and ("KmsKeyId" in given or "S3BucketName" in given):
+        trail = replace(trail, kms_key_id=await resolve_key(ports, trail, trail.kms_key_id))
+        call = replace(call, resolved={"KmsKeyId": trail.kms_key_id})
+    if not _CHANGES_OF_BUCKET.isdisjoint(given):
+        await check_bucket(ports, trail, *_folders(trail))
     return call
 
 
@@ -180,10 +182,7 @@ async def update_trail(ports: ApiPorts, call: Call) -> Outcome:
 async def prepare_update_trail(ports: ApiPorts, call: Call) -> Call:
     """Judge the whole call once, and prove the destinations that it changes."""
     trail = await _updated_trail(ports, call)
-    prepared = await _prepared(ports, call, trail)
-    if not _CHANGES_OF_BUCKET.isdisjoint(call.parameters):
-        await check_bucket(ports, trail, *_folders(trail))
-    return prepared
+    return await _prepared(ports, call, trail)
 
 
 async def _updated_trail(ports: ApiPorts, call: Call) -> Trail:

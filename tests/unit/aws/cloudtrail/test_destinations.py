@@ -8,12 +8,15 @@ import pytest
 from opentrail.aws.cloudtrail import errors
 from opentrail.aws.cloudtrail.trails import create_trail, prepare_create_trail, prepare_update_trail, update_trail
 from opentrail.ports import Unavailable
+from opentrail.ports.object_store import AccessRefused
 from opentrail.resource.key import KeyState
 from tests.builders import ACCOUNT, OTHERS_KEY_POLICY, World, a_key, a_trail
+from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 
 TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT}:deliveries"
 FOREIGN_TOPIC = "arn:aws:sns:eu-west-1:999999999999:deliveries"
 KEY = a_key()
+FOREIGN_KEY = "arn:aws:kms:eu-west-1:999999999999:key/99999999-9999-4999-8999-999999999999"
 ALIAS_ARN = f"arn:aws:kms:us-east-1:{ACCOUNT}:alias/trails"
 
 
@@ -185,3 +188,49 @@ async def test_switching_validation_on_proves_the_digests_folder(world: World) -
     await update(world, EnableLogFileValidation=True)
 
     assert f"AWSLogs/{ACCOUNT}/CloudTrail-Digest/" in world.bucket.puts
+
+
+@pytest.fixture
+async def upstream(world: World) -> InMemoryObjectStore:
+    """A bucket that is not kept here."""
+    bucket = InMemoryObjectStore("upstream")
+    world.ports = replace(world.ports, object_stores=InMemoryObjectStores(world.bucket, bucket))
+    return bucket
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("alias/trails", KEY.arn), (KEY.key_id, KEY.arn), (FOREIGN_KEY, FOREIGN_KEY)]
+)
+async def test_key_of_a_bucket_elsewhere_is_named_in_full_and_judged_by_the_bucket(
+    world: World, upstream: InMemoryObjectStore, given: str, kept: str
+) -> None:
+    await world.keys.change(KEY, replace(KEY, policy=OTHERS_KEY_POLICY))
+
+    output = await create(world, S3BucketName="upstream", KmsKeyId=given)
+
+    assert output["KmsKeyId"] == kept
+    assert [key for key, _ in upstream.encryption.values()] == [kept]
+
+
+async def test_unknown_key_of_a_bucket_elsewhere_is_refused(world: World, upstream: InMemoryObjectStore) -> None:
+    with pytest.raises(errors.KmsKeyNotFoundException):
+        await create(world, S3BucketName="upstream", KmsKeyId="alias/missing")
+    assert upstream.puts == []
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("KMS.NotFoundException", errors.KmsException),
+        ("KMS.DisabledException", errors.KmsException),
+        ("KMS.AccessDeniedException", errors.InsufficientEncryptionPolicyException),
+        ("AccessDenied", errors.InsufficientS3BucketPolicyException),
+    ],
+)
+async def test_bucket_elsewhere_says_what_is_wrong_with_a_key(
+    world: World, upstream: InMemoryObjectStore, code: str, error: type[Exception]
+) -> None:
+    upstream.failure = AccessRefused(code, "refused")
+
+    with pytest.raises(error):
+        await create(world, S3BucketName="upstream", KmsKeyId=FOREIGN_KEY)
