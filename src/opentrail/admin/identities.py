@@ -37,6 +37,7 @@ ACCOUNT_ID_LENGTH = 12
 _KEY_ID = re.compile(r"[!-~]{4,128}")
 
 _IAM = "iam.amazonaws.com"
+_OWNER_DEVICE = "root-account-mfa-device"
 
 
 def new_root_credential(account_id: str, identifiers: Identifiers) -> Credential:
@@ -149,36 +150,46 @@ class IdentityAdministration:
         await self._change("DeleteUser", details, lambda: self._identities.delete_user(account_id, name))
         return {"name": name}
 
-    async def enable_mfa(self, name: str, account: str = "") -> Answer:
-        """Give a user a virtual MFA device; its secret is in this answer and nowhere else."""
+    async def enable_mfa(self, name: str = "", account: str = "") -> Answer:
+        """Give a user, or without a name the owner, a virtual MFA device; its secret is in this answer and nowhere
+        else."""
         account_id = self._account(account)
-        user = await self._user(account_id, name)
-        if await self._identities.mfa_device(user.arn) is not None:
-            raise OperatorError(f"{name} has an MFA device; `opentrail users mfa disable {name}` takes it away")
+        arn = await self._mfa_owner(account_id, name)
+        if await self._identities.mfa_device(arn) is not None:
+            option = name or "--owner"
+            raise OperatorError(
+                f"{name or 'the owner'} has an MFA device; `opentrail users mfa disable {option}` takes it away"
+            )
         device = MfaDevice(
-            serial_number=f"arn:aws:iam::{account_id}:mfa/{name}",
-            user_arn=user.arn,
+            serial_number=f"arn:aws:iam::{account_id}:mfa/{name or _OWNER_DEVICE}",
+            user_arn=arn,
             secret=b32decode(self._identifiers.token(SECRET_BYTES * 8 // 5, _ID_ALPHABET)),
             enabled_at=self._clock.now(),
         )
-        details = {"userName": name, "arn": user.arn, "serialNumber": device.serial_number}
+        details = {"userName": name or "root", "arn": arn, "serialNumber": device.serial_number}
         await self._change("EnableMFADevice", details, lambda: self._identities.add_mfa_device(device))
         return {
             "name": name,
             "serial_number": device.serial_number,
             "secret": shared_secret(device),
-            "otpauth_uri": otpauth_uri(device, f"{name}@{account_id}"),
+            "otpauth_uri": otpauth_uri(device, f"{name or 'owner'}@{account_id}"),
         }
 
-    async def disable_mfa(self, name: str, account: str = "") -> Answer:
-        """Take a user's MFA device away; sessions that began with it go on."""
-        user = await self._user(self._account(account), name)
-        device = await self._identities.mfa_device(user.arn)
+    async def disable_mfa(self, name: str = "", account: str = "", mfa_code: str = "") -> Answer:
+        """Take the MFA device of a user, or without a name the owner's, away; sessions that began with it go on. The
+        owner's guards what archives hold: taking it away takes a code of it."""
+        arn = await self._mfa_owner(self._account(account), name)
+        device = await self._identities.mfa_device(arn)
         if device is None:
-            raise OperatorError(f"{name} has no MFA device")
-        details = {"userName": name, "arn": user.arn, "serialNumber": device.serial_number}
-        await self._change("DeactivateMFADevice", details, lambda: self._identities.delete_mfa_device(user.arn))
+            raise OperatorError(f"{name or 'the owner'} has no MFA device")
+        if not name and not await self._identities.try_mfa_code(arn, device.serial_number, mfa_code, self._clock.now()):
+            raise OperatorError("taking the owner's device away takes a right code of it: --mfa CODE")
+        details = {"userName": name or "root", "arn": arn, "serialNumber": device.serial_number}
+        await self._change("DeactivateMFADevice", details, lambda: self._identities.delete_mfa_device(arn))
         return {"name": name}
+
+    async def _mfa_owner(self, account_id: str, name: str) -> str:
+        return (await self._user(account_id, name)).arn if name else root_arn(account_id)
 
     async def create_role(
         self, name: str, trust_policy: str, policy: str = "", managed: str = "", account: str = ""

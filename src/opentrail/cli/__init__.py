@@ -4,7 +4,8 @@ import sys
 
 import typer
 
-from opentrail.cli.administration import archive_app, keys_app, roles_app, signing_keys_app, users_app
+from opentrail.cli.administration import keys_app, roles_app, signing_keys_app, users_app
+from opentrail.cli.archives import archive_app
 from opentrail.cli.console import Context, print_error
 from opentrail.cli.execution import exec_command
 from opentrail.cli.help_pages import WIDTH, HelpGroup

@@ -1,4 +1,4 @@
-"""``opentrail users``, ``roles``, ``keys``, ``archive`` and ``signing-keys``."""
+"""``opentrail users``, ``roles``, ``keys`` and ``signing-keys``."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,6 @@ mfa_app = typer.Typer(help="Virtual MFA devices of users: one-time codes for STS
 users_app.add_typer(mfa_app, name="mfa", cls=HelpGroup)
 roles_app = typer.Typer(help="Roles that users and keys may assume.", no_args_is_help=True)
 keys_app = typer.Typer(help="Access keys: make, import, switch off, delete.", no_args_is_help=True)
-archive_app = typer.Typer(help="Local buckets that trails deliver to, served read-only over S3.", no_args_is_help=True)
 signing_keys_app = typer.Typer(help="The keys that sign digest files.", no_args_is_help=True)
 
 PolicyOption = Annotated[
@@ -31,6 +30,8 @@ ManagedOption = Annotated[
 AccountOption = Annotated[
     str, typer.Option("--account", metavar="ID", help="In this account; default: the installation's own.")
 ]
+MfaNameArgument = Annotated[str, typer.Argument(metavar="[NAME]", show_default=False)]
+OwnerOption = Annotated[bool, typer.Option("--owner", help="The owner's device, which MFA delete asks for.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -85,30 +86,49 @@ def list_users(
 @mfa_app.command("enable")
 def enable_mfa(
     context: typer.Context,
-    name: str,
+    name: MfaNameArgument = "",
+    owner: OwnerOption = False,
     as_json: JsonOption = False,
     account: AccountOption = "",
     home: HomeOption = None,
 ) -> None:
-    """Give a user an MFA device. Its secret is shown once: put it into an authenticator now."""
+    """Give a user, or the owner, an MFA device. Its secret is shown once: put it into an authenticator now."""
+    _check_one(name, owner)
     answer = Context.of(context, home).run("enable_mfa", name=name, account=account)
     if as_json:
         _print_json(answer)
         return
-    output.print(f"# the MFA device of {name}; its secret is not shown again")
+    output.print(f"# the MFA device of {name or 'the owner'}; its secret is not shown again")
     typer.echo(answer["otpauth_uri"])
     code = qr_text(answer["otpauth_uri"])
     if code is not None:
         output.print(code, style="bright_white on black")
     output.print(f"# by hand: {answer['secret']} (time based, SHA-1, 6 digits, 30 seconds)")
+    if owner:
+        output.print("Next: opentrail archive set NAME --mfa-delete")
+        return
     output.print(f"Next: aws sts get-session-token --serial-number {answer['serial_number']} --token-code CODE")
 
 
 @mfa_app.command("disable")
-def disable_mfa(context: typer.Context, name: str, account: AccountOption = "", home: HomeOption = None) -> None:
-    """Take a user's MFA device away."""
-    Context.of(context, home).run("disable_mfa", name=name, account=account)
-    output.print(f"{name} has no MFA device any more")
+def disable_mfa(
+    context: typer.Context,
+    name: MfaNameArgument = "",
+    owner: OwnerOption = False,
+    mfa: Annotated[str, typer.Option("--mfa", metavar="CODE", help="A one-time code of the owner's device.")] = "",
+    account: AccountOption = "",
+    home: HomeOption = None,
+) -> None:
+    """Take a user's MFA device away; the owner's only with a code of it."""
+    _check_one(name, owner)
+    code = {"mfa_code": mfa} if owner else {}
+    Context.of(context, home).run("disable_mfa", name=name, account=account, **code)
+    output.print(f"{name or 'The owner'} has no MFA device any more")
+
+
+def _check_one(name: str, owner: bool) -> None:
+    if bool(name) == owner:
+        raise OperatorError("whose MFA device? Give a user's NAME, or --owner")
 
 
 @users_app.command("delete")
@@ -281,29 +301,6 @@ def delete_key(context: typer.Context, access_key_id: str, home: HomeOption = No
     """Delete a key."""
     Context.of(context, home).run("delete_key", access_key_id=access_key_id)
     output.print(f"Deleted the key {access_key_id}")
-
-
-@archive_app.command("create")
-def create_archive(
-    context: typer.Context,
-    name: str,
-    region: Annotated[str, typer.Option("--region", help="The bucket's Region; default: the home's.")] = "",
-    home: HomeOption = None,
-) -> None:
-    """Make a local bucket that trails can deliver to."""
-    answer = Context.of(context, home).run("create_archive", name=name, region=region)
-    output.print(f"Created the archive s3://{answer['name']} in {answer['region']}")
-
-
-@archive_app.command("list")
-def list_archives(context: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """List the local buckets."""
-    answer = Context.of(context, home).run("list_archives")
-    if as_json:
-        _print_json(answer)
-        return
-    rows = [[archive["name"], archive["region"], archive["created_at"]] for archive in answer["archives"]]
-    print_table(["Archive", "Region", "Created"], rows, "No archives yet: opentrail archive create NAME")
 
 
 @signing_keys_app.command("rotate")

@@ -14,7 +14,16 @@ from opentrail.ports.key_ring import KeyCaller
 from opentrail.ports.object_store import ObjectStore, StoredObject
 from opentrail.resource.archive import NOT_LOCKED, Archive, ObjectLock, Retention
 
-__all__ = ["Archive", "ArchiveFigures", "ArchiveStore", "ArchivedObject", "Archives", "NotEmpty", "ObjectLocked"]
+__all__ = [
+    "Archive",
+    "ArchiveFigures",
+    "ArchiveStore",
+    "ArchivedObject",
+    "Archives",
+    "ColdFolderUnusable",
+    "NotEmpty",
+    "ObjectLocked",
+]
 
 
 class ObjectLocked(PortError):
@@ -23,6 +32,10 @@ class ObjectLocked(PortError):
 
 class NotEmpty(PortError):
     """The archive holds objects."""
+
+
+class ColdFolderUnusable(PortError):
+    """The folder cannot be an archive's cold folder; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +122,11 @@ class Archives(Protocol):
         ...
 
     def create(self, archive: Archive) -> None:
-        """Make an archive. Raises AlreadyExists, and ValueError for a name that S3 would refuse."""
+        """Make an archive. Raises AlreadyExists, ColdFolderUnusable, and ValueError for a name that S3 would refuse."""
         ...
 
     def change(self, archive: Archive) -> None:
-        """Give the archive of that name new rules, durably; raises KeyError when there is none."""
+        """Give the archive of that name new rules, durably. Raises KeyError when there is none, ColdFolderUnusable."""
         ...
 
     async def delete(self, name: str, *, purge: bool = False) -> None:

@@ -97,6 +97,8 @@ class Installation:
             region=self.settings.region,
             identities=self.identities,
             archives=self.archives,
+            trails=self.trails,
+            key_ring=self.key_ring,
             signer=self.signer,
             record=self._record_change,
             clock=self.clock,

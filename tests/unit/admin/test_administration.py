@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 
+from opentrail.adapters.key_ring.local import LocalKeyRing
 from opentrail.admin.administration import Administration
 from opentrail.clock import RandomIdentifiers
 from opentrail.errors import OperatorError
 from opentrail.ports import Unavailable
 from tests.memory.archives import InMemoryArchives
+from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.identity_store import InMemoryIdentityStore
+from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.signer import InMemorySigner
+from tests.memory.trail_store import InMemoryTrailStore
 
 ACCOUNT = "123456789012"
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -42,6 +46,8 @@ class Bench:
             region="us-east-1",
             identities=self.identities,
             archives=self.archives,
+            trails=InMemoryTrailStore(InMemoryDeliveryLog()),
+            key_ring=LocalKeyRing(InMemoryKeyStore(StillClock())),
             signer=InMemorySigner(),
             record=self._record,
             clock=StillClock(),
@@ -143,7 +149,7 @@ async def test_a_mistake_changes_nothing_and_is_explained(
 async def test_names_that_are_taken_are_refused() -> None:
     bench = Bench()
     await bench.administration.create_user("bob")
-    await bench.administration.create_archive("audit-archive")
+    await bench.administration.archives.create_archive("audit-archive")
     await bench.administration.create_role("auditor", TRUST)
 
     for command, arguments in (
@@ -187,7 +193,7 @@ async def test_what_cannot_be_a_region_changes_nothing(region: str) -> None:
     bench = Bench()
 
     with pytest.raises(OperatorError, match="Region"):
-        await bench.administration.create_archive("logs", region=region)
+        await bench.administration.archives.create_archive("logs", region=region)
     with pytest.raises(OperatorError, match="Region"):
         await bench.administration.rotate_signing_key(region)
 

@@ -18,6 +18,7 @@ from opentrail.adapters.object_store.description import (
 from opentrail.adapters.object_store.local import LocalBucket
 from opentrail.clock import Clock, SystemClock
 from opentrail.ports import Unavailable
+from opentrail.ports.archives import ColdFolderUnusable
 from opentrail.ports.key_ring import KeyRing
 from opentrail.ports.object_store import AlreadyExists
 from opentrail.resource.archive import Archive
@@ -111,21 +112,23 @@ class LocalArchives:
         self._open(archive)
 
     def _make_cold_folder(self, archive: Archive) -> None:
-        """Make the archive's part of its cold folder, which is there already; raises OSError, and ValueError when it is
-        another archive's."""
+        """Make the archive's part of its cold folder, which is there already; raises OSError, ColdFolderUnusable."""
         if archive.cold is None:
             return
         root = Path(archive.cold.folder)
         part = root / archive.name
-        if part.exists() and not (part / DESCRIPTION).exists() and any(part.iterdir()):
-            raise ValueError(f"{part} holds other files")
-        if (part / DESCRIPTION).exists() and read_description(part / DESCRIPTION).created_at != archive.created_at:
-            raise ValueError(f"{part} is of another archive of this name")
+        if root.resolve().is_relative_to(self._folder.resolve()):
+            raise ColdFolderUnusable(f"{root} is where the archives themselves are")
+        if (part / DESCRIPTION).exists():
+            if read_description(part / DESCRIPTION).created_at != archive.created_at:
+                raise ColdFolderUnusable(f"{part} holds objects of another archive of this name")
+            return
+        if part.exists() and any(part.iterdir()):
+            raise ColdFolderUnusable(f"{part} holds other files")
         for folder in ("objects", "incoming"):
             durable_file.make_folders(part / folder, root)
-        if not (part / DESCRIPTION).exists():
-            durable_file.write_synced(part / DESCRIPTION, format_description(archive))
-            durable_file.sync_folder(part)
+        durable_file.write_synced(part / DESCRIPTION, format_description(archive))
+        durable_file.sync_folder(part)
 
     async def delete(self, name: str, *, purge: bool = False) -> None:
         archive, bucket = self._archives[name], self._buckets[name]
