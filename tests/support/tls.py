@@ -103,7 +103,7 @@ async def tls_proxy(authority: Authority, upstream_url: str) -> AsyncIterator[Tl
     proxy = TlsProxy(0)
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, ssl.SSLError):
+        with suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
             while data := await reader.read(65536):
                 writer.write(data)
                 await writer.drain()

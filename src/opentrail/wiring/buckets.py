@@ -7,16 +7,21 @@ from opentrail.adapters.object_store.buckets import Buckets
 from opentrail.adapters.object_store.s3 import ObjectLock, S3Buckets, S3Endpoint
 from opentrail.home import Home
 from opentrail.settings import Settings
+from opentrail.wiring.certificates import check_ca_bundle
 from opentrail.wiring.reading_keys import ReadingKeys
 
 
 def open_buckets(
     archives: LocalArchives, settings: Settings, upstream_url: str, owner_key: Mapping[str, str]
 ) -> Buckets:
-    """Return the buckets; those of the upstream are reached with the configured key, else with the owner's."""
+    """Return the buckets; those of the upstream are reached with the configured key, else with the owner's.
+
+    Raises SettingsError for CAs that cannot be read.
+    """
     url = settings.upstream_services.get("s3", upstream_url)
     if not url:
         return Buckets(archives)
+    check_ca_bundle("upstream.ca_bundle", settings.upstream__ca_bundle)
     endpoint = S3Endpoint(
         url=url,
         region=settings.region,

@@ -9,6 +9,7 @@ from opentrail.clock import Clock
 from opentrail.errors import SettingsError
 from opentrail.ports.notices import WEBHOOK
 from opentrail.settings import Settings
+from opentrail.wiring.certificates import check_ca_bundle
 
 
 def open_topics(settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> SnsTopics:
@@ -32,9 +33,10 @@ def receivers_of(settings: Settings) -> tuple[str, ...]:
 
 
 def open_receivers(settings: Settings, topics: SnsTopics, clock: Clock) -> Receivers:
-    """Return all receivers behind one sender. Raises SettingsError for a secret that cannot be read."""
+    """Return all receivers behind one sender. Raises SettingsError for a secret or CAs that cannot be read."""
     if not settings.delivery_webhook__url:
         return Receivers(topics)
+    check_ca_bundle("delivery_webhook.ca_bundle", settings.delivery_webhook__ca_bundle)
     try:
         read_secret(settings.delivery_webhook__secret)
     except ValueError as error:
