@@ -20,8 +20,8 @@ def digest_due(
     """Return the end of the digest that starts at ``start`` once it is due, else None.
 
     After an outage it is the last mark that passed, so that one digest covers all of it. ``interval`` counts in whole
-    seconds, rounded up. While the clock stands before ``start``, having been set back, a digest of one second is due
-    whenever the chain ``waited`` an interval: ends still increase, and files are still digested within one.
+    seconds, rounded up. While the clock stands before ``start``, having been set back, a digest of one second at least
+    is due whenever the chain ``waited`` an interval: ends still increase, and files are still digested within one.
     """
     step = timedelta(seconds=-(-interval // SECOND))
     if now < start:

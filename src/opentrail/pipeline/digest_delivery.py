@@ -2,14 +2,14 @@
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from opentrail.clock import format_time
 from opentrail.deliver.digest_files import chain_link, close_digest_file, digest_metadata
 from opentrail.deliver.log_files import CONTENT_ENCODING, CONTENT_TYPE, gzip_bytes
-from opentrail.digest.chain import SECOND, digest_due, final_end, floor_second
+from opentrail.digest.chain import SECOND, ceil_second, digest_due, final_end, floor_second
 from opentrail.digest.document import ChainLink, sha256_hex
 from opentrail.errors import OperatorError
 from opentrail.pipeline.delivery_context import DIGEST_FILE, Backoff, DeliveryContext
@@ -28,6 +28,7 @@ from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
 
 _INSTANT = timedelta(microseconds=1)
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 _log = structlog.get_logger(__name__)
 
@@ -111,8 +112,16 @@ class DigestDelivery:
             if chain is None or not chain.is_open or self._is_waiting(place, now):
                 continue
             end = digest_due(chain.boundary, self._context.digest_interval, now, self._waited(place, now))
+            if end is not None and end > now:
+                end = max(end, ceil_second(await self._last_delivery(place, chain.boundary)))
             if end is not None:
                 await self._plan(trail, place, end, now, is_final=False)
+
+    async def _last_delivery(self, place: AccountRegion, after: datetime) -> datetime:
+        """Return when the last file after ``after`` was confirmed, which is in the future of a clock that was set back;
+        ``after`` when none was."""
+        files = await self._context.delivery_log.delivered(self._trail_arn, place, after, _END_OF_TIME)
+        return max((file.delivered_at for file in files if file.delivered_at is not None), default=after)
 
     def _waited(self, place: AccountRegion, now: datetime) -> timedelta:
         """Return how long this process has seen a chain wait for its next digest, on a clock that may step back."""
@@ -130,7 +139,7 @@ class DigestDelivery:
         for place, chain in sorted(self._chains.items()):
             if not chain.is_open or place in keep or self._is_waiting(place, now) or self._files.has_open(place):
                 continue
-            end = final_end(chain.boundary, now)
+            end = final_end(chain.boundary, max(now, await self._last_delivery(place, chain.boundary)))
             is_known = trail is not None and (trail.is_organization or place.account_id == trail.account_id)
             settings = trail if is_known else await self._settings_of_last_file(place, chain.boundary, end)
             if settings is None:
