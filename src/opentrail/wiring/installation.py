@@ -100,7 +100,7 @@ class Installation:
             trails=self.trails,
             key_ring=self.key_ring,
             signer=self.signer,
-            record=self._record_change,
+            record=self.record_change,
             clock=self.clock,
             identifiers=self.identifiers,
         )
@@ -118,7 +118,8 @@ class Installation:
         )
         return {**administration.commands(), **inquiries.commands()}
 
-    async def _record_change(self, event_source: str, event_name: str, details: dict[str, Any]) -> None:
+    async def record_change(self, event_source: str, event_name: str, details: dict[str, Any]) -> None:
+        """Put on record what no API call did: the operator, or a rule of an archive."""
         event = service_event(
             event_source,
             event_name,

@@ -23,6 +23,7 @@ from opentrail.admin.control import ControlServer
 from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
 from opentrail.home import Home, write_private
+from opentrail.pipeline.archive_upkeep import ArchiveUpkeep
 from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.key_upkeep import KeyUpkeep
 from opentrail.pipeline.notice_delivery import NoticeDelivery
@@ -210,6 +211,7 @@ async def _settings_rows(report: SettingsReport) -> dict[str, Any]:
 async def _make_good(installation: Installation) -> None:
     """Put on record what an earlier process left open, and enable the configured Regions."""
     settings, regions = installation.settings, installation.regions
+    await asyncio.to_thread(installation.archives.clean)
     await regions.enable(settings.region, *settings.regions)
     recovered = await recover_abandoned_calls(installation.journal, installation.builder, regions)
     if recovered:
@@ -240,6 +242,7 @@ async def _readers(
         lambda: [installation.feeder.position, installation.settings_view.position, delivery.holds()],
         max_bytes=installation.settings.journal_max_bytes,
     )
+    upkeep = ArchiveUpkeep(installation.archives, installation.clock, installation.record_change)
     stop = asyncio.Event()
     delivering = asyncio.create_task(delivery.run(stop), name="delivery")
     attesting = asyncio.create_task(attestation.run(stop), name="attestation")
@@ -247,6 +250,7 @@ async def _readers(
         asyncio.create_task(installation.feeder.run(), name="history"),
         asyncio.create_task(installation.settings_view.run(), name="settings"),
         asyncio.create_task(trimmer.run(), name="trimming"),
+        asyncio.create_task(upkeep.run(), name="archives"),
         asyncio.create_task(_key_upkeep(installation).run(), name="keys"),
         asyncio.create_task(notices.run(stop), name="notices"),
     ]
