@@ -1,8 +1,8 @@
 """Seeded runs of trail delivery whose ports refuse, or take the process with them, at any call.
 
 Whatever the seed: every event that a logging trail recorded is in exactly one of its files, every file is in one
-digest of its Region and in no other, and every chain verifies. ``OPENTRAIL_SIMULATION_SEEDS`` sets how many seeds run
-(default 240).
+digest of its account and Region and in no other, and every chain verifies. ``OPENTRAIL_SIMULATION_SEEDS`` sets how many
+seeds run (default 240).
 """
 
 import gzip
@@ -19,25 +19,34 @@ import structlog
 
 from opentrail.digest.signing import is_signature_of, load_public_key, signing_text
 from opentrail.ports import Unavailable
+from opentrail.resource.account_region import AccountRegion
+from opentrail.resource.organization import organized
 from opentrail.resource.trail import Trail
+from tests.builders import AUDIT, DEV, MANAGEMENT, an_organization
 from tests.memory.object_store import InMemoryObjectStores
 from tests.simulation.fail_points import Power, PowerCut, failing
-from tests.support.delivery import ACCOUNT, HOUR, MINUTE, DeliveryWorld, event_ids
+from tests.support.delivery import HOUR, MINUTE, DeliveryWorld, event_ids
 
 SEEDS = int(os.environ.get("OPENTRAIL_SIMULATION_SEEDS", "240"))
 SEEDS_PER_TEST = 20
 REGIONS = ("us-east-1", "eu-west-1", "sa-east-1")
+ORGANIZATIONS = (an_organization(), an_organization(AUDIT), None)
+ACCOUNTS = (MANAGEMENT, AUDIT, DEV)
+BACKWARDS = (-0.4, -200, -4000)
+"""Seconds by which the clock is set back now and then."""
+
 STEPS = 25
 
 
 class Run:
-    """One seed: a multi-Region and a single-Region trail, changed and fed at random, in a process that keeps dying."""
+    """One seed: a multi-Region, a single-Region and an organization trail, changed and fed at random, in a process that
+    keeps dying, on a clock that is set back now and then."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.world = DeliveryWorld(5 * MINUTE, 20 * MINUTE)
         self.trails: dict[str, Trail] = {}
-        self.expected: dict[str, list[str]] = {"wide": [], "narrow": []}
+        self.expected: dict[str, list[str]] = {"wide": [], "narrow": [], "everyone": []}
         self.cuts = 0
         self.refusals = 0
         self.unlisted = 0
@@ -71,9 +80,12 @@ class Run:
 
     async def record(self) -> None:
         region = self.chance.choice(REGIONS)
-        ids = await self.world.record(self.chance.randint(1, 3), awsRegion=region, eventSource="ec2.amazonaws.com")
+        account = self.chance.choice(ACCOUNTS)
+        ids = await self.world.record(
+            self.chance.randint(1, 3), awsRegion=region, eventSource="ec2.amazonaws.com", recipientAccountId=account
+        )
         for name, trail in self.trails.items():
-            if trail.is_logging and trail.covers_region(region):
+            if trail.is_logging and trail.covers(AccountRegion(account, region)):
                 self.expected[name] += ids
 
     async def change(self) -> None:
@@ -87,6 +99,8 @@ class Run:
             await self.settle(name, s3_bucket_name="other" if trail.s3_bucket_name == "logs" else "logs")
         elif kind < 0.7 and name == "wide":
             await self.settle(name, is_multi_region=not trail.is_multi_region)
+        elif kind < 0.75 and name == "everyone":
+            self.trails[name] = await self.world.settle(organized(trail, self.chance.choice(ORGANIZATIONS)))
         elif kind < 0.8:
             await self.world.delete(trail)
             if self.chance.random() < 0.5:
@@ -96,12 +110,13 @@ class Run:
             await self.world.enable_regions(*self.chance.sample(REGIONS, 2))
 
     async def play(self) -> None:
-        for name in ("wide", "narrow"):
-            self.trails[name] = await self.world.start(name, is_multi_region=name == "wide")
+        for name in self.expected:
+            self.trails[name] = await self.world.start(name, is_multi_region=name != "narrow")
+        self.trails["everyone"] = await self.world.settle(organized(self.trails["everyone"], ORGANIZATIONS[0]))
         for _ in range(STEPS):
             await self.chance.choice((self.record, self.record, self.record, self.change, self.tick))()
             if self.chance.random() < 0.6:
-                self.world.clock.advance(self.chance.choice((0.3, 1, 20, 100, 400, 3000)))
+                self.world.clock.advance(self.chance.choice((0.3, 1, 20, 100, 400, 3000, 3000, *BACKWARDS)))
                 await self.tick()
             await self.world.journal.trim(self.world.delivery.holds())
         self.start_process(is_safe=True)
@@ -117,21 +132,25 @@ class Run:
 
     async def check(self) -> None:
         put = [f"{store.name}/{key}" for store in (self.world.bucket, self.world.other) for key in store.puts]
-        files = {**self.files_of("wide"), **self.files_of("narrow")}
+        files = {key: ids for name in self.trails for key, ids in self.files_of(name).items()}
         assert sorted(files) == sorted(key for key in put if "/CloudTrail/" in key)
         assert self.world.gaps == []
         for name in self.trails:
             ids = [event_id for file in self.files_of(name).values() for event_id in file]
             assert sorted(ids) == sorted(self.expected[name])
-            listed = [key for region in REGIONS for key in await self.check_chain(name, region)]
+            places = [AccountRegion(account, region) for account in ACCOUNTS for region in REGIONS]
+            listed = [key for place in places for key in await self.check_chain(name, place)]
             assert sorted(listed) == sorted(self.files_of(name))
 
-    async def check_chain(self, name: str, region: str) -> list[str]:
+    async def check_chain(self, name: str, place: AccountRegion) -> list[str]:
         """Verify every digest of a chain against its predecessor and its key; return what they list."""
         end = self.world.clock.now()
-        keys = {key.fingerprint: key for key in await self.world.signer.public_keys(region, end - 99 * HOUR, end)}
+        signer = self.world.signer
+        keys = {
+            key.fingerprint: key for key in await signer.public_keys(place.region, end - 99 * HOUR, end + 99 * HOUR)
+        }
         listed, previous, last_end = [], None, ""
-        for store, key in self._digest_keys(name, region):
+        for store, key in self._digest_keys(name, place):
             raw = gzip.decompress(store.objects[key].body)
             signature = store.objects[key].metadata["signature"]
             digest = orjson.loads(raw)
@@ -150,10 +169,10 @@ class Run:
             listed += [f"{file['s3Bucket']}/{file['s3Object']}" for file in digest["logFiles"]]
         return listed
 
-    def _digest_keys(self, name: str, region: str) -> list[tuple[Any, str]]:
-        marker = f"{ACCOUNT}_CloudTrail-Digest_{region}_{name}_us-east-1_"
+    def _digest_keys(self, name: str, place: AccountRegion) -> list[tuple[Any, str]]:
+        marker = f"{place.account_id}_CloudTrail-Digest_{place.region}_{name}_us-east-1_"
         found = [(store, key) for store in (self.world.bucket, self.world.other) for key in store.puts if marker in key]
-        return sorted(found, key=lambda item: item[1])
+        return sorted(found, key=lambda item: item[1].rpartition("/")[2])
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_TEST))

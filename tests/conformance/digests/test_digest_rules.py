@@ -331,6 +331,8 @@ def check_chain(story: Story) -> None:
     assert len(listed) == len(set(listed))
     unlisted = [event for key in sorted(files.keys() - set(listed)) for event in files[key]]
     assert unlisted == story.undigested
+    numbers = [[int(event.removeprefix("event-")) for event in ids] for ids in files.values()]
+    assert numbers == [sorted(ids) for ids in numbers]
     events = [event for ids in files.values() for event in ids]
     assert len(events) == len(set(events))
 
