@@ -8,7 +8,7 @@ import pytest
 
 from opentrail.capture.exchange import Timeouts
 from opentrail.http_message import HttpResponse
-from tests.conformance.gateway.http2_peer import AUTHORITY, Http2Peer, eventually
+from tests.support.http2_peer import AUTHORITY, Http2Peer, eventually
 from tests.conformance.gateway.support import OK, Rig, UpstreamConnection, gateway_rig
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\n"

@@ -97,15 +97,6 @@ def test_streams_keep_their_bytes_for_the_javascript_sdk(streaming: Stage) -> No
     assert_recorded(mark, events, USER)
 
 
-def test_a_client_that_insists_on_http2_is_told_at_once(streaming: Stage) -> None:
-    command = [require_library("node"), str(JS_CLIENT / "calls.mjs"), "http2"]
-
-    told = orjson.loads(streaming.run(command, USER, AWS_ENDPOINT_URL=str(streaming.server.ready["gateway_url"])))
-
-    assert "Protocol error" in told["said"]
-    assert told["seconds"] < 10
-
-
 def test_an_event_reaches_the_client_before_the_next_is_sent(streaming: Stage, upstream: StreamingUpstream) -> None:
     upstream.may_go_on.clear()
 

@@ -3,12 +3,19 @@
 import { createHash, randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 
-import { BedrockRuntimeClient, ConverseStreamCommand, InvokeModelWithResponseStreamCommand } from "@aws-sdk/client-bedrock-runtime";
+import {
+  BedrockRuntimeClient, ConverseStreamCommand, InvokeModelWithBidirectionalStreamCommand,
+  InvokeModelWithResponseStreamCommand,
+} from "@aws-sdk/client-bedrock-runtime";
 import { CloudTrailClient, DescribeTrailsCommand, LookupEventsCommand } from "@aws-sdk/client-cloudtrail";
 import { CloudWatchClient, ListMetricsCommand } from "@aws-sdk/client-cloudwatch";
 import { CloudWatchLogsClient, CreateLogGroupCommand } from "@aws-sdk/client-cloudwatch-logs";
 import { CreateTableCommand, DynamoDBClient, GetItemCommand, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { CreateUserCommand, IAMClient } from "@aws-sdk/client-iam";
+import {
+  CreateStreamCommand, DescribeStreamCommand, GetRecordsCommand, GetShardIteratorCommand, KinesisClient,
+  ListShardsCommand, PutRecordCommand, SubscribeToShardCommand,
+} from "@aws-sdk/client-kinesis";
 import { InvokeWithResponseStreamCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import {
   CreateBucketCommand, DeleteObjectCommand, DeleteObjectsCommand, GetObjectCommand, HeadObjectCommand,
@@ -130,7 +137,7 @@ async function trailer() {
   return {};
 }
 
-// Streams of events. Bedrock's client offers HTTP/2 first; with a plain endpoint it is told to speak HTTP/1.1.
+// Streams of events over HTTP/1.1, which Bedrock's client has to be told to speak.
 async function streams() {
   const requestHandler = new NodeHttpHandler();
   const lambda = await new LambdaClient({ requestHandler }).send(
@@ -156,19 +163,77 @@ async function streams() {
   };
 }
 
-// Left to itself the same client opens HTTP/2 at once, which a plain endpoint does not speak.
+// Left to themselves these clients open HTTP/2 at once, on one connection each.
 async function http2() {
-  const bedrock = new BedrockRuntimeClient({ maxAttempts: 1 });
-  const started = Date.now();
-  let said = "";
-  try {
-    await bedrock.send(new ConverseStreamCommand({
+  const bedrock = new BedrockRuntimeClient();
+  const invoked = await bedrock.send(new InvokeModelWithResponseStreamCommand({
+    modelId: "example.model-v1:0", contentType: "application/json", body: "{}",
+  }));
+  const parts = [];
+  for await (const event of invoked.body) parts.push(Buffer.from(event.chunk.bytes));
+  const conversations = Array.from({ length: 8 }, async () => {
+    const conversed = await bedrock.send(new ConverseStreamCommand({
       modelId: "example.model-v1:0", messages: [{ role: "user", content: [{ text: "hello" }] }],
     }));
-  } catch (error) {
-    said = error.message;
+    const texts = [];
+    for await (const event of conversed.stream) texts.push(event.contentBlockDelta?.delta?.text ?? "");
+    return texts.join("");
+  });
+  const kinesis = new KinesisClient();
+  const shard = await kinesis.send(new SubscribeToShardCommand({
+    ConsumerARN: "arn:aws:kinesis:us-east-1:123456789012:stream/s/consumer/c:1",
+    ShardId: "shardId-000000000000", StartingPosition: { Type: "LATEST" },
+  }));
+  const records = [];
+  for await (const event of shard.EventStream) {
+    for (const record of event.SubscribeToShardEvent?.Records ?? []) records.push(Buffer.from(record.Data));
   }
-  return { said, seconds: (Date.now() - started) / 1000 };
+  return {
+    bedrock: sha256(Buffer.concat(parts)), texts: [...new Set(await Promise.all(conversations))],
+    kinesis: sha256(Buffer.concat(records)),
+  };
+}
+
+// Records of a megabyte each, eight at a time, on one connection.
+async function kinesisRecords() {
+  const kinesis = new KinesisClient();
+  await kinesis.send(new CreateStreamCommand({ StreamName: "js-stream", ShardCount: 1 }));
+  const sent = Array.from({ length: 8 }, () => randomBytes(MIB - 100));
+  await Promise.all(sent.map((Data, n) => kinesis.send(
+    new PutRecordCommand({ StreamName: "js-stream", PartitionKey: `p-${n}`, Data }))));
+  const shards = await kinesis.send(new ListShardsCommand({ StreamName: "js-stream" }));
+  const iterator = await kinesis.send(new GetShardIteratorCommand({
+    StreamName: "js-stream", ShardId: shards.Shards[0].ShardId, ShardIteratorType: "TRIM_HORIZON",
+  }));
+  const read = await kinesis.send(new GetRecordsCommand({ ShardIterator: iterator.ShardIterator }));
+  const missing = await outcome(kinesis.send(new DescribeStreamCommand({ StreamName: "no-such-stream" })));
+  return {
+    sent: sent.map(sha256).sort(), read: read.Records.map((record) => sha256(Buffer.from(record.Data))).sort(), missing,
+  };
+}
+
+// A conversation in which every word waits for the answer to the one before.
+async function bidirectional() {
+  const bedrock = new BedrockRuntimeClient();
+  const pieces = Array.from({ length: 12 }, (_, n) => randomBytes(n * 9_001 + 1));
+  let goOn;
+  let answered = new Promise((resolve) => { goOn = resolve; });
+  async function* words() {
+    for (const piece of pieces) {
+      yield { chunk: { bytes: piece } };
+      await answered;
+      answered = new Promise((resolve) => { goOn = resolve; });
+    }
+  }
+  const answer = await bedrock.send(new InvokeModelWithBidirectionalStreamCommand({
+    modelId: "example.model-v1:0", body: words(),
+  }));
+  const echoed = [];
+  for await (const event of answer.body) {
+    echoed.push(Buffer.from(event.chunk.bytes));
+    goOn();
+  }
+  return { sent: sha256(Buffer.concat(pieces)), echoed: sha256(Buffer.concat(echoed)), count: echoed.length };
 }
 
 async function select() {
@@ -182,5 +247,7 @@ async function select() {
   return { rows: Buffer.concat(parts).toString() };
 }
 
-const scenarios = { objects, presigned, session, lookup, keepAlive, trailer, streams, http2, select };
+const scenarios = {
+  objects, presigned, session, lookup, keepAlive, trailer, streams, http2, kinesisRecords, bidirectional, select,
+};
 process.stdout.write(JSON.stringify(await scenarios[process.argv[2]]()));
