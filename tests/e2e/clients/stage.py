@@ -32,6 +32,7 @@ CLIENT_SECONDS = 200
 
 DATA_RESOURCE_TYPES = (
     "AWS::S3::Object",
+    "AWS::Bedrock::Model",
     "AWS::Lambda::Function",
     "AWS::DynamoDB::Table",
     "AWS::SQS::Queue",
