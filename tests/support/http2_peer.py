@@ -1,12 +1,13 @@
 """The other side of HTTP/2, made of the library directly: a client that can say anything, and a scripted upstream."""
 
 import asyncio
+import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -17,6 +18,7 @@ from h2.events import (
     StreamEnded,
     StreamReset,
 )
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
 AUTHORITY = "gateway.test"
@@ -39,7 +41,7 @@ class Answer:
 
     headers: dict[str, str] = field(default_factory=dict)
     interim: list[str] = field(default_factory=list)
-    body: bytes = b""
+    body: bytearray = field(default_factory=bytearray)
     is_ended: bool = False
     reset_code: int | None = None
 
@@ -155,7 +157,7 @@ class Http2Peer:
                     self._note(event)
                 await self.flush()
                 self._changed.set()
-        except (ConnectionError, OSError):
+        except (OSError, ProtocolError):
             pass
         finally:
             self.is_closed = True
@@ -175,6 +177,8 @@ class Http2Peer:
             self.answers[event.stream_id].is_ended = True
         elif isinstance(event, StreamReset):
             self.answers[event.stream_id].reset_code = int(event.error_code or 0)
+        elif isinstance(event, ConnectionTerminated) and not event.error_code:
+            self.h2.state_machine.state = ConnectionState.CLIENT_OPEN  # calls under way may still be answered
 
 
 @dataclass
@@ -282,9 +286,9 @@ class Http2Upstream:
         self.tasks: list[asyncio.Future[None]] = []
         self.port = 0
 
-    async def start(self) -> None:
+    async def start(self, tls: ssl.SSLContext | None = None) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Http2UpstreamConnection(self), "127.0.0.1", 0)
+        self._server = await loop.create_server(lambda: Http2UpstreamConnection(self), "127.0.0.1", 0, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

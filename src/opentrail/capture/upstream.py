@@ -51,6 +51,7 @@ class UpstreamPool:
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._http2_tls = _offering_http2() if parts.scheme == "https" else None
         self._connect_s = connect_s
         self._idle: deque[tuple[float, Connection]] = deque()
         self._next_warning_at = 0.0
@@ -107,7 +108,7 @@ class UpstreamPool:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_s):
-                tls = _offering_http2() if offers_http2 and self._tls is not None else self._tls
+                tls = self._http2_tls if offers_http2 else self._tls
                 _, connection = await loop.create_connection(make, self._host, self._port, ssl=tls)
         except (OSError, TimeoutError) as error:
             said = str(error) or f"no connection in {self._connect_s:g} s"

@@ -197,6 +197,7 @@ async def gateway_rig(
     held_limit_bytes: int = HELD_LIMIT_BYTES,
     own_answer: HttpResponse | None = None,
     identities: InMemoryIdentityStore | None = None,
+    upstream_url: str = "",
 ) -> AsyncIterator[Rig]:
     """Start upstream and gateway on free ports; stop both afterwards and check that every call was settled once."""
     upstream, recorder = ScriptedUpstream(script), KeepingRecorder()
@@ -208,7 +209,7 @@ async def gateway_rig(
         return own_answer or HttpResponse(200, (("Content-Type", "text/plain"),), b"own")
 
     gateway = Gateway(
-        f"http://127.0.0.1:{upstream.port}",
+        upstream_url or f"http://127.0.0.1:{upstream.port}",
         recorder,
         own_api,
         Ownership(InMemoryArchives(), identities or InMemoryIdentityStore()),

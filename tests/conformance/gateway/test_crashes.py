@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import signal
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,8 @@ class CountingUpstream:
     async def script(self, connection: UpstreamConnection) -> None:
         while True:
             head = await connection.reader.readuntil(b"\r\n\r\n")
+            if head.startswith(b"PRI "):
+                return connection.close()
             self.seen.append(head.split(b" ")[1].decode())
             async with self._reached:
                 self._reached.notify_all()
@@ -53,6 +56,9 @@ async def one_call(port: int, target: str, answered: list[str]) -> None:
         return
 
 
+Caller = Callable[[int, int, list[str]], Coroutine[Any, Any, None]]
+
+
 async def call_until_killed(port: int, caller: int, answered: list[str]) -> None:
     """Send one request after the other; note those that were answered."""
     try:
@@ -68,7 +74,7 @@ async def call_until_killed(port: int, caller: int, answered: list[str]) -> None
 
 
 async def crash(
-    folder: Path, mode: str, seed: int, processes: int
+    folder: Path, mode: str, seed: int, processes: int, call: Caller = call_until_killed
 ) -> tuple[list[str], list[str], list[dict[str, Any]]]:
     """Kill a gateway under load; return what the upstream saw, what was answered, and the events after a restart."""
     source, answered = CountingUpstream(seed), list[str]()
@@ -78,7 +84,7 @@ async def crash(
     with gateway_process(f"http://127.0.0.1:{upstream.port}", mode, folder, processes) as (process, url):
         port = urlsplit(url).port
         assert port is not None
-        callers = [asyncio.create_task(call_until_killed(port, n, answered)) for n in range(CALLERS)]
+        callers = [asyncio.create_task(call(port, n, answered)) for n in range(CALLERS)]
         await source.until_seen(kill_after)
         process.send_signal(signal.SIGKILL)
         await asyncio.gather(*callers)

@@ -1,7 +1,13 @@
 """What kinds of frames arrive, and how many that carry nothing a peer may send: the floods of HTTP/2 are made of them
 (CVE-2023-44487 and its kin: resets, pings, settings, empty frames)."""
 
+from h2.exceptions import FrameTooLargeError
+
 GOAWAY = 7
+
+FRAME_LIMIT_BYTES = 16 * 1024
+"""Longest frame taken: the least that RFC 9113 section 4.2 allows, and what is announced. The library looks at a
+frame's length only once all of it has come."""
 
 _DATA, _HEADERS, _CONTINUATION = 0, 1, 9
 _HEADER_BYTES = 9
@@ -52,7 +58,8 @@ class FrameScanner:
         self.cost = 0
 
     def split(self, data: bytes) -> list[bytes]:
-        """Return ``data`` in pieces, cut after every GOAWAY frame; add to ``cost`` the frames without content."""
+        """Return ``data`` in pieces, cut after every GOAWAY frame; add to ``cost`` the frames without content. Raises
+        FrameTooLargeError."""
         pieces: list[bytes] = []
         start = at = 0
         while at < len(data):
@@ -76,6 +83,8 @@ class FrameScanner:
 
     def _begin_frame(self) -> None:
         self._skip = int.from_bytes(self._header[:3], "big")
+        if self._skip > FRAME_LIMIT_BYTES:
+            raise FrameTooLargeError("a frame is too long")
         kind, flags = self._header[3], self._header[4]
         self._header.clear()
         self._ends_piece = kind == GOAWAY

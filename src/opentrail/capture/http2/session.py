@@ -22,7 +22,7 @@ from h2.events import (
     TrailersReceived,
     WindowUpdated,
 )
-from h2.exceptions import ProtocolError, StreamClosedError
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import GoAwayFrame
 
@@ -86,10 +86,9 @@ class Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         for start in range(0, len(data), SLICE_BYTES):
-            for piece in self._scanner.split(bytes(data[start : start + SLICE_BYTES])):
-                self._receive(piece)
-                if self._transport is None or self._is_over:
-                    return
+            if self._transport is None or self._is_over:
+                return
+            self._receive(bytes(data[start : start + SLICE_BYTES]))
         self._pump()
 
     def eof_received(self) -> bool:
@@ -127,7 +126,7 @@ class Session(asyncio.Protocol):
                 stream.stream_id = self._h2.get_next_available_stream_id()
                 self.streams[stream.stream_id] = stream
             self._h2.send_headers(stream.stream_id, fields, end_stream=ends)
-        except (ProtocolError, StreamClosedError):
+        except ProtocolError:
             self._loop.call_soon(stream.abort)
             return
         self.flush()
@@ -148,7 +147,7 @@ class Session(asyncio.Protocol):
             return
         try:
             self._h2.reset_stream(stream.stream_id, code)
-        except (ProtocolError, StreamClosedError):
+        except ProtocolError:
             return
         self.flush()
 
@@ -206,18 +205,17 @@ class Session(asyncio.Protocol):
 
     # Its own.
 
-    def _receive(self, piece: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         try:
-            events = self._h2.receive_data(piece)
-            for event in events:
-                self._handle_common(event)
-        except (ProtocolError, StreamClosedError, ValueError) as error:
+            for piece in self._scanner.split(data):
+                for event in self._h2.receive_data(piece):
+                    self._handle_common(event)
+        except (ProtocolError, ValueError) as error:
             self._fail(getattr(error, "error_code", ErrorCodes.PROTOCOL_ERROR))
             return
         if self._scanner.cost:
             cost, self._scanner.cost = self._scanner.cost, 0
-            if not self.spend(float(cost)):
-                return
+            self.spend(float(cost))
         self.flush()
 
     def spend(self, cost: float) -> bool:
@@ -334,7 +332,7 @@ class Session(asyncio.Protocol):
                 return False
             data, ends = stream.take_unsent(min(window, self._h2.max_outbound_frame_size, FRAME_BYTES))
             self._h2.send_data(stream.stream_id, data, end_stream=ends)
-        except (ProtocolError, StreamClosedError):
+        except ProtocolError:
             stream.lose(ConnectionResetError("the stream was closed"))
             return False
         self._patience.earn()

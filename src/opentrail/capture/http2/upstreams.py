@@ -75,6 +75,14 @@ class UpstreamSession(Session):
         if self._is_leaving and not self._open:
             self.close()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None and tls.selected_alpn_protocol() != "h2":
+            self._tell(False)
+            transport.close()
+            return
+        super().connection_made(transport)
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         for stream in list(self._open):
