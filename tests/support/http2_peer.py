@@ -41,9 +41,13 @@ class Answer:
 
     headers: dict[str, str] = field(default_factory=dict)
     interim: list[str] = field(default_factory=list)
-    body: bytearray = field(default_factory=bytearray)
+    data: bytearray = field(default_factory=bytearray)
     is_ended: bool = False
     reset_code: int | None = None
+
+    @property
+    def body(self) -> bytes:
+        return bytes(self.data)
 
     @property
     def status(self) -> int:
@@ -170,7 +174,7 @@ class Http2Peer:
         elif isinstance(event, InformationalResponseReceived):
             self.answers[event.stream_id].interim.append(dict(event.headers)[":status"])  # type: ignore[index, arg-type]
         elif isinstance(event, DataReceived):
-            self.answers[event.stream_id].body += event.data or b""
+            self.answers[event.stream_id].data += event.data or b""
             if self.acknowledges:
                 self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, StreamEnded):
@@ -189,6 +193,7 @@ class UpstreamCall:
     stream: int
     headers: list[tuple[str, str]]
     body: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
+    taken: list[bytes] = field(default_factory=list)
 
     async def whole_body(self) -> bytes:
         """Return the request's body; an empty piece ends it."""
@@ -264,6 +269,7 @@ class Http2UpstreamConnection(asyncio.Protocol):
             self._upstream.tasks.append(asyncio.ensure_future(self._upstream.script(call)))
         elif isinstance(event, DataReceived):
             self._calls[event.stream_id or 0].body.put_nowait(event.data or b"")
+            self._calls[event.stream_id or 0].taken.append(event.data or b"")
             if self._upstream.acknowledges:
                 self.h2.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
         elif isinstance(event, StreamEnded):

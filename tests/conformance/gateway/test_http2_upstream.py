@@ -276,7 +276,7 @@ async def test_an_upstream_that_takes_nothing_holds_its_client_back() -> None:
         sending = asyncio.create_task(peer.send(stream, b"x" * 9_000_000))
         await eventually(lambda: peer.h2.local_flow_control_window(stream) == 0)
         [call] = await calls_of(rig, 1)
-        taken = sum(len(piece) for piece in list(call.body._queue))  # type: ignore[attr-defined]
+        taken = sum(len(piece) for piece in call.taken)
         sending.cancel()
         await peer.close()
 
