@@ -56,8 +56,14 @@ def key_conditions(key: Key, principal: RequestPrincipal) -> dict[str, tuple[str
 
 
 def context_conditions(context: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return the condition keys of a request's encryption context: each pair, and all keys together."""
+    """Return the condition keys of a request's encryption context: each pair, and all keys together.
+
+    Condition keys compare without case, contexts with it: names that differ by case only are one key with all values.
+    """
     if not context:
         return {}
-    pairs = {f"kms:EncryptionContext:{name}": (value,) for name, value in context.items()}
+    pairs: dict[str, tuple[str, ...]] = {}
+    for name in sorted(context):
+        condition = f"kms:EncryptionContext:{name.lower()}"
+        pairs[condition] = (*pairs.get(condition, ()), context[name])
     return {**pairs, "kms:EncryptionContextKeys": tuple(sorted(context))}
