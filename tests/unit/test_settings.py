@@ -316,3 +316,24 @@ def test_a_witness_that_is_set_wrongly_is_named(tmp_path: Path, text: str, sente
 def test_a_variable_that_is_no_setting_of_a_witness_is_an_error() -> None:
     with pytest.raises(SettingsError, match="OPENTRAIL_WITNESS_VAULT_BUKET"):
         read_settings(None, {"OPENTRAIL_WITNESS_VAULT_BUKET": "vault"})
+
+
+def test_a_pkcs11_signer_needs_a_module_a_token_and_a_pin(tmp_path: Path) -> None:
+    module = tmp_path / "module.so"
+    module.touch()
+    whole = {
+        "OPENTRAIL_SIGNER_KIND": "pkcs11",
+        "OPENTRAIL_SIGNER_MODULE": str(module),
+        "OPENTRAIL_SIGNER_TOKEN": "audit",
+        "OPENTRAIL_SIGNER_PIN": "73918264",
+        "OPENTRAIL_SIGNER_KEYS": "2026, 2027",
+    }
+
+    report = read_settings(None, whole)
+
+    assert report.settings.signer__keys == ("2026", "2027")
+    assert "73918264" not in str(report.rows())
+    for name in ("MODULE", "TOKEN", "PIN"):
+        missing = {variable: value for variable, value in whole.items() if not variable.endswith(name)}
+        with pytest.raises(SettingsError, match=f"signer.{name.lower()} is missing"):
+            read_settings(None, missing)

@@ -30,6 +30,7 @@ from opentrail.settings.values import (
     as_lock_days,
     as_mode,
     as_network,
+    as_optional_url,
     as_organization_id,
     as_processes,
     as_region,
@@ -141,6 +142,19 @@ class Settings:
         list_of(as_account_id), [], "member accounts that may look after organization trails"
     )
     log_level: str = setting(as_text, "info", "debug, info, warning or error")
+    signer__kind: str = setting(
+        one_of("local", "kms", "pkcs11"), "local", "what holds the keys that sign digests: local, kms or pkcs11"
+    )
+    signer__keys: tuple[str, ...] = setting(
+        list_of(as_text), [], "kms: key ids, ARNs or aliases; pkcs11: labels; empty: keys are made"
+    )
+    signer__url: str = setting(as_optional_url, "", "kms: the service's endpoint; empty: AWS")
+    signer__region: str = setting(as_region, "us-east-1", "kms: the keys' Region")
+    signer__access_key_id: str = setting(as_text, "", "kms: key for it; empty: as AWS's tools find one")
+    signer__secret_access_key: str = setting(as_text, "", "kms: secret of that key", is_secret=True)
+    signer__module: str = setting(as_file, "", "pkcs11: the module's library")
+    signer__token: str = setting(as_text, "", "pkcs11: the token's label")
+    signer__pin: str = setting(as_text, "", "pkcs11: the token's user PIN", is_secret=True)
     witnesses: Mapping[str, "WitnessSettings"] = field(default_factory=dict)
     """``witness.<name>.<setting>``: who is told each digest's signature, by name."""
     upstream_services: Mapping[str, str] = field(default_factory=dict)
@@ -316,9 +330,13 @@ def _refuse_halves(settings: Settings) -> None:
         raise SettingsError("delivery_lock.mode and delivery_lock.days are needed together")
     if settings.delivery_webhook__url and not settings.delivery_webhook__secret:
         raise SettingsError("delivery_webhook.url needs a delivery_webhook.secret, so that its receiver can trust it")
+    if settings.signer__kind == "pkcs11":
+        for name in ("module", "token", "pin"):
+            if not getattr(settings, f"signer__{name}"):
+                raise SettingsError(f"signer.{name} is missing: signer.kind = pkcs11 needs it")
 
 
-_SECRET_WORDS = ("secret", "password", "key", "token", "credential", "metadata_url", "webhook")
+_SECRET_WORDS = ("secret", "password", "key", "token", "credential", "metadata_url", "webhook", "signer.pin")
 
 
 def _shown(name: str, value: object) -> str:

@@ -20,7 +20,6 @@ from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 from opentrail.adapters.object_store.archives import LocalArchives
-from opentrail.adapters.signer.local import LocalSigner
 from opentrail.admin.administration import Administration, Answer, new_root_credential
 from opentrail.admin.inquiries import Inquiries
 from opentrail.arn import Arn
@@ -37,12 +36,14 @@ from opentrail.pipeline.regions import EnabledRegions
 from opentrail.pipeline.settings_view import SettingsView
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import EventEntry
+from opentrail.ports.signer import Signer
 from opentrail.record.events import EventBuilder
 from opentrail.record.names import global_region
 from opentrail.record.service_events import organization_event, service_event
 from opentrail.resource.trail import Trail
 from opentrail.settings import Settings
 from opentrail.wiring.gateway import event_builder
+from opentrail.wiring.signers import open_signer
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Installation:
     attestations: SqlAttestationLog
     notices: SqlNoticeLog
     archives: LocalArchives
-    signer: LocalSigner
+    signer: Signer
     keys: SqlKeyStore
     key_ring: LocalKeyRing
     regions: EnabledRegions
@@ -207,7 +208,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             attestations=SqlAttestationLog(database),
             notices=SqlNoticeLog(database),
             archives=LocalArchives(home.archives, clock=clock, keys=key_ring),
-            signer=LocalSigner(home.signing_keys, sealer),
+            signer=open_signer(settings, home.signing_keys, sealer),
             keys=keys,
             key_ring=key_ring,
             regions=regions,

@@ -1,6 +1,7 @@
-"""What every signer promises, asked of the one in memory and the one on disk."""
+"""What every signer promises, asked of those in memory, on disk, in a KMS and on a PKCS#11 token."""
 
 import hashlib
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,18 +11,36 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from opentrail.adapters.signer.kms import KmsEndpoint, KmsKeys
 from opentrail.adapters.signer.local import LocalSigner
+from opentrail.adapters.signer.pkcs11 import Pkcs11Keys
+from opentrail.adapters.signer.registered import RegisteredSigner
 from opentrail.ports.signer import PublicKey, Signer
 from opentrail.sealing import Sealer
 from tests.builders import NOON, REGION
 from tests.memory.signer import InMemorySigner
+from tests.support.moto_server import moto_server
+from tests.support.soft_hsm import soft_hsm_token
 
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", "local", "kms", "pkcs11"])
 def signer(request: pytest.FixtureRequest, tmp_path: Path) -> Signer:
-    return InMemorySigner() if request.param == "memory" else LocalSigner(tmp_path / "keys", Sealer(bytes(32)))
+    if request.param == "memory":
+        return InMemorySigner()
+    if request.param == "local":
+        return LocalSigner(tmp_path / "keys", Sealer(bytes(32)))
+    if request.param == "kms":
+        endpoint = KmsEndpoint(request.getfixturevalue("moto"), "us-east-1", "test", "test")
+        return RegisteredSigner(tmp_path / "keys", KmsKeys(endpoint))
+    return RegisteredSigner(tmp_path / "keys", Pkcs11Keys(soft_hsm_token()))
 
 
 def verify(key: PublicKey, text: bytes, signature: str) -> None:

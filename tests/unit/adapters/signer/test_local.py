@@ -7,7 +7,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from opentrail.adapters.signer.local import OVERLAP, VALIDITY, LocalSigner, SigningKeyDamaged
+from opentrail.adapters.signer.key_files import SigningKeyDamaged
+from opentrail.adapters.signer.local import LocalSigner
+from opentrail.adapters.signer.registered import OVERLAP, VALIDITY
 from opentrail.sealing import Sealer
 from tests.builders import NOON, REGION
 
