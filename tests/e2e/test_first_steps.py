@@ -94,6 +94,7 @@ def test_a_call_is_looked_up_delivered_digested_validated_and_its_alteration_fou
     victim = digested_log_files(server, "audit-archive")[0]
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
+    victim.chmod(0o600)
     victim.write_bytes(content)
 
     for verdict in (server.aws("cloudtrail", *validate), server.opentrail(*validate)):
