@@ -59,7 +59,7 @@ class _Clue:
 
 def prove_command(
     context: typer.Context,
-    event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="The event's id.")],
+    event_id: str,
     trail: Annotated[
         str, typer.Option("--trail", metavar="ARN|NAME", help="The trail that delivered it; default: each in turn.")
     ] = "",
@@ -161,7 +161,7 @@ def _write(proof: EventProof, target: Path | None) -> None:
 
 def check_proof_command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The proof.")],
+    file: Path,
     public_key: Annotated[
         Path | None,
         typer.Option(
