@@ -69,6 +69,7 @@ bench: setup setup-clients ## every benchmark, both sides in one run (Debian pac
 docs: setup ## write the generated pages again
 	@$(BIN)/python -m opentrail.aws.coverage docs/coverage.md
 	@$(BIN)/python -m tests.conformance.protocols.ambiguities docs/ambiguities.md
+	@$(BIN)/python -m tests.conformance.manipulations.table docs/manipulations.md
 
 clean: ## remove what setup made; a home folder stays
 	@rm -rf $(VENV) $(CLIENTS) $(LIBRARIES) $(JS_CLIENT)/node_modules .mypy_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bench.validate_logs_trail import BUCKET, REGION, START_TIME, TRAIL
+from tests.support.delivered_trail import BUCKET, REGION, START_TIME, TRAIL
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -49,7 +49,7 @@ def server(digests: int, files: int, events: int, delay_ms: int) -> Iterator[str
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        yield process.stdout.readline().decode().strip()
     finally:
         process.stdin.close()
         process.wait(20)
@@ -80,13 +80,16 @@ def aws_command(aws: str, url: str, end: datetime) -> list[str]:
 
 
 def our_command(url: str, end: datetime) -> list[str]:
-    """Return our side."""
-    return [sys.executable, "-m", "bench.validate_logs_ours", url, _text(end)]
+    """Return our side: the command as people call it, with the options of AWS's."""
+    times = ["--start-time", _text(START_TIME), "--end-time", _text(end)]
+    where = ["--s3-bucket", BUCKET, "--region", REGION, "--endpoint-url", url]
+    ours = str(Path(sys.executable).with_name("opentrail"))
+    return [ours, "validate-logs", "--trail-arn", TRAIL.arn, *times, *where]
 
 
 def compare(aws: str, arguments: argparse.Namespace, delay_ms: int) -> None:
     """Run both sides turn about behind one delay and print the medians."""
-    end = START_TIME + (arguments.digests + 1) * timedelta(hours=1)
+    end = START_TIME + arguments.digests * timedelta(hours=1)
     theirs: list[Outcome] = []
     ours: list[Outcome] = []
     with server(arguments.digests, arguments.files, arguments.events, delay_ms) as url:

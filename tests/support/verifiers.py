@@ -3,19 +3,21 @@
 import asyncio
 import base64
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from opentrail.clock import format_time
-from opentrail.digest.verdicts import Finding, FindingKind
+from opentrail.digest.verdicts import BEYOND_AWS, Finding
 from opentrail.query.log_validation import LogValidation, ValidationRequest
 from tests.memory.object_store import InMemoryObjectStores
 from tests.support.clients import require_aws_cli
 from tests.support.delivery import HOUR, NOON, REGION, DeliveryWorld
 
 SCRIPT = Path(__file__).parents[1] / "conformance" / "digests" / "aws_verifier.py"
+_OURS = re.compile("beyond AWS's checks|log files (?:are younger|were delivered while)")
 ARN = "arn:aws:cloudtrail:us-east-1:123456789012:trail/main"
 
 
@@ -85,7 +87,7 @@ async def ask_ours(world: DeliveryWorld, request: ValidationRequest) -> tuple[Ju
     """Let our verifier judge the same; concerns, which AWS has not, come apart."""
     validation = LogValidation(request, InMemoryObjectStores(world.bucket, world.other), world.signer)
     findings = [finding async for finding in validation.findings()]
-    told = [finding.text() for finding in findings if finding.kind is not FindingKind.CONCERN]
-    summed = [line for line in validation.summary.text().splitlines() if line and "concerns" not in line]
-    concerns = [finding for finding in findings if finding.kind is FindingKind.CONCERN]
-    return Judgement(told + summed, validation.summary.is_valid), concerns
+    told = [finding.text() for finding in findings if finding.kind not in BEYOND_AWS]
+    summed = [line for line in validation.summary.text().splitlines() if line and not _OURS.search(line)]
+    concerns = [finding for finding in findings if finding.kind in BEYOND_AWS]
+    return Judgement(told + summed, validation.summary.is_valid_to_aws), concerns

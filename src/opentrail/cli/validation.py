@@ -15,6 +15,7 @@ from opentrail.cli.log_sources import AwsOption, EndpointOption, LogSource, Publ
 from opentrail.cli.lookup import parse_when
 from opentrail.cli.witnesses import WitnessOption, WitnessReport, ask_witnesses
 from opentrail.clock import format_time
+from opentrail.digest.chain_checks import Schedule
 from opentrail.digest.verdicts import Finding, FindingKind
 from opentrail.errors import OperatorError
 from opentrail.ports import PortError
@@ -136,7 +137,12 @@ async def _validate(
 ) -> bool:
     witnessed = WitnessedValidation(request)
     validation = LogValidation(
-        request, source.stores, source.keys, on_progress=report.on_progress, on_digest=witnessed.on_digest
+        request,
+        source.stores,
+        source.keys,
+        on_progress=report.on_progress,
+        on_digest=witnessed.on_digest,
+        schedule=Schedule(now=datetime.now(UTC), stopped_at=source.stopped_at),
     )
     report.begin(request)
     with report.progress:

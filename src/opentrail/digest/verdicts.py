@@ -1,7 +1,7 @@
 """What verification finds, as values: one finding per digest, log file or gap, and their sum.
 
 Verdicts are worded as AWS's own verifier words them, so that both can be compared line by line. Beside them stand
-concerns: what AWS's verifier does not look at and we do. They never change a verdict.
+concerns: what AWS's verifier does not look at and we do. They never change a verdict of AWS's, and are as grave.
 """
 
 from dataclasses import dataclass, field
@@ -18,6 +18,15 @@ class FindingKind(StrEnum):
     LOG_FILE = "log_file"
     GAP = "gap"
     CONCERN = "concern"
+    """About a digest."""
+    FILE_CONCERN = "file_concern"
+    """About a log file."""
+    MISSING = "missing"
+    """About a span that no digest answers for."""
+
+
+BEYOND_AWS = frozenset({FindingKind.CONCERN, FindingKind.FILE_CONCERN, FindingKind.MISSING})
+"""What AWS's verifier has no word for."""
 
 
 VALID = "valid"
@@ -62,18 +71,19 @@ class Finding:
     def text(self) -> str:
         """Return the line that ``aws cloudtrail validate-logs`` prints; a concern is worded alike."""
         prefix = "(backfill) " if self.is_backfill and self.kind is not FindingKind.LOG_FILE else ""
-        if self.kind is FindingKind.GAP:
-            assert self.gap_start is not None
-            assert self.gap_end is not None
+        if self.gap_start is not None and self.gap_end is not None:
             between = f"between {format_time(self.gap_start)} and {format_time(self.gap_end)}"
+            if self.kind is FindingKind.MISSING:
+                return f"Digest files\t{between}\t{self._severity}: {self.verdict}"
             return f"{prefix}No log files were delivered by CloudTrail {between}"
-        subject = "Log file" if self.kind is FindingKind.LOG_FILE else "Digest file"
+        is_file = self.kind in {FindingKind.LOG_FILE, FindingKind.FILE_CONCERN}
+        subject = "Log file" if is_file else "Digest file"
         state = self.verdict if self.is_valid else f"{self._severity}: {self.verdict}"
         return f"{prefix}{subject}\ts3://{self.bucket}/{self.key}\t{state}"
 
     @property
     def _severity(self) -> str:
-        return "CONCERN" if self.kind is FindingKind.CONCERN else "INVALID"
+        return "CONCERN" if self.kind in BEYOND_AWS else "INVALID"
 
     def to_json(self) -> dict[str, object]:
         """Return the finding for machines: members that say nothing are left out."""
@@ -99,12 +109,18 @@ class ValidationSummary:
     invalid: dict[str, int] = field(default_factory=dict)
     gaps: int = 0
     concerns: int = 0
+    undigested: int = 0
+    """Log files in the bucket that the next digest will list."""
+    uncovered: int = 0
+    """Log files in the bucket from times that no digest answers for."""
+    remembered: int = 0
+    """Log files that an earlier, interrupted validation had found valid, and that are unchanged."""
 
     def add(self, finding: Finding) -> None:
         """Count one finding."""
         if finding.kind is FindingKind.GAP:
             self.gaps += 1
-        elif finding.kind is FindingKind.CONCERN:
+        elif finding.kind in BEYOND_AWS:
             self.concerns += 1
         else:
             counts = self.valid if finding.is_valid else self.invalid
@@ -119,6 +135,11 @@ class ValidationSummary:
 
     @property
     def is_valid(self) -> bool:
+        """Whether nothing speaks against what was delivered: neither AWS's checks nor ours beyond them."""
+        return self.is_valid_to_aws and not self.concerns
+
+    @property
+    def is_valid_to_aws(self) -> bool:
         """Whether AWS's verifier would exit with 0."""
         return not self.invalid
 
@@ -134,7 +155,14 @@ class ValidationSummary:
             lines += [f"Results found for {found}:", ""]
         lines += [line for name in _COUNT_NAMES if (line := self._ratio(name))]
         if self.concerns:
-            lines.append(f"{self.concerns} concerns beyond AWS's checks")
+            concerns = "1 concern" if self.concerns == 1 else f"{self.concerns} concerns"
+            lines.append(f"{concerns} beyond AWS's checks")
+        if self.undigested:
+            lines.append(f"{self.undigested} log files are younger than the newest digest: the next one lists them")
+        if self.uncovered:
+            lines.append(
+                f"{self.uncovered} log files were delivered while no digests were made: nothing vouches for them"
+            )
         return "\n".join(lines)
 
     def _ratio(self, name: str) -> str:
@@ -149,6 +177,7 @@ class ValidationSummary:
         """Return the sum for machines."""
         return {
             "is_valid": self.is_valid,
+            "is_valid_to_aws": self.is_valid_to_aws,
             "start_time": format_time(self.start_time),
             "end_time": format_time(self.end_time),
             "found_start_time": format_time(self.found_start_time) if self.found_start_time else None,
@@ -158,6 +187,9 @@ class ValidationSummary:
             },
             "gaps": self.gaps,
             "concerns": self.concerns,
+            "undigested": self.undigested,
+            "uncovered": self.uncovered,
+            "remembered": self.remembered,
         }
 
 

@@ -1,47 +1,41 @@
-"""Validation of a trail's log files: walks the digests as AWS's verifier does, fetching many objects at a time.
+"""Validation of a trail's log files: AWS's own verdicts, fetched many at a time, and what AWS's verifier does not see.
 
 Goes in: which trail, Region and time range, where its digests lie, the object stores and the public keys. Comes out:
-findings in the order AWS's verifier gives them (newest digest first, after each its log files), and their sum. The
-walk (reference: trails-and-delivery, section 6): from the newest listed digest back by the previous digest that each
-names; where that leads nowhere, to the next older one listed.
+findings in the order AWS's verifier gives them (newest digest first, after each its log files), then what the digests
+together say: which are missing, overlap, fork or stand alone, and which files nobody listed. The walk: digest_walk.py,
+files: log_file_checks.py, added files: added_files.py, the chain as a whole: digest/chain_checks.py.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
-from opentrail.arn import Arn
-from opentrail.digest.inflation import NotGzip, hash_inflated
-from opentrail.digest.verdicts import (
-    HASH_MISMATCH,
-    INVALID_FORMAT,
-    NOT_FOUND,
-    TRAILING_DATA,
-    VALID,
-    Finding,
-    FindingKind,
-    ValidationSummary,
-)
-from opentrail.digest.verification import (
-    DigestInvalid,
-    ReadDigest,
-    check_signature,
-    key_concerns,
-    link_concerns,
-    read_digest,
-)
-from opentrail.ports.object_store import ObjectNotFound, ObjectStores, StoredObject
+from opentrail.digest.chain_checks import Schedule, fork_concerns, missing_digests, overlap_concerns
+from opentrail.digest.verdicts import NOT_FOUND, VALID, Finding, FindingKind, ValidationSummary
+from opentrail.digest.verification import DigestInvalid, ReadDigest
+from opentrail.ports.object_store import ObjectNotFound, ObjectStores, ObjectSummary, StoredObject
 from opentrail.ports.signer import PublicKey
+from opentrail.query.added_files import (
+    ELSEWHERE_DIGESTS,
+    Unlisted,
+    added_findings,
+    log_files_between,
+    sort_unlisted,
+)
+from opentrail.query.digest_walk import DigestWalk, Line
+from opentrail.query.log_file_checks import judge_log_file
+from opentrail.query.validation_request import NoPublicKeys as NoPublicKeys
+from opentrail.query.validation_request import PublicKeySource as PublicKeySource
+from opentrail.query.validation_request import ValidationMemory
+from opentrail.query.validation_request import ValidationRequest as ValidationRequest
 from opentrail.resource.delivery_layout import (
-    DigestPlace,
     digest_stamp,
     format_digest_stamp,
     is_backfill_key,
     is_digest_stamp,
-    parse_digest_stamp,
 )
 
 FETCHES_IN_FLIGHT = 48
@@ -54,57 +48,19 @@ _LISTING_OVERLAP = timedelta(minutes=1)
 _SPILL = timedelta(hours=1)
 _KEY_SPILL = timedelta(hours=2)
 _BACKFILL_KEY_MARGIN = timedelta(hours=1)
-_SMALL_BODY_BYTES = 64 * 1024
-"""Bodies up to this size are hashed in place, larger ones in a thread."""
-
-
-class PublicKeySource(Protocol):
-    """Where public keys come from: a signer, or ListPublicKeys."""
-
-    async def public_keys(self, region: str, start: datetime, end: datetime) -> Sequence[PublicKey]:
-        """Return the Region's keys whose validity meets [start, end]."""
-        ...
-
-
-class NoPublicKeys(Exception):
-    """There are digests and no key is listed to check them with."""
-
-
-@dataclass(frozen=True)
-class ValidationRequest:
-    """What to validate: the log files of ``region`` delivered from ``start_time`` to ``end_time``.
-
-    ``bucket`` and ``key_prefix`` are the trail's; ``account_id`` is needed for a member of an organization only.
-    """
-
-    trail_arn: str
-    region: str
-    start_time: datetime
-    end_time: datetime
-    bucket: str
-    key_prefix: str = ""
-    account_id: str = ""
-    organization_id: str = ""
-
-    @property
-    def home_region(self) -> str:
-        return Arn.parse(self.trail_arn).region
-
-    @property
-    def place(self) -> DigestPlace:
-        """Where the digests lie."""
-        arn = Arn.parse(self.trail_arn)
-        account, name = self.account_id or arn.account_id, arn.resource.rpartition("/")[2]
-        return DigestPlace(account, self.region, name, arn.region, self.key_prefix, self.organization_id)
+_ELSEWHERE = timedelta(days=2)
+"""How far beyond the range digests are looked for that list a file which those of the range do not."""
 
 
 @dataclass
 class LogValidation:
-    """One validation. ``findings`` runs it, once; ``summary`` grows as they are taken and is whole at their end.
+    """One validation. ``findings`` runs it, once; ``summary`` grows as they are taken and is whole at their end, and so
+    is ``valid``: the valid digests, without the files that they list.
 
-    ``on_progress`` is called with the objects checked and those known of so far, ``on_digest`` with each digest whose
-    signature is valid. Raises what the stores raise when an
-    object cannot be looked at (missing is a finding), and NoPublicKeys.
+    ``schedule`` says when digests are due; ``memory`` what an interrupted validation found. ``on_progress`` is called
+    with the objects checked and those known of so far, ``on_digest`` with each valid digest of the walk. Raises what
+    the stores raise when an object cannot be looked at (missing is a finding), and NoPublicKeys. Keeps about 300 bytes
+    in memory for each log file of the range.
     """
 
     request: ValidationRequest
@@ -113,6 +69,8 @@ class LogValidation:
     fetches_in_flight: int = FETCHES_IN_FLIGHT
     on_progress: Callable[[int, int], None] | None = None
     on_digest: Callable[[ReadDigest], None] | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    memory: ValidationMemory | None = None
     summary: ValidationSummary = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,27 +79,32 @@ class LogValidation:
         self.known: dict[str, PublicKey] = {}
         self._checked = 0
         self.total = 0
+        self.valid: list[ReadDigest] = []
         self._prefetched: dict[tuple[str, str], asyncio.Task[StoredObject | None]] = {}
+        self._listed_by: dict[tuple[str, str], str] = {}
+        self._listing: asyncio.Task[dict[str, ObjectSummary]] | None = None
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Yield every finding in order."""
-        line: asyncio.Queue[Finding | asyncio.Task[Finding] | None] = asyncio.Queue(FINDINGS_AHEAD)
+        line: Line = asyncio.Queue(FINDINGS_AHEAD)
         walk = asyncio.create_task(self._walk(line))
-        waiting: list[asyncio.Task[Finding]] = []
+        waiting: list[asyncio.Task[list[Finding]]] = []
         try:
             while (item := await line.get()) is not None:
                 if isinstance(item, asyncio.Task):
                     waiting.append(item)
-                    finding = await item
+                    found = await item
                     waiting.clear()
                 else:
-                    finding = item
-                self.summary.add(finding)
-                self._progress(finding)
-                yield finding
+                    found = [item]
+                for finding in found:
+                    self.summary.add(finding)
+                    self._progress(finding)
+                    yield finding
             await walk
         finally:
-            await self._stop([walk, *waiting, *self._prefetched.values(), *_left_in(line)])
+            listing = [] if self._listing is None else [self._listing]
+            await self._stop([walk, *listing, *waiting, *self._prefetched.values(), *_left_in(line)])
 
     async def _stop(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in tasks:
@@ -155,17 +118,78 @@ class LogValidation:
         if self.on_progress is not None:
             self.on_progress(self._checked, max(self.total, self._checked))
 
-    async def _walk(self, line: "asyncio.Queue[Finding | asyncio.Task[Finding] | None]") -> None:
+    async def _walk(self, line: Line) -> None:
         try:
             standard, backfill = await self.list_digests(self.request.bucket, self.summary.end_time)
+            self._listing = asyncio.create_task(self._list_log_files())
             self.total += len(standard) + len(backfill)
+            walks = []
             if standard:
                 await self._load_keys(self.summary.start_time, self.summary.end_time + _KEY_SPILL, is_needed=True)
-                await _Walk(self, line, standard, is_backfill=False).run()
+                walks.append(DigestWalk(self, line, standard, is_backfill=False))
             if backfill:
-                await _Walk(self, line, backfill, is_backfill=True).run()
+                walks.append(DigestWalk(self, line, backfill, is_backfill=True))
+            for walk in walks:
+                await walk.run()
+            for finding in await self._look_at_the_whole(walks):
+                await line.put(finding)
         finally:
             await line.put(None)
+
+    async def _look_at_the_whole(self, walks: list[DigestWalk]) -> list[Finding]:
+        """Return what no digest or file alone shows."""
+        start, end = self.summary.start_time, self.summary.end_time
+        findings: list[Finding] = []
+        for walk in walks:
+            findings += await walk.strays()
+            findings += fork_concerns(walk.valid)
+            if not walk.is_backfill:
+                self.valid = walk.valid
+                findings += overlap_concerns(walk.valid)
+                findings += missing_digests(walk.valid, start, end, self.schedule)
+        return findings + await self._added_files()
+
+    async def _added_files(self) -> list[Finding]:
+        assert self._listing is not None
+        summaries, bucket = await self._listing, self.request.bucket
+        start, end = self.summary.start_time, self.summary.end_time
+        if not self.valid:
+            in_range = [key for key in summaries if not key.endswith("/")]
+            verdict = f"there is not one valid digest, and {len(in_range)} log files lie in the folder"
+            is_due = self.schedule.now is not None and in_range
+            return [Finding(FindingKind.MISSING, verdict, gap_start=start, gap_end=end)] if is_due else []
+        listed = {key for place, key in self._listed_by if place == bucket}
+        unlisted = sort_unlisted(summaries.values(), listed, self.valid, start, end)
+        if unlisted.suspects:
+            await self._ask_elsewhere(unlisted)
+        self.summary.undigested, self.summary.uncovered = unlisted.younger, unlisted.uncovered
+        return added_findings(bucket, unlisted.suspects)
+
+    async def _ask_elsewhere(self, unlisted: Unlisted) -> None:
+        """Clear the suspects that a digest outside the walk lists: a later one, an earlier one, another trail's."""
+        bucket, place = self.request.bucket, self.request.place
+        walked = {digest.key for digest in self.valid}
+        first = format_digest_stamp(self.summary.start_time - _ELSEWHERE)
+        last = format_digest_stamp(self.summary.end_time + _ELSEWHERE)
+        after = f"{place.folder}/{self.summary.start_time - _ELSEWHERE:%Y/%m/%d}"
+        reader, asked = DigestWalk(self, asyncio.Queue(), (), is_backfill=False), 0
+        await self._load_keys(self.summary.start_time - _ELSEWHERE, self.summary.end_time + _ELSEWHERE, is_needed=False)
+        async for summary in self.stores.bucket(bucket).list(place.folder + "/", after):
+            key = summary.key
+            stamp = digest_stamp(key)
+            if key in walked or not is_digest_stamp(stamp) or not first <= stamp <= last:
+                continue
+            asked += 1
+            if not unlisted.suspects or asked > ELSEWHERE_DIGESTS:
+                return
+            with suppress(DigestInvalid):
+                for file in (await reader.read(bucket, key)).listed:
+                    unlisted.suspects.pop(str(file.get("s3Object", "")), None)
+
+    async def _list_log_files(self) -> dict[str, ObjectSummary]:
+        store = self.stores.bucket(self.request.bucket)
+        start, end = self.summary.start_time, self.summary.end_time + _SPILL
+        return {summary.key: summary async for summary in log_files_between(store, self.request.place, start, end)}
 
     async def list_digests(self, bucket: str, end_time: datetime) -> tuple[list[str], list[str]]:
         """Return the standard and the backfill digests of the range in a bucket, oldest first."""
@@ -193,17 +217,20 @@ class LogValidation:
         self.known |= {key.fingerprint: key for key in keys}
 
     async def key_of(self, digest: ReadDigest, *, is_backfill: bool) -> PublicKey | None:
+        """Return the listed key that a digest names, None when none is listed. Raises ValueError for no time."""
         if is_backfill and digest.fingerprint not in self.known:
             moment = _utc(datetime.fromisoformat(digest.backfill_timestamp))
             await self._load_keys(moment - _BACKFILL_KEY_MARGIN, moment + _BACKFILL_KEY_MARGIN, is_needed=False)
         return self.known.get(digest.fingerprint)
 
     def prefetch(self, bucket: str, keys: Iterable[str]) -> None:
+        """Begin to fetch digests that the walk will come to."""
         for key in keys:
             if (bucket, key) not in self._prefetched:
                 self._prefetched[bucket, key] = asyncio.create_task(self._fetch_in_slot(bucket, key))
 
     async def fetch_digest(self, bucket: str, key: str) -> StoredObject | None:
+        """Return a digest object, None when it is not there."""
         task = self._prefetched.pop((bucket, key), None)
         return await (task or self._fetch_in_slot(bucket, key))
 
@@ -217,141 +244,41 @@ class LogValidation:
         except ObjectNotFound:
             return None
 
-    async def check_log_file(self, listed: Mapping[str, Any]) -> Finding:
-        """Return the finding on one log file that a valid digest lists."""
+    def note_listed(self, listed: Mapping[str, Any], digest: ReadDigest) -> Finding | None:
+        """Remember that a valid digest lists a file; return a concern when another one does, too."""
+        place = (str(listed.get("s3Bucket", "")), str(listed.get("s3Object", "")))
+        other = self._listed_by.setdefault(place, digest.key)
+        if other == digest.key or is_backfill_key(digest.key):
+            return None
+        return Finding(FindingKind.FILE_CONCERN, f"both {other} and {digest.key} list it", *place)
+
+    async def check_log_file(self, listed: Mapping[str, Any]) -> list[Finding]:
+        """Return the findings on one log file that a valid digest lists: AWS's verdict, then ours if there is more."""
         bucket, key = str(listed.get("s3Bucket", "")), str(listed.get("s3Object", ""))
+        concern = ""
+        if await self._is_remembered(bucket, key, listed):
+            return [Finding(FindingKind.LOG_FILE, VALID, bucket, key)]
         async with self._slots:  # held while hashing, so that no more bodies than slots are in memory
             found = await self._fetch(bucket, key)
-            verdict = NOT_FOUND if found is None else await _judge_log_file(found.body, listed.get("hashValue"))
-        return Finding(FindingKind.LOG_FILE, verdict, bucket, key)
+            verdict = NOT_FOUND
+            if found is not None:
+                verdict, concern = await judge_log_file(found.body, listed)
+                if self.memory is not None and verdict == VALID and not concern:
+                    self.memory.remember(bucket, found.summary, listed)
+        finding = Finding(FindingKind.LOG_FILE, verdict, bucket, key)
+        return [finding, Finding(FindingKind.FILE_CONCERN, concern, bucket, key)] if concern else [finding]
+
+    async def _is_remembered(self, bucket: str, key: str, listed: Mapping[str, Any]) -> bool:
+        if self.memory is None or self._listing is None or bucket != self.request.bucket:
+            return False
+        summary = (await asyncio.shield(self._listing)).get(key)
+        if summary is None or not self.memory.knows(bucket, summary, listed):
+            return False
+        self.summary.remembered += 1
+        return True
 
 
-class _Walk:
-    """The walk along one chain, newest first. ``left`` holds the listed digests that were not reached, oldest first."""
-
-    def __init__(
-        self,
-        validation: LogValidation,
-        line: "asyncio.Queue[Finding | asyncio.Task[Finding] | None]",
-        listed: list[str],
-        *,
-        is_backfill: bool,
-    ) -> None:
-        self._validation = validation
-        self._line = line
-        self._left = listed
-        self._is_backfill = is_backfill
-        self._bucket = validation.request.bucket
-        self._successor: ReadDigest | None = None
-        self._seen: set[tuple[str, str]] = set()
-
-    async def run(self) -> None:
-        key = self._next_older(None)
-        last_start = parse_digest_stamp(digest_stamp(key)) if key else None
-        while key and last_start is not None and self._validation.summary.start_time <= last_start:
-            if (self._bucket, key) in self._seen:
-                return  # a chain that leads back into itself ends nowhere
-            self._seen.add((self._bucket, key))
-            self._drop_from(digest_stamp(key))
-            self._validation.prefetch(self._bucket, self._left[: -FETCHES_IN_FLIGHT - 1 : -1])
-            try:
-                digest = await self._read(key)
-            except DigestInvalid as error:
-                await self._tell(FindingKind.DIGEST, str(error), key)
-                self._successor = None
-                key = self._next_older(key)
-                continue
-            last_start = digest.start_time
-            await self._accept(digest)
-            key = await self._follow(digest)
-
-    async def _read(self, key: str) -> ReadDigest:
-        found = await self._validation.fetch_digest(self._bucket, key)
-        if found is None:
-            raise DigestInvalid(NOT_FOUND)
-        digest = read_digest(self._bucket, key, found.body, found.metadata, is_backfill=self._is_backfill)
-        try:
-            listed = await self._validation.key_of(digest, is_backfill=self._is_backfill)
-        except ValueError as error:
-            raise DigestInvalid(str(error)) from error
-        check_signature(digest, listed.der if listed else None, self._validation.request.home_region)
-        return digest
-
-    async def _accept(self, digest: ReadDigest) -> None:
-        validation = self._validation
-        validation.summary.see_span(digest.start_time, digest.end_time)
-        if validation.on_digest is not None:
-            validation.on_digest(digest)
-        await self._tell(FindingKind.DIGEST, VALID, digest.key)
-        key = validation.known[digest.fingerprint]
-        concerns = key_concerns(digest, key.valid_from, key.valid_until)
-        if self._successor is not None and self._successor.previous == (digest.bucket, digest.key):
-            concerns += link_concerns(self._successor, digest)
-        for concern in concerns:
-            await self._tell(FindingKind.CONCERN, concern, digest.key)
-        self._successor = digest
-        validation.total += len(digest.listed)
-        for listed in digest.listed:
-            await self._line.put(asyncio.create_task(validation.check_log_file(listed)))
-
-    async def _follow(self, digest: ReadDigest) -> str | None:
-        """Return the key of the digest to look at next; a chain that starts here leaves a gap to the one before."""
-        if digest.previous is None:
-            older = self._next_older(digest.key)
-            if older is not None:
-                gap_start = parse_digest_stamp(digest_stamp(older))
-                await self._line.put(
-                    Finding(
-                        FindingKind.GAP,
-                        "no log files delivered",
-                        is_backfill=self._is_backfill,
-                        gap_start=gap_start,
-                        gap_end=digest.start_time,
-                    )
-                )
-            return older
-        bucket, key = digest.previous
-        if bucket != self._bucket:
-            self._bucket = bucket
-            standard, backfill = await self._validation.list_digests(bucket, digest.end_time)
-            self._left = backfill if self._is_backfill else standard
-        return key
-
-    def _next_older(self, key: str | None) -> str | None:
-        """Take the newest listed digest that ends before ``key`` does."""
-        if key is not None:
-            self._drop_from(digest_stamp(key))
-        return self._left.pop() if self._left else None
-
-    def _drop_from(self, stamp: str) -> None:
-        while self._left and digest_stamp(self._left[-1]) >= stamp:
-            self._left.pop()
-
-    async def _tell(self, kind: FindingKind, verdict: str, key: str) -> None:
-        await self._line.put(Finding(kind, verdict, self._bucket, key, self._is_backfill))
-
-
-async def _judge_log_file(body: bytes, expected: object) -> str:
-    if len(body) <= _SMALL_BODY_BYTES:
-        return _judge_body(body, expected)
-    return await asyncio.to_thread(_judge_body, body, expected)
-
-
-def _judge_body(body: bytes, expected: object) -> str:
-    with suppress(NotGzip):
-        quick = hash_inflated(body)
-        if quick.sha256 == expected and not quick.has_trailing_data:
-            return VALID
-    try:
-        found = hash_inflated(body, is_exact=True)
-    except NotGzip:
-        return INVALID_FORMAT
-    if found.has_trailing_data:
-        return TRAILING_DATA
-    return VALID if found.sha256 == expected else HASH_MISMATCH
-
-
-def _left_in(line: "asyncio.Queue[Finding | asyncio.Task[Finding] | None]") -> Iterable[asyncio.Task[Finding]]:
+def _left_in(line: Line) -> Iterable[asyncio.Task[list[Finding]]]:
     while not line.empty():
         item = line.get_nowait()
         if isinstance(item, asyncio.Task):

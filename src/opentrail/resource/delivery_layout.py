@@ -81,6 +81,12 @@ class DigestPlace:
         return f"{base}{DIGEST_FOLDER}/{self.region}"
 
     @property
+    def log_file_folder(self) -> str:
+        """The folder of the log files that these digests list, with its slash; other trails' files may share it."""
+        base = account_prefix(self.key_prefix, self.account_id, self.organization_id)
+        return f"{base}{LOG_FILE_FOLDER}/{self.region}/"
+
+    @property
     def _name_start(self) -> str:
         return f"{self.account_id}_CloudTrail-Digest_{self.region}_{self.trail_name}_{self.home_region}_"
 
@@ -129,3 +135,12 @@ def digest_region(digest_key: str) -> str:
     """Return the Region in a digest's key, "" when there is none."""
     found = re.search(rf"/{DIGEST_FOLDER}/([a-z0-9-]+)/", digest_key)
     return found[1] if found else ""
+
+
+def log_file_stamp(key: str) -> datetime | None:
+    """Return the minute in a log file's name, None when it is not named as one."""
+    found = re.search(r"_(\d{8}T\d{4}Z)_[0-9A-Za-z]{16}\.json\.gz$", key)
+    try:
+        return datetime.strptime(found[1], "%Y%m%dT%H%MZ").replace(tzinfo=UTC) if found else None
+    except ValueError:
+        return None

@@ -211,7 +211,7 @@ async def test_a_successor_of_a_replaced_digest_raises_a_concern_that_aws_does_n
 
     assert aws.is_valid
     assert aws.lines == ours.lines
-    assert [concern.key for concern in concerns] == [first, first]
+    assert [concern.key for concern in concerns] == [first, first, world.put_keys()[1]]
     assert "previousDigestHashValue" in concerns[0].verdict
 
 

@@ -107,6 +107,7 @@ async def test_the_summary_counts_and_says_what_was_covered() -> None:
     assert [finding.verdict for finding in findings if not finding.is_valid] == [NOT_FOUND]
     assert validation.summary.to_json() == {
         "is_valid": False,
+        "is_valid_to_aws": False,
         "start_time": "2026-11-20T12:00:00Z",
         "end_time": "2026-11-24T15:00:00Z",
         "found_start_time": "2026-11-20T12:00:00Z",
@@ -118,6 +119,9 @@ async def test_the_summary_counts_and_says_what_was_covered() -> None:
         },
         "gaps": 0,
         "concerns": 0,
+        "undigested": 0,
+        "uncovered": 0,
+        "remembered": 0,
     }
 
 
@@ -176,7 +180,8 @@ async def test_a_key_that_was_not_valid_at_the_digests_end_raises_a_concern() ->
     concerns = [finding for finding in findings if finding.kind is FindingKind.CONCERN]
     assert len(concerns) == validation.summary.concerns == 2
     assert "was not valid at digestEndTime" in concerns[0].verdict
-    assert validation.summary.is_valid
+    assert validation.summary.is_valid_to_aws
+    assert not validation.summary.is_valid
 
 
 async def test_a_foreign_name_among_the_digests_is_passed_over() -> None:
