@@ -70,7 +70,8 @@ class HttpRequest:
     """One request as it arrived.
 
     ``body`` is None when it was not held (streamed, or over BODY_LIMIT_BYTES); ``body_size_bytes`` is what was received
-    or announced. ``peer`` is the caller's IP address after ``trusted_proxies`` were taken into account.
+    or announced. ``peer`` is the caller's IP address after ``trusted_proxies`` were taken into account. ``form``
+    has the fields, by lower-case name, of a form that posts an object to S3; the target then is the object's.
     """
 
     method: str
@@ -80,6 +81,7 @@ class HttpRequest:
     peer: str
     body_size_bytes: int = 0
     is_tls: bool = False
+    form: Mapping[str, str] | None = None
 
     @classmethod
     def received(

@@ -30,6 +30,7 @@ from opentrail.ports import Unavailable
 from opentrail.protocol import CredentialScope, Operation
 from opentrail.protocol.ambiguity import body_contradiction, contradiction
 from opentrail.protocol.identify import identify, is_query_call
+from opentrail.protocol.post_form import FORM_LIMIT_BYTES, WRITES_LIKE, FormCall, may_be_form, read_form
 from opentrail.protocol.scope import read_scope
 
 MAX_CONNECTIONS = 2048
@@ -254,6 +255,12 @@ class Gateway:
             owner = await self._owner(call)
         if owner is Owner.OWN:
             return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
+        if call.operation is None and may_be_form(call.request, call.scope):
+            await self._hold(client, call, body, FORM_LIMIT_BYTES, is_continue_due=is_continue_due)
+            is_continue_due = False
+            form = read_form(call.request, body.payload)
+            if form is not None:
+                return await self._pass_form(client, call, body, form)
         takes_stream, gives_stream = await self._streams(call)
         may_name_action = call.operation is None and is_query_call(call.request, call.scope)
         is_held_at_all = call.head.length <= BODY_LIMIT_BYTES or may_name_action
@@ -270,6 +277,14 @@ class Gateway:
         if reason:
             return await self._refuse(client, call, "InvalidRequest", reason, 400, is_whole=body.is_whole)
         return await self._pass_on(client, call, body, holds_answer=not gives_stream, is_continue_due=is_continue_due)
+
+    async def _pass_form(self, client: Connection, call: _Call, body: RequestBody, form: FormCall) -> bool:
+        """Pass on a form that posts an object to S3, recorded as the call it makes."""
+        request = form.request.with_body(None, len(body.payload)) if body.is_whole else form.request
+        call = _Call(call.head, request, form.scope, WRITES_LIKE)
+        if form.contradiction:
+            return await self._refuse(client, call, "InvalidRequest", form.contradiction, 400, is_whole=body.is_whole)
+        return await self._pass_on(client, call, body, holds_answer=True, is_continue_due=False)
 
     async def _owner(self, call: _Call) -> Owner:
         decided = self._ownership.owner_at_once(call.request, call.operation, call.scope)

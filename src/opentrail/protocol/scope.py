@@ -1,10 +1,11 @@
 """The credential scope of a request: who it says signed it, for which service and Region. Nothing is verified here.
 
-Four places can hold it: the Authorization header (SigV4, SigV4A, and S3's old ``AWS key:signature``), and the query
-string of a presigned URL (SigV4, SigV4A, and S3's old ``AWSAccessKeyId``).
+Five places can hold it: the Authorization header (SigV4, SigV4A, and S3's old ``AWS key:signature``), the query string
+of a presigned URL (SigV4, SigV4A, and S3's old ``AWSAccessKeyId``), and the fields of a form that posts an object.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -40,6 +41,22 @@ def read_scope(request: HttpRequest) -> CredentialScope | None:
     if "Amz-" in request.raw_query or "AWSAccessKeyId" in request.raw_query or "%" in request.raw_query:
         return _query_scope(request)
     return None
+
+
+def form_scope(fields: Mapping[str, str]) -> CredentialScope | None:
+    """Return what the fields (by lower-case name) of a form that posts an object to S3 claim about who signed its
+    policy; None without a policy, which makes the call anonymous."""
+    token = fields.get("x-amz-security-token", "")
+    if not fields.get("policy"):
+        return None
+    if fields.get("x-amz-algorithm") in (SIGV4, SIGV4A):
+        signed_at = parse_basic_time(fields.get("x-amz-date", ""))
+        credential = fields.get("x-amz-credential", "")
+        return _scope(fields["x-amz-algorithm"], credential, signed_at, is_presigned=False, token=token)
+    access_key_id = fields.get("awsaccesskeyid", "")
+    if not access_key_id or len(access_key_id) > 128:
+        return None
+    return CredentialScope(access_key_id, "", "s3", SIGV2, None, False, token)
 
 
 def query_values(raw_query: str, names: frozenset[str]) -> dict[str, str]:

@@ -106,7 +106,7 @@ def verify(
     if scope.scheme != SIGV4 or scope.signed_at is None:
         raise IncompleteSignature(f"Unsupported signing algorithm or missing date: {scope.scheme}")
     date = scope.signed_at.strftime(_BASIC_TIME)[:8]
-    key = _signing_key(secret_access_key, date, scope.region, scope.signing_name)
+    key = signing_key(secret_access_key, date, scope.region, scope.signing_name)
 
     def is_made_over(claim: Claim, canonical_request: bytes) -> bool:
         given = claim.signature.encode("utf-8", "replace")
@@ -164,7 +164,7 @@ def sign(
     credential_scope = f"{timestamp[:8]}/{region}/{signing_name}/aws4_request"
     claim = Claim("", credential_scope, timestamp, names, request.raw_query, payload_hash)
     scope = CredentialScope(access_key_id, region, signing_name, SIGV4, now, False, session_token)
-    key = _signing_key(secret_access_key, timestamp[:8], region, signing_name)
+    key = signing_key(secret_access_key, timestamp[:8], region, signing_name)
     signature = _signature(key, claim, next(_canonical_requests(dated, scope, claim)))
     authorization = (
         f"{SIGV4} Credential={access_key_id}/{credential_scope}, SignedHeaders={';'.join(names)}, Signature={signature}"
@@ -365,7 +365,8 @@ def _quote(text: str, safe: str) -> str:
     return quote(text.encode("utf-8", "replace"), safe=safe)
 
 
-def _signing_key(secret_access_key: str, date: str, region: str, signing_name: str) -> bytes:
+def signing_key(secret_access_key: str, date: str, region: str, signing_name: str) -> bytes:
+    """Return the key that signs for one day (``YYYYMMDD``), Region and service."""
     key = f"AWS4{secret_access_key}".encode("utf-8", "replace")
     for part in (date, region, signing_name, "aws4_request"):
         key = hmac.digest(key, part.encode("utf-8", "replace"), "sha256")

@@ -121,6 +121,8 @@ class EventBuilder:
         event["eventTime"] = format_time(received_at)
         event["eventID"] = self._identifiers.uuid()
         if plan is not None:
+            if request.form is not None:
+                event["eventName"] = s3.POST_OBJECT
             self._describe_parameters(event, request, plan, scope, parameters)
         elif operation is None:
             add_own_members(event, method=cut_text(request.method, 32), path=_bounded_path(request))
@@ -340,7 +342,7 @@ class EventBuilder:
             if outcome.error_code == "NoSuchBucket" and not (plan is not None and plan.is_data_event):
                 # Data events keep what they were about: no selector could ask for them otherwise.
                 event.pop("resources", None)
-            if outcome.error_code == DENIED and plan is not None:
+            if outcome.error_code == DENIED and plan is not None and event["eventName"] != s3.POST_OBJECT:
                 event["eventName"] = denied_event_name(plan.service, plan.operation)
                 event.pop("apiVersion", None)
         elif plan is not None:

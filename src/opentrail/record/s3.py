@@ -21,6 +21,10 @@ from opentrail.record.rendering import OMIT, Render, plain
 from opentrail.record.s3_tables import NEVER_RECORDED, PRESIGNED_NAMES, RESPONSE_HEADERS, encryption_named
 from opentrail.record.xml_rendering import XmlRenderer
 
+POST_OBJECT = "PostObject"
+"""``eventName`` of an upload by an HTML form: AWS lists it among S3's object-level events. Its model has none such; the
+event is else that of PutObject."""
+
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 RequestParameters = Callable[[HttpRequest, Parameters], dict[str, Any]]
@@ -72,7 +76,7 @@ def request_facts(request: HttpRequest, scope: CredentialScope | None) -> dict[s
     if scope is not None:
         facts["SignatureVersion"] = "SigV2" if scope.scheme == "AWS" else "SigV4"
     facts["bytesTransferredIn"] = request.body_size_bytes
-    if scope is not None:
+    if scope is not None and request.form is None:
         facts["AuthenticationMethod"] = "QueryString" if scope.is_presigned else "AuthHeader"
     return facts
 
