@@ -167,7 +167,7 @@ def _rules(
 ) -> dict[str, Any]:
     """Return what the options say, by the names that the command knows; a folder by its whole path."""
     if cold_folder not in (None, "none"):
-        cold_folder = str(Path(cold_folder or ".").expanduser().absolute())
+        cold_folder = str(Path(cold_folder or ".").expanduser().resolve())
     given = {
         "worm": worm,
         "days": days,

@@ -46,7 +46,7 @@ def encrypt(body: bytes, plaintext_key: bytes, header: Header) -> bytes:
 def decrypt(file: bytes, plaintext_key: bytes) -> bytes:
     """Return the body of a file; raises BodyBroken."""
     end = _header_end(file)
-    nonce, sealed = file[end : end + _NONCE_BYTES], file[end + _NONCE_BYTES :]
+    nonce, sealed = file[end : end + _NONCE_BYTES], memoryview(file)[end + _NONCE_BYTES :]
     if len(sealed) < _TAG_BYTES:
         raise BodyBroken("the file was cut")
     try:

@@ -131,8 +131,12 @@ class LocalBucket:
             data_key = await ring.generate_data_key(kms_key, context, caller)
         except (KeyNotFound, KeyDisabled, KeyAccessRefused) as error:
             raise _refused(error) from error
-        header = encrypted_body.Header(data_key.key_arn, context, data_key.blob, encrypted_body.sha256_hex(body))
-        return await asyncio.to_thread(encrypted_body.encrypt, body, data_key.plaintext, header), data_key.key_arn
+
+        def work() -> bytes:
+            header = encrypted_body.Header(data_key.key_arn, context, data_key.blob, encrypted_body.sha256_hex(body))
+            return encrypted_body.encrypt(body, data_key.plaintext, header)
+
+        return await asyncio.to_thread(work), data_key.key_arn
 
     async def get(self, key: str) -> ArchivedObject:
         return await self.read(key)
