@@ -72,6 +72,10 @@ class Home:
         return self.path / "signing-keys"
 
     @property
+    def master_key_file(self) -> Path:
+        return self.path / "master.key"
+
+    @property
     def metadata_file(self) -> Path:
         return self.path / "metadata.sqlite"
 
@@ -101,13 +105,29 @@ class Home:
 
     def sealer(self) -> Sealer:
         """Return the sealer under this installation's master key, made once."""
-        path = self.path / "master.key"
-        if not path.exists():
-            write_private(path, os.urandom(MASTER_KEY_BYTES))
-        key = path.read_bytes()
-        if len(key) != MASTER_KEY_BYTES:
-            raise OperatorError(f"{path} is damaged: restore it from a backup, without it no secret can be opened")
-        return Sealer(key)
+        if not self.master_key_file.exists():
+            write_private(self.master_key_file, os.urandom(MASTER_KEY_BYTES))
+        return Sealer(*self._master_keys())
+
+    def begin_master_key(self) -> None:
+        """Have a new master key seal from now on, the present one kept beside it to open what it sealed; nothing is
+        done where that was begun before. ``sealer`` gives one of both. Durable on return."""
+        keys = self._master_keys()
+        if len(keys) == 1:
+            write_private(self.master_key_file, os.urandom(MASTER_KEY_BYTES) + keys[0])
+
+    def finish_master_key(self) -> None:
+        """Forget the former master key: nothing is sealed under it any more. Durable on return."""
+        write_private(self.master_key_file, self._master_keys()[0])
+
+    def _master_keys(self) -> list[bytes]:
+        """Return the master key, and the former one while it is being changed."""
+        content = self.master_key_file.read_bytes()
+        if len(content) not in (MASTER_KEY_BYTES, 2 * MASTER_KEY_BYTES):
+            raise OperatorError(
+                f"{self.master_key_file} is damaged: restore it from a backup, without it no secret can be opened"
+            )
+        return [content[at : at + MASTER_KEY_BYTES] for at in range(0, len(content), MASTER_KEY_BYTES)]
 
     @contextmanager
     def lock(self) -> Iterator[None]:

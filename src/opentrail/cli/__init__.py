@@ -10,6 +10,7 @@ from opentrail.cli.console import Context, print_error
 from opentrail.cli.execution import exec_command
 from opentrail.cli.help_pages import WIDTH, HelpGroup
 from opentrail.cli.lookup import lookup_command
+from opentrail.cli.master_key import master_key_app
 from opentrail.cli.proofs import check_proof_command, prove_command
 from opentrail.cli.serving import serve_command, settings_command, status_command
 from opentrail.cli.signing_keys import list_signing_keys
@@ -45,6 +46,7 @@ app.add_typer(keys_app, name="keys", cls=HelpGroup)
 app.add_typer(archive_app, name="archive", cls=HelpGroup)
 signing_keys_app.command("list")(list_signing_keys)
 app.add_typer(signing_keys_app, name="signing-keys", cls=HelpGroup)
+app.add_typer(master_key_app, name="master-key", cls=HelpGroup)
 
 
 def main() -> None:

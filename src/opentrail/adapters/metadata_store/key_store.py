@@ -102,7 +102,7 @@ class SqlKeyStore:
         if sealed is None:
             return None
         try:
-            secret = self._sealer.unseal(sealed, _seal_context(key_id, version))
+            secret = self._sealer.unseal(sealed, seal_context(key_id, version))
         except SealBroken as error:
             raise Unavailable(str(error)) from error
         return KeyMaterial(version, secret, material_id(secret))
@@ -182,14 +182,15 @@ class SqlKeyStore:
         return {
             "key_id": key_id,
             "version": version,
-            "sealed_material": self._sealer.seal(material, _seal_context(key_id, version)),
+            "sealed_material": self._sealer.seal(material, seal_context(key_id, version)),
             "material_id": material_id(material),
             "rotated_at": at,
             "is_on_demand": is_on_demand,
         }
 
 
-def _seal_context(key_id: str, version: int) -> str:
+def seal_context(key_id: str, version: int) -> str:
+    """Return what a version's material is bound to."""
     return f"key {key_id} {version}"
 
 

@@ -27,7 +27,7 @@ class MfaDevices:
         values = {
             "user_arn": device.user_arn,
             "serial_number": device.serial_number,
-            "sealed_secret": self._sealer.seal(device.secret, _context(device.user_arn)),
+            "sealed_secret": self._sealer.seal(device.secret, seal_context(device.user_arn)),
             "enabled_at": device.enabled_at,
             **_attempts(device),
         }
@@ -69,7 +69,7 @@ class MfaDevices:
     def _device(self, row: RowMapping) -> MfaDevice:
         values = dict(row)
         try:
-            secret = self._sealer.unseal(values.pop("sealed_secret"), _context(row["user_arn"]))
+            secret = self._sealer.unseal(values.pop("sealed_secret"), seal_context(row["user_arn"]))
         except SealBroken as error:
             raise Unavailable(str(error)) from error
         return MfaDevice(secret=secret, **values)
@@ -80,7 +80,8 @@ def delete_device_of(connection: Connection, arn: str) -> None:
     connection.execute(delete(mfa_devices).where(_COLUMNS.user_arn == arn))
 
 
-def _context(user_arn: str) -> str:
+def seal_context(user_arn: str) -> str:
+    """Return what a device's secret is bound to."""
     return f"mfa {user_arn}"
 
 

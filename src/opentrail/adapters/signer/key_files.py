@@ -1,8 +1,8 @@
 """The register of signing keys in the home folder: one JSON file a key, whatever holds its private half.
 
 ``signing-keys/<region>/<fingerprint>.json`` holds the public key as ListPublicKeys gives it, the validity, and
-members that say where the private half is (docs/formats/delivery.md). A key file is published by a rename and never
-changed. Keys that expired stay, because the digests they signed do.
+members that say where the private half is (docs/formats/delivery.md). A key file is published by a rename; only a change
+of the master key publishes it again. Keys that expired stay, because the digests they signed do.
 """
 
 import base64
@@ -51,7 +51,7 @@ def age(key: KeyFile) -> tuple[datetime, str]:
 
 
 def publish(folder: Path, key: KeyFile) -> None:
-    """Add a key to a Region's folder, for its owner's eyes alone; after a power cut it is whole or not there.
+    """Put a key into a Region's folder, for its owner's eyes alone; after a power cut it is whole or not there.
 
     Raises Unavailable.
     """

@@ -6,6 +6,7 @@
 
 import base64
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
@@ -18,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from opentrail.adapters.signer.key_files import KeyFile, SigningKeyDamaged, fingerprint_of
+from opentrail.adapters.signer.key_files import KeyFile, SigningKeyDamaged, fingerprint_of, publish, read_folder
 from opentrail.adapters.signer.registered import NewKey, RegisteredSigner
 from opentrail.sealing import SealBroken, Sealer
 
@@ -59,14 +60,34 @@ class SealedKeys:
         return private.sign(text, padding.PKCS1v15(), hashes.SHA256())
 
     def _open(self, region: str, key: KeyFile) -> rsa.RSAPrivateKey:
-        fingerprint = key.public.fingerprint
-        try:
-            sealed = base64.b64decode(key.private.get(_SEALED, ""))
-            private = load_der_private_key(self._sealer.unseal(sealed, _context(region, fingerprint)), None)
-        except (SealBroken, ValueError) as error:
-            raise SigningKeyDamaged(f"the signing key {fingerprint} of {region} does not open: {error}") from error
+        private = load_der_private_key(_unseal(self._sealer, region, key), None)
         assert isinstance(private, rsa.RSAPrivateKey)
         return private
+
+
+def reseal(folder: Path, sealer: Sealer) -> int:
+    """Seal every private half that ``folder`` keeps anew, under the sealer's present key; return how many there are.
+
+    Each key file is whole at every moment. Blocks. Raises SigningKeyDamaged, Unavailable.
+    """
+    count = 0
+    for region in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for key in read_folder(region):
+            if _SEALED in key.private:
+                context = _context(region.name, key.public.fingerprint)
+                sealed = sealer.seal(_unseal(sealer, region.name, key), context)
+                publish(region, replace(key, private={**key.private, _SEALED: base64.b64encode(sealed).decode()}))
+                count += 1
+    return count
+
+
+def _unseal(sealer: Sealer, region: str, key: KeyFile) -> bytes:
+    fingerprint = key.public.fingerprint
+    try:
+        sealed = base64.b64decode(key.private.get(_SEALED, ""))
+        return sealer.unseal(sealed, _context(region, fingerprint))
+    except (SealBroken, ValueError) as error:
+        raise SigningKeyDamaged(f"the signing key {fingerprint} of {region} does not open: {error}") from error
 
 
 def _context(region: str, fingerprint: str) -> str:
