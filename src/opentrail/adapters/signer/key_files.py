@@ -1,8 +1,8 @@
 """The register of signing keys in the home folder: one JSON file a key, whatever holds its private half.
 
 ``signing-keys/<region>/<fingerprint>.json`` holds the public key as ListPublicKeys gives it, the validity, and
-members that say where the private half is (docs/formats/delivery.md). A key file is published by a rename; only a change
-of the master key publishes it again. Keys that expired stay, because the digests they signed do.
+members that say where the private half is (docs/formats/delivery.md). A key file is published by a rename, and again
+when the master key changes only. Keys that expired stay, because the digests they signed do.
 """
 
 import base64
