@@ -22,8 +22,8 @@ def _epoch() -> datetime:
 
 
 class InMemoryObjectStore:
-    """One bucket. ``failure`` is raised by every call while it is set; puts under one of ``refused_kms_keys`` are
-    refused; ``puts`` lists every successful put's key."""
+    """One bucket. ``failure`` is raised by every call while it is set; puts under one of ``refused_kms_keys``, or of a
+    key with one of ``refused_parts`` in it, are refused; ``puts`` lists every successful put's key."""
 
     def __init__(self, name: str = "bucket", now: Callable[[], datetime] = _epoch) -> None:
         self.name = name
@@ -32,6 +32,7 @@ class InMemoryObjectStore:
         self.encryption: dict[str, tuple[str, dict[str, str]]] = {}
         self.failure: PortError | None = None
         self.refused_kms_keys: set[str] = set()
+        self.refused_parts: set[str] = set()
         self._now = now
 
     def _check(self) -> None:
@@ -52,6 +53,8 @@ class InMemoryObjectStore:
         self._check()
         if kms_key_id in self.refused_kms_keys:
             raise AccessRefused("KMS.DisabledException", kms_key_id)
+        if any(part in key for part in self.refused_parts):
+            raise AccessRefused("AccessDenied", key)
         if key in self.objects:
             raise AlreadyExists(key)
         etag = f'"{hashlib.md5(body).hexdigest()}"'

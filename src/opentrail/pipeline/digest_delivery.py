@@ -23,7 +23,7 @@ from opentrail.pipeline.file_delivery import (
 )
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.delivery_log import DigestPlan
-from opentrail.ports.object_store import AlreadyExists
+from opentrail.ports.object_store import AccessRefused, AlreadyExists
 from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
 
@@ -80,8 +80,10 @@ class DigestDelivery:
     @property
     def is_failing(self) -> bool:
         """Whether the signer, or the bucket of a planned digest, did not do its part when it was last asked."""
-        buckets = (self._buckets.get(plan.bucket) for plan in self._open.values())
-        return self._signing.is_failing or any(backoff is not None and backoff.is_failing for backoff in buckets)
+        backoffs = (
+            own for plan in self._open.values() for own in (self._buckets.get(plan.bucket), self._stuck.get(plan.key))
+        )
+        return self._signing.is_failing or any(backoff is not None and backoff.is_failing for backoff in backoffs)
 
     @property
     def has_open_chain(self) -> bool:
@@ -183,29 +185,59 @@ class DigestDelivery:
         ``trail`` says how to encrypt. Raises what the delivery log raises; a failing bucket ends in its back-off and
         the trail's status.
         """
-        for plan in list(self._open.values()):
-            own, bucket = self._stuck.get(plan.key), self._buckets.setdefault(plan.bucket, Backoff())
-            if not bucket.must_wait(now) and (own is None or not own.must_wait(now)):
-                await self._deliver_one(plan, bucket, trail, now)
+        for bucket in {plan.bucket: None for plan in self._open.values()}:
+            if not self._buckets.setdefault(bucket, Backoff()).must_wait(now):
+                await self._deliver_to(bucket, trail, now)
 
-    async def _deliver_one(self, plan: DigestPlan, bucket: Backoff, trail: Trail | None, now: datetime) -> None:
-        log = self._context.delivery_log
-        try:
-            await self._put(plan, trail)
-        except ForeignObject as error:
+    async def _deliver_to(self, bucket: str, trail: Trail | None, now: datetime) -> None:
+        """Try the digests for one bucket, the oldest and the newest first, those that were set aside before last.
+
+        A bucket that refuses the first two is left alone for a while, as is one that does not answer. One that takes
+        either has something against single keys (a member account's folder that its policy leaves out, say): those are
+        set aside.
+        """
+        plans = [plan for plan in self._open.values() if plan.bucket == bucket and not self._must_wait(plan, now)]
+        fresh = [plan for plan in plans if plan.key not in self._stuck]
+        refused: list[tuple[DigestPlan, PortError]] = []
+        has_taken = False
+        for plan in [*fresh[:1], *fresh[:0:-1], *(plan for plan in plans if plan.key in self._stuck)]:
+            error = await self._try(plan, trail, now)
+            if error is not None:
+                refused.append((plan, error))
+            has_taken = has_taken or error is None or isinstance(error, ForeignObject)
+            is_answer = error is None or isinstance(error, (ForeignObject, AccessRefused))
+            if not is_answer or (fresh and not has_taken and len(refused) == min(2, len(fresh))):
+                await self._leave_alone(bucket, refused[-1][1], now)
+                return
+        if has_taken:
+            self._buckets[bucket].succeed()
+        for plan, error in refused:
             self._stuck.setdefault(plan.key, Backoff()).fail(now)
             await self._note_failure([plan], error)
-        except DESTINATION_FAILURES as error:
-            bucket.fail(now)
-            await self._note_failure([held for held in self._open.values() if held.bucket == plan.bucket], error)
-        else:
-            bucket.succeed()
-            await log.confirm_digest(plan.trail_arn, plan.place, plan.end_time, now)
-            del self._open[plan.place]
-            self._context.counts.delivered[DIGEST_FILE] += 1
-            self._stuck.pop(plan.key, None)
-            members = {"LatestDigestDeliveryTime": format_time(now), "LatestDigestDeliveryError": ""}
-            await log.set_status(plan.trail_arn, plan.region, members)
+
+    async def _leave_alone(self, bucket: str, error: PortError, now: datetime) -> None:
+        self._buckets[bucket].fail(now)
+        await self._note_failure([held for held in self._open.values() if held.bucket == bucket], error)
+
+    def _must_wait(self, plan: DigestPlan, now: datetime) -> bool:
+        return plan.key in self._stuck and self._stuck[plan.key].must_wait(now)
+
+    async def _try(self, plan: DigestPlan, trail: Trail | None, now: datetime) -> PortError | None:
+        """Put and confirm one digest; return what kept it from its place."""
+        try:
+            await self._put(plan, trail)
+        except (*DESTINATION_FAILURES, ForeignObject) as error:
+            return error
+        log = self._context.delivery_log
+        await log.confirm_digest(plan.trail_arn, plan.place, plan.end_time, now)
+        del self._open[plan.place]
+        self._stuck.pop(plan.key, None)
+        self._context.counts.delivered[DIGEST_FILE] += 1
+        members = {"LatestDigestDeliveryTime": format_time(now)}
+        if not any(held.region == plan.region and held.key in self._stuck for held in self._open.values()):
+            members["LatestDigestDeliveryError"] = ""
+        await log.set_status(plan.trail_arn, plan.region, members)
+        return None
 
     async def _note_failure(self, plans: Sequence[DigestPlan], error: PortError) -> None:
         self._context.counts.failed[DIGEST_FILE] += 1

@@ -117,6 +117,7 @@ class FileDelivery:
         """
         await self._give_up(now)
         for bucket in {plan.bucket: None for plan in self.plans}:
+            has_taken = False
             while group := self._next_group(bucket, now):
                 times = [max(now, not_before.get(plan.place, now)) for plan in group]
                 tries = [self._deliver_one(plan, at) for plan, at in zip(group, times, strict=True)]
@@ -125,7 +126,8 @@ class FileDelivery:
                     if isinstance(result, BaseException):
                         raise result
                 failures = [result for result in results if isinstance(result, _Failure)]
-                await self._judge(bucket, failures, len(group), now)
+                has_taken = has_taken or len(failures) < len(group)
+                await self._judge(bucket, failures, len(group), now, has_taken=has_taken)
         self._files.clear()
 
     def _next_group(self, bucket: str, now: datetime) -> Sequence[LogFilePlan]:
@@ -146,18 +148,30 @@ class FileDelivery:
     def _is_stuck(self, plan: LogFilePlan, now: datetime) -> bool:
         return plan.key in self._stuck and self._stuck[plan.key].must_wait(now)
 
-    async def _judge(self, bucket: str, failures: Sequence[_Failure], tried: int, now: datetime) -> None:
-        """Lay failures at the door of the bucket when it took nothing and none is the file's own, else of the files."""
-        by_bucket = [failure for failure in failures if isinstance(failure.error, DESTINATION_FAILURES)]
+    async def _judge(
+        self, bucket: str, failures: Sequence[_Failure], tried: int, now: datetime, *, has_taken: bool
+    ) -> None:
+        """Lay failures at the door of the bucket when it took nothing and none is the file's own, else of the files.
+
+        A refusal is the file's own (its account's folder is left out of a policy, say) where the bucket took another of
+        this round, and where it was set aside before.
+        """
+        by_bucket = [failure for failure in failures if self._is_buckets(failure, has_taken=has_taken)]
         if len(by_bucket) == tried:
             self.backoff(bucket).fail(now)
             regions = {plan.region for plan in self.plans if plan.bucket == bucket}
             await self._note_failure(failures[0], sorted(regions), now)
             return
-        self.backoff(bucket).succeed()
+        if has_taken or not all(isinstance(failure.error, DESTINATION_FAILURES) for failure in failures):
+            self.backoff(bucket).succeed()
         for failure in failures:
             self._stuck.setdefault(failure.plan.key, Backoff()).fail(now)
             await self._note_failure(failure, [failure.plan.region], now)
+
+    def _is_buckets(self, failure: _Failure, *, has_taken: bool) -> bool:
+        if isinstance(failure.error, AccessRefused):
+            return not has_taken and failure.plan.key not in self._stuck
+        return isinstance(failure.error, DESTINATION_FAILURES)
 
     async def _deliver_one(self, plan: LogFilePlan, at: datetime) -> _Failure | None:
         try:
@@ -184,8 +198,9 @@ class FileDelivery:
             "LatestDeliveryTime": done,
             "LatestDeliveryAttemptTime": done,
             "LatestDeliveryAttemptSucceeded": done,
-            "LatestDeliveryError": "",
         }
+        if not any(other.region == plan.region and other.key in self._stuck for other in self.plans):
+            members["LatestDeliveryError"] = ""
         await self._context.delivery_log.set_status(plan.trail_arn, plan.region, members)
 
     async def _note_failure(self, failure: _Failure, regions: Sequence[str], at: datetime) -> None:

@@ -222,6 +222,46 @@ async def test_a_bucket_that_fails_while_the_organization_is_taken_away_loses_no
     assert "/o-exampleorgid/" in final["digestS3Object"]
 
 
+async def test_a_folder_that_the_bucket_refuses_holds_up_no_other_account(world: DeliveryWorld) -> None:
+    trail = await an_organization_trail(world)
+    world.bucket.refused_parts = {f"/{AUDIT}/"}
+    for _ in range(9):
+        await world.record(1, recipientAccountId=AUDIT)
+        await world.record(1, recipientAccountId=DEV)
+        await world.record(1)
+        await world.pass_time(20 * MINUTE)
+
+    assert spans(digests_of(world, DEV)) == spans(digests_of(world, MANAGEMENT))
+    assert len(digests_of(world, DEV)) == 3
+    assert [len(files_of(world, account)) for account in (MANAGEMENT, DEV, AUDIT)] == [9, 9, 0]
+    status = await world.log.status(trail.arn, REGION)
+    assert (status["LatestDeliveryError"], status["LatestDigestDeliveryError"]) == ("AccessDenied", "AccessDenied")
+
+    world.bucket.refused_parts = set()
+    await world.pass_time(2 * HOUR)
+
+    assert len(files_of(world, AUDIT)) == 9
+    assert sorted(world.listed()) == sorted(world.put_keys())
+    status = await world.log.status(trail.arn, REGION)
+    assert (status["LatestDeliveryError"], status["LatestDigestDeliveryError"]) == ("", "")
+
+
+@pytest.mark.parametrize("part", [f"/{AUDIT}/", "CloudTrail-Digest/"])
+async def test_a_refused_digest_does_not_keep_settings_from_taking_effect(world: DeliveryWorld, part: str) -> None:
+    trail = await an_organization_trail(world)
+    world.bucket.refused_parts = {part}
+    await world.pass_time(2 * HOUR)
+    stopped = await world.stop_logging(trail)
+    await world.record(1, recipientAccountId=DEV)
+    await world.pass_time(10 * MINUTE)
+    await world.start_logging(stopped)
+    after = await world.record(1, recipientAccountId=DEV)
+
+    await world.pass_time(10 * MINUTE)
+
+    assert files_of(world, DEV) == [after]
+
+
 async def test_stopping_ends_every_account_s_chain(world: DeliveryWorld) -> None:
     trail = await an_organization_trail(world)
     await world.record(1, recipientAccountId=AUDIT)
