@@ -52,6 +52,20 @@ def test_a_policy_that_does_not_let_this_trail_write_is_refused(write: dict[str,
     assert not allows_delivery(a_policy(write=write), "logs", MARKER, TRAIL)
 
 
+def test_an_organization_trail_needs_the_organization_s_folder() -> None:
+    marker = "p/AWSLogs/o-exampleorgid/123456789012/CloudTrail/"
+    organization = {
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudtrail.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": "arn:aws:s3:::logs/p/AWSLogs/o-exampleorgid/*",
+        "Condition": {"StringEquals": {"aws:SourceArn": TRAIL, "s3:x-amz-acl": "bucket-owner-full-control"}},
+    }
+
+    assert not allows_delivery(a_policy(), "logs", marker, TRAIL)
+    assert allows_delivery(a_policy(organization), "logs", marker, TRAIL)
+
+
 def test_an_explicit_deny_wins() -> None:
     deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:Put*", "Resource": "arn:aws:s3:::logs/*"}
 
