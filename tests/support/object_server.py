@@ -26,6 +26,8 @@ class ObjectServer:
         self.keys = keys
         self._delay = delay
         self.gets = 0
+        self.fail_on = ""
+        """A key that is refused with a fault of the server's."""
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         await asyncio.sleep(self._delay)
@@ -38,6 +40,8 @@ class ObjectServer:
             return _xml("<LocationConstraint/>")
         if not key:
             return self._list(request)
+        if key == self.fail_on:
+            return _xml("<Error><Code>InternalError</Code></Error>", 500)
         self.gets += 1
         if key not in self.objects:
             return _xml("<Error><Code>NoSuchKey</Code></Error>", 404)

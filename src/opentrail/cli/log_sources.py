@@ -86,6 +86,8 @@ class LogSource:
     keys: PublicKeySource
     key_origin: str
     stopped_at: datetime | None = None
+    has_true_etags: bool = True
+    """Whether the store itself works out its objects' entity tags."""
 
     def request(self, start: datetime, end: datetime) -> ValidationRequest:
         """Return what to validate."""
@@ -128,6 +130,7 @@ def _own(context: Context, where: Where) -> LogSource:
         keys=key_file(where.public_keys) if where.public_keys else ListedKeys(context),
         key_origin=_file_origin(where) or f"ListPublicKeys of the installation {context.home.path}",
         stopped_at=datetime.fromisoformat(stopped_at) if stopped_at else None,
+        has_true_etags=not (context.home.archives / (where.bucket or trail["bucket"])).is_dir(),
     )
 
 

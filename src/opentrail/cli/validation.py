@@ -4,23 +4,30 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from opentrail.cli.console import Context, HomeOption, errors
+from opentrail.cli.html_report import HtmlReport
 from opentrail.cli.log_sources import AwsOption, EndpointOption, LogSource, PublicKeysOption, Where, open_source
 from opentrail.cli.lookup import parse_when
+from opentrail.cli.timeline import Timeline
 from opentrail.cli.witnesses import WitnessOption, WitnessReport, ask_witnesses
 from opentrail.clock import format_time
 from opentrail.digest.chain_checks import Schedule
 from opentrail.digest.verdicts import Finding, FindingKind
+from opentrail.digest.verification import ReadDigest
 from opentrail.errors import OperatorError
 from opentrail.ports import PortError
 from opentrail.query.log_validation import LogValidation, NoPublicKeys, ValidationRequest
 from opentrail.query.witnessed_validation import WitnessedValidation
+
+if TYPE_CHECKING:
+    from opentrail.wiring.log_sources import FileMemory
 
 EXIT_INVALID = 1
 
@@ -47,6 +54,13 @@ def validate_logs_command(
     aws: AwsOption = False,
     public_keys: PublicKeysOption = None,
     witness: WitnessOption = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Note there what was found, and go on from there after an interruption."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a report with a timeline there: one file, no scripts.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Also name what is valid.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     home: HomeOption = None,
@@ -75,11 +89,18 @@ def validate_logs_command(
     )
     source = open_source(chosen, where)
     request = source.request(start, end)
-    report = Report(verbose=verbose, as_json=as_json)
+    page = HtmlReport(request, source.key_origin, Timeline(start, end)) if html else None
+    report = Report(verbose=verbose, as_json=as_json, page=page, memory=_open_memory(resume, source))
+    is_finished = False
     try:
         is_valid = asyncio.run(_validate(chosen, source, request, report, witness or ()))
+        is_finished = True
     except (PortError, NoPublicKeys) as error:
         raise OperatorError(f"the validation could not look at everything: {error}") from error
+    finally:
+        report.close(is_finished=is_finished)
+    if html is not None:
+        html.write_text(report.html())
     if not is_valid:
         raise typer.Exit(EXIT_INVALID)
 
@@ -87,7 +108,12 @@ def validate_logs_command(
 class Report:
     """Prints findings as they come, worded as AWS's verifier words them, or one JSON document at the end."""
 
-    def __init__(self, *, verbose: bool, as_json: bool) -> None:
+    def __init__(
+        self, *, verbose: bool, as_json: bool, page: HtmlReport | None = None, memory: "FileMemory | None" = None
+    ) -> None:
+        self.memory = memory
+        self._page = page
+        self._html = ""
         self._is_verbose = verbose
         self._is_json = as_json
         self._findings: list[dict[str, object]] = []
@@ -107,7 +133,13 @@ class Report:
     def on_progress(self, checked: int, known: int) -> None:
         self.progress.update(self._task, completed=checked, total=known)
 
+    def on_digest(self, digest: ReadDigest) -> None:
+        if self._page is not None:
+            self._page.timeline.add_digest(digest)
+
     def add(self, finding: Finding) -> None:
+        if self._page is not None:
+            self._page.add(finding)
         if self._is_json:
             if self._is_verbose or not finding.is_valid or finding.kind is FindingKind.GAP:
                 self._findings.append(finding.to_json())
@@ -117,7 +149,20 @@ class Report:
             typer.echo(finding.text())
             self._has_lines = True
 
+    def close(self, *, is_finished: bool) -> None:
+        """Keep what was found when the validation was broken off."""
+        if self.memory is not None:
+            self.memory.close(is_finished=is_finished)
+
+    def html(self) -> str:
+        """Return the page of a validation that ended."""
+        return self._html
+
     def end(self, validation: LogValidation, told: Sequence[WitnessReport]) -> None:
+        if self._page is not None:
+            against = [finding.text() for one in told for finding in one.findings if not finding.is_sound]
+            lines = [one.text() for one in told]
+            self._html = self._page.page(validation.summary, datetime.now(UTC), lines, against)
         if self._is_json:
             document = {**validation.summary.to_json(), "findings": self._findings}
             if told:
@@ -136,13 +181,19 @@ async def _validate(
     context: Context, source: LogSource, request: ValidationRequest, report: Report, witnesses: Sequence[str]
 ) -> bool:
     witnessed = WitnessedValidation(request)
+
+    def on_digest(digest: ReadDigest) -> None:
+        witnessed.on_digest(digest)
+        report.on_digest(digest)
+
     validation = LogValidation(
         request,
         source.stores,
         source.keys,
         on_progress=report.on_progress,
-        on_digest=witnessed.on_digest,
+        on_digest=on_digest,
         schedule=Schedule(now=datetime.now(UTC), stopped_at=source.stopped_at),
+        memory=report.memory,
     )
     report.begin(request)
     with report.progress:
@@ -152,3 +203,15 @@ async def _validate(
     told = await ask_witnesses(context, witnesses, source.stores, witnessed)
     report.end(validation, told)
     return validation.summary.is_valid and all(one.is_sound for one in told)
+
+
+def _open_memory(path: Path | None, source: LogSource) -> "FileMemory | None":
+    if path is None:
+        return None
+    if not source.has_true_etags:
+        errors.print("opentrail: a local archive's own entity tags prove nothing: all of its files are read again")
+        return None
+    # Imported here because most validations begin anew.
+    from opentrail.wiring.log_sources import open_memory
+
+    return open_memory(path)

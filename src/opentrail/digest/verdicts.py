@@ -161,7 +161,7 @@ class ValidationSummary:
             lines.append(f"{self.undigested} log files are younger than the newest digest: the next one lists them")
         if self.uncovered:
             lines.append(
-                f"{self.uncovered} log files were delivered while no digests were made: nothing vouches for them"
+                f"{self.uncovered} log files are from times that no valid digest answers for: nothing vouches for them"
             )
         return "\n".join(lines)
 

@@ -1,10 +1,13 @@
 """What a verifier reads from: the buckets and public keys of a home, of AWS, or of any endpoint."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from opentrail.adapters.cloudtrail_api.client import CloudTrailApi as CloudTrailApi
 from opentrail.adapters.cloudtrail_api.client import Credentials, environment_credentials
 from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
+from opentrail.adapters.validation_memory.file import FileMemory as FileMemory
+from opentrail.adapters.validation_memory.file import memory_key
 from opentrail.errors import OperatorError
 
 
@@ -26,3 +29,8 @@ def remote_source(url: str, region: str) -> RemoteSource:
 
 def _endpoint(url: str, region: str, credentials: Credentials) -> S3Endpoint:
     return S3Endpoint(url, region, credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
+
+
+def open_memory(path: Path) -> FileMemory:
+    """Open the file of an interrupted validation, or begin one. Raises OperatorError."""
+    return FileMemory(path, memory_key())
