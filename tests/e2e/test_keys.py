@@ -19,11 +19,11 @@ pytestmark = pytest.mark.e2e
 CONFIG = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
 
 
-def client(server: RunningServer, service: str) -> Any:
+def client(server: RunningServer, service: str, door: str = "gateway_url") -> Any:
     key = server.owner_key()
     return boto3.client(
         service,
-        endpoint_url=server.ready["gateway_url"],
+        endpoint_url=server.ready[door],
         region_name="us-east-1",
         aws_access_key_id=key["access_key_id"],
         aws_secret_access_key=key["secret_access_key"],
@@ -114,3 +114,31 @@ def test_with_an_upstream_for_kms_its_keys_are_asked_for(make_server: MakeServer
     with pytest.raises(ClientError, match="NotFoundException"):
         kms.describe_key(KeyId=own)
     assert kms.create_key()["KeyMetadata"]["Arn"] != own
+    ring = client(other, "kms", "api_url")
+    kept = ring.create_key()["KeyMetadata"]["KeyId"]
+    assert [key["KeyId"] for key in ring.list_keys()["Keys"]] == [kept]
+    assert kept not in [key["KeyId"] for key in kms.list_keys()["Keys"]]
+
+
+def test_what_was_sealed_opens_after_a_change_of_the_master_key(make_server: MakeServer) -> None:
+    server = make_server(upstream="").start()
+    kms = client(server, "kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    sealed = kms.encrypt(KeyId=key, Plaintext=b"kept")["CiphertextBlob"]
+    held = server.opentrail("master-key", "rotate")
+    server.stop()
+    before = (server.home / "master.key").read_bytes()
+
+    changed = server.opentrail("master-key", "rotate")
+
+    assert held.returncode != 0
+    assert "is held by a running opentrail" in held.stderr
+    assert changed.returncode == 0, changed.stderr
+    assert (server.home / "master.key").read_bytes() != before
+    server.start()
+    kms = client(server, "kms")
+    assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"kept"
+    found = client(server, "cloudtrail").lookup_events(
+        LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "RotateMasterKey"}]
+    )
+    assert len(found["Events"]) == 1
