@@ -7,6 +7,7 @@ import typer
 from opentrail.cli.administration import keys_app, roles_app, signing_keys_app, users_app
 from opentrail.cli.archives import archive_app
 from opentrail.cli.console import Context, print_error
+from opentrail.cli.doctoring import doctor_command
 from opentrail.cli.execution import exec_command
 from opentrail.cli.help_pages import WIDTH, HelpGroup
 from opentrail.cli.lookup import lookup_command
@@ -40,6 +41,7 @@ app.command("prove")(prove_command)
 app.command("check-proof")(check_proof_command)
 app.command("settings")(settings_command)
 app.command("status")(status_command)
+app.command("doctor")(doctor_command)
 app.add_typer(users_app, name="users", cls=HelpGroup)
 app.add_typer(roles_app, name="roles", cls=HelpGroup)
 app.add_typer(keys_app, name="keys", cls=HelpGroup)

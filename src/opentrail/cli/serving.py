@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from opentrail.cli.console import Context, HomeOption, output, print_table
+from opentrail.cli.doctoring import print_findings
 
 if TYPE_CHECKING:
     from opentrail.wiring.serving import Serving
@@ -121,3 +122,6 @@ def status_command(
         output.print()
         rows = [[row["witness"], row["not_attested"], row["since"]] for row in answer["witnesses"]]
         print_table(["Witness", "Digests not attested", "Since"], rows, "")
+    if answer["findings"]:
+        output.print()
+        print_findings(answer["findings"])

@@ -6,6 +6,7 @@ from typing import Any
 from opentrail.errors import OperatorError
 from opentrail.home import Home
 from opentrail.settings import Settings
+from opentrail.wiring.doctoring import EXAMINING, examining_commands
 from opentrail.wiring.installation import open_installation
 
 
@@ -17,4 +18,7 @@ async def run_command(home: Home, settings: Settings, command: str, arguments: M
     with home.lock():
         async with open_installation(home, settings) as installation:
             await installation.feeder.catch_up()
-            return await installation.commands()[command](**arguments)
+            commands = installation.commands()
+            if command in EXAMINING:
+                commands |= examining_commands(installation, "", commands)
+            return await commands[command](**arguments)

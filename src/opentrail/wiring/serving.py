@@ -37,6 +37,7 @@ from opentrail.wiring import api_listener
 from opentrail.wiring.api_listener import ApiListener
 from opentrail.wiring.buckets import open_buckets
 from opentrail.wiring.descriptors import claim_descriptors, share_of
+from opentrail.wiring.doctoring import examining_commands
 from opentrail.wiring.figures import watch
 from opentrail.wiring.gateway import PRELOADED_SERVICES, GatewayPorts, address_taken, open_gateway
 from opentrail.wiring.gateway_processes import GatewayProcesses
@@ -176,7 +177,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         await stack.enter_async_context(_readers(installation, delivery, attestation, notices))
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         changes = {name: _then(processes.forget, command) for name, command in installation.commands().items()}
-        commands = changes | {"settings_rows": partial(_settings_rows, report)}
+        examining = examining_commands(installation, upstream_url, changes, topics)
+        commands = changes | examining | {"settings_rows": partial(_settings_rows, report)}
         control = ControlServer(installation.home.control_socket, commands)
         await control.start()
         stack.push_async_callback(control.stop)

@@ -1,0 +1,46 @@
+"""What the doctor finds: a fault of a known kind, where, in a sentence, and how to mend it."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """Every kind of fault that is looked for."""
+
+    NO_TRAIL = "no-trail"
+    LOGGING_STOPPED = "logging-stopped"
+    SELECTS_NOTHING = "selects-nothing"
+    NO_VALIDATION = "no-log-file-validation"
+    REGION_NOT_COVERED = "region-not-covered"
+    GLOBAL_EVENTS_MISSED = "global-events-missed"
+    BUCKET_MISSING = "bucket-missing"
+    BUCKET_POLICY = "bucket-policy"
+    BUCKET_SILENT = "bucket-does-not-answer"
+    KEY_MISSING = "key-missing"
+    KEY_DISABLED = "key-disabled"
+    KEY_POLICY = "key-policy"
+    ROLE = "role"
+    TOPIC = "topic"
+    DELIVERY_FAILING = "delivery-failing"
+    DELIVERY_LATE = "delivery-late"
+    DIGEST_BEHIND = "digest-behind"
+    WITNESS_BEHIND = "witness-behind"
+    JOURNAL_FULL = "journal-near-its-bound"
+    DISK_SPACE = "disk-space"
+    DISK_INODES = "disk-inodes"
+    CLOCK = "clock"
+    ENDPOINT = "endpoint-unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault. ``where`` is the trail's name, a Region, or the part of the installation; ``mend`` a command, or what
+    to do where no command does it."""
+
+    fault: Fault
+    where: str
+    problem: str
+    mend: str
+
+    def to_json(self) -> dict[str, str]:
+        return {name: str(value) for name, value in asdict(self).items()}
