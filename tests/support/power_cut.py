@@ -21,7 +21,14 @@ class Disk:
         self._cut_at = cut_at
         self._after = after
         self._is_cut = False
-        for owner, name in ((os, "link"), (os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "mkdir")):
+        for owner, name in (
+            (os, "link"),
+            (os, "fsync"),
+            (Path, "replace"),
+            (Path, "unlink"),
+            (Path, "mkdir"),
+            (Path, "rename"),
+        ):
             monkeypatch.setattr(owner, name, self._step(getattr(owner, name)))
 
     def _step(self, work: Callable[..., Any]) -> Callable[..., Any]:

@@ -118,11 +118,11 @@ class ArchiveTime:
             "boot_id": self._mark.boot.boot_id,
             "boot_seconds": self._mark.boot.seconds,
         }
-        new = self._path.with_name(f".{durable_file.temporary_name(self._path.parent).name}")
+        new = self._path.with_name(self._path.name + ".new")
         try:
+            new.unlink(missing_ok=True)
             durable_file.write_synced(new, orjson.dumps(kept))
             durable_file.replace(new, self._path)
             self._saved = self._mark.witnessed
         except OSError as error:
-            new.unlink(missing_ok=True)
             _log.warning("the archives' own time could not be kept", error=str(error))

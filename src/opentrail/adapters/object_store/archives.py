@@ -1,9 +1,12 @@
 """Local archives: one folder a bucket below ``home/archives``, described by its ``archive.json``."""
 
 import asyncio
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +28,8 @@ from opentrail.resource.archive import Archive
 from opentrail.resource.bucket_name import is_bucket_name
 
 __all__ = ["ArchiveDamaged", "LocalArchives"]
+
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 class LocalArchives:
@@ -52,7 +57,7 @@ class LocalArchives:
     def reload(self) -> None:
         """Read the folder again: another process changed it. Raises ArchiveDamaged."""
         found = [
-            read_description(description)
+            replace(read_description(description), name=description.parent.name)
             for description in sorted(self._folder.glob(f"*/{DESCRIPTION}"))
             if is_bucket_name(description.parent.name)
         ]
@@ -86,13 +91,17 @@ class LocalArchives:
             raise AlreadyExists(archive.name)
         unfinished = self._folder / f".{archive.name}.{secrets.token_hex(4)}"
         try:
-            self._make_cold_folder(archive)
             unfinished.mkdir(mode=0o700)
             durable_file.write_synced(unfinished / DESCRIPTION, format_description(archive))
             durable_file.sync_folder(unfinished)
+            self._make_cold_folder(archive)
             unfinished.rename(self._folder / archive.name)  # fails on a folder that is not empty
             durable_file.sync_folder(self._folder)
+        except ColdFolderUnusable:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
         except OSError as error:
+            shutil.rmtree(unfinished, ignore_errors=True)
             raise Unavailable(f"cannot create the archive {archive.name}: {error.strerror}") from error
         self._open(archive)
 
@@ -100,7 +109,7 @@ class LocalArchives:
         if archive.name not in self._archives:
             raise KeyError(archive.name)
         folder = self._folder / archive.name
-        new = folder / f"{DESCRIPTION}.{secrets.token_hex(4)}"
+        new = durable_file.temporary_name(folder / "incoming")
         try:
             with durable_file.locked(folder / "lock"):
                 self._make_cold_folder(archive)
@@ -123,12 +132,13 @@ class LocalArchives:
             if read_description(part / DESCRIPTION).created_at != archive.created_at:
                 raise ColdFolderUnusable(f"{part} holds objects of another archive of this name")
             return
-        if part.exists() and any(part.iterdir()):
+        if _holds_files(part):
             raise ColdFolderUnusable(f"{part} holds other files")
         for folder in ("objects", "incoming"):
             durable_file.make_folders(part / folder, root)
-        durable_file.write_synced(part / DESCRIPTION, format_description(archive))
-        durable_file.sync_folder(part)
+        new = durable_file.temporary_name(part / "incoming")
+        durable_file.write_synced(new, format_description(archive))
+        durable_file.replace(new, part / DESCRIPTION)
 
     async def delete(self, name: str, *, purge: bool = False) -> None:
         archive, bucket = self._archives[name], self._buckets[name]
@@ -145,14 +155,16 @@ class LocalArchives:
             bucket.check_removable(purge=purge)
             folder.rename(doomed)  # from here on nobody finds it
             durable_file.sync_folder(self._folder)
-        if archive.cold is not None:
-            shutil.rmtree(Path(archive.cold.folder) / archive.name, ignore_errors=True)
+        _remove_cold(archive)
         shutil.rmtree(doomed, ignore_errors=True)
 
     def clean(self) -> None:
-        """Remove what archives that were not finished, or not deleted to the end, left; at the start of a server."""
-        for leftover in self._folder.glob(f".*/{DESCRIPTION}"):
-            shutil.rmtree(leftover.parent, ignore_errors=True)
+        """Remove what archives left that were not finished, or not deleted to the end; at the start of a server."""
+        for leftover in self._folder.iterdir():
+            if _LEFTOVER.fullmatch(leftover.name) and leftover.is_dir():
+                with suppress(ArchiveDamaged):
+                    _remove_cold(read_description(leftover / DESCRIPTION))
+                shutil.rmtree(leftover, ignore_errors=True)
 
     def store(self, name: str) -> LocalBucket:
         return self._buckets[name]
@@ -160,3 +172,23 @@ class LocalArchives:
     def _locks_began_at(self) -> datetime | None:
         """Where the archives' own time starts again when its file was lost: no lock may end early for that."""
         return max((archive.created_at for archive in self._archives.values() if archive.lock), default=None)
+
+
+def _holds_files(part: Path) -> bool:
+    """Say whether a cold part holds more than a crash can leave of one that was being made."""
+    return any(not path.is_dir() and path.parent != part / "incoming" for path in part.rglob("*"))
+
+
+def _remove_cold(archive: Archive) -> None:
+    """Remove an archive's part of its cold folder; another archive's part stays."""
+    if archive.cold is None:
+        return
+    part = Path(archive.cold.folder) / archive.name
+    description = part / DESCRIPTION
+    if description.exists():
+        is_ours = read_description(description).created_at == archive.created_at
+    else:
+        is_ours = not _holds_files(part)
+    if is_ours:
+        shutil.rmtree(part / "objects", ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)

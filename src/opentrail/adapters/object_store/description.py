@@ -34,11 +34,11 @@ def format_description(archive: Archive) -> bytes:
 
 
 def read_description(path: Path) -> Archive:
-    """Read an archive's file; its name is its folder's. Raises ArchiveDamaged: rules are never guessed."""
+    """Read an archive's file. Raises ArchiveDamaged: rules are never guessed."""
     try:
         values = orjson.loads(path.read_bytes())
         return Archive(
-            name=path.parent.name,
+            name=str(values["name"]),
             region=str(values["region"]),
             account_id=str(values["account_id"]),
             created_at=datetime.fromisoformat(values["created_at"]),

@@ -177,7 +177,10 @@ class LocalBucket:
 
     async def check_delivery(self, marker_key: str, trail_arn: str, *, kms_key_id: str = "") -> None:
         try:
-            await self.put_if_absent(marker_key, b"", content_type="application/x-directory")
+            context = {TRAIL_CONTEXT: trail_arn}
+            await self.put_if_absent(
+                marker_key, b"", content_type="application/x-directory", encryption_context=context
+            )
         except AlreadyExists:
             return
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from opentrail.aws.s3.buckets import canonical_id, find_archive
 from opentrail.aws.s3.errors import InvalidArgument
 from opentrail.aws.service import ApiPorts, Call, Outcome
-from opentrail.ports.object_store import ObjectStore, ObjectSummary
+from opentrail.ports.archives import ArchivedObject, ArchiveStore
 from opentrail.protocol import Parameters
 
 MAX_KEYS = 1000
@@ -23,7 +23,7 @@ _URL_SAFE = "-_.~*/"
 class _Page:
     """One page of a listing: objects and common prefixes, ``last`` the greatest name on it."""
 
-    objects: list[ObjectSummary] = field(default_factory=list)
+    objects: list[ArchivedObject] = field(default_factory=list)
     prefixes: list[str] = field(default_factory=list)
     last: str = ""
     is_truncated: bool = False
@@ -68,12 +68,11 @@ async def list_object_versions(ports: ApiPorts, call: Call) -> Outcome:
     if parameters.get("VersionIdMarker") and not marker:
         raise InvalidArgument.version_marker_alone()
     page, output = await _listing(ports, call, marker)
-    archive = find_archive(ports, call)
-    store, owner = ports.archives.store(archive.name), {"ID": canonical_id(archive.account_id)}
-    versions: list[Parameters] = []
-    for summary, shown in zip(page.objects, output.pop("Contents", ()), strict=True):
-        found = await store.describe(summary.key)
-        versions.append({**shown, "VersionId": found.version_id, "IsLatest": True, "Owner": owner})
+    owner = {"ID": canonical_id(find_archive(ports, call).account_id)}
+    versions: list[Parameters] = [
+        {**shown, "VersionId": found.version_id, "IsLatest": True, "Owner": owner}
+        for found, shown in zip(page.objects, output.pop("Contents", ()), strict=True)
+    ]
     output["KeyMarker"] = _encoded(call, marker)
     output["VersionIdMarker"] = parameters.get("VersionIdMarker", "")
     if versions:
@@ -111,31 +110,31 @@ async def _listing(ports: ApiPorts, call: Call, after: str) -> tuple[_Page, Para
                 "Size": summary.size_bytes,
                 "StorageClass": summary.storage_class,
             }
-            for summary in page.objects
+            for summary in (found.summary for found in page.objects)
         ]
     if page.prefixes:
         output["CommonPrefixes"] = [{"Prefix": _encoded(call, common)} for common in page.prefixes]
     return page, output
 
 
-async def _page(store: ObjectStore, prefix: str, delimiter: str, after: str, max_keys: int) -> _Page:
+async def _page(store: ArchiveStore, prefix: str, delimiter: str, after: str, max_keys: int) -> _Page:
     page = _Page()
     if max_keys == 0:
         return page
     position = _past_common_prefix(after, prefix, delimiter)
     while True:
         next_position = ""
-        async for summary in store.list(prefix, position):
+        async for found in store.describe_all(prefix, position):
             if len(page) == max_keys:
                 page.is_truncated = True
                 return page
-            common = _common_prefix(summary.key, prefix, delimiter)
+            common = _common_prefix(found.summary.key, prefix, delimiter)
             if common:
                 page.prefixes.append(common)
                 page.last, next_position = common, common + _AFTER_EVERY_KEY
                 break
-            page.objects.append(summary)
-            page.last = summary.key
+            page.objects.append(found)
+            page.last = found.summary.key
         if not next_position:
             return page
         position = next_position

@@ -1,6 +1,7 @@
 """Whatever step a process ends at: an object is whole, and the work can be done again."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def open_archives(tmp_path: Path) -> LocalArchives:
 
 
 async def cut_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: Work, work: Work
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: Work, work: Work, *, at_least: int = 8
 ) -> list[tuple[int, LocalArchives]]:
     """Do ``work`` once for each of its steps and both sides of it, ended there; return what the next process finds."""
     probe = open_archives(tmp_path / "probe")
@@ -72,8 +73,8 @@ async def cut_runs(
             Disk(patched, cut_at=number // 2 + 1, after=bool(number % 2))
             with pytest.raises(PowerCut):
                 await work(archives)
-        found.append((number, open_archives(home)))
-    assert len(found) >= 8
+        found.append((number, LocalArchives(home / "archives")))
+    assert len(found) >= at_least
     return found
 
 
@@ -165,4 +166,66 @@ async def test_an_interrupted_deletion_left_the_object_whole_or_gone_and_its_key
         assert (again.body, again.is_cold) == (BODY, False), number
         await move(archives)
         assert await look(archives) is not None, number
+    assert outcomes == {False, True}
+
+
+async def change(archives: LocalArchives) -> None:
+    before = archives.get("logs")
+    assert before is not None
+    archives.change(replace(before, expire_after_days=30))
+
+
+async def test_an_interrupted_change_of_rules_left_the_old_ones_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = set()
+    for number, archives in await cut_runs(tmp_path, monkeypatch, put, change, at_least=6):
+        archive = archives.get("logs")
+        assert archive is not None, number
+        assert archive.cold is not None, number
+        outcomes.add(archive.expire_after_days)
+        await change(archives)
+        assert (await archives.store("logs").get(KEY)).body == BODY
+    assert outcomes == {0, 30}
+
+
+async def purge(archives: LocalArchives) -> None:
+    await archives.delete("logs", purge=True)
+
+
+async def test_an_interrupted_deletion_of_an_archive_left_all_of_it_or_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes = set()
+    for number, _ in await cut_runs(tmp_path, monkeypatch, put_and_move, purge, at_least=4):
+        home = tmp_path / str(number)
+        archives = LocalArchives(home / "archives")
+        is_there = archives.get("logs") is not None
+        outcomes.add(is_there)
+        if is_there:
+            assert (await archives.store("logs").get(KEY)).body == BODY
+            await purge(archives)
+        archives.clean()
+        assert sorted(path.name for path in (home / "archives").iterdir()) == ["time.json"]
+        assert list((home / "cold").iterdir()) == []
+        await put(open_archives(home))
+    assert outcomes == {False, True}
+
+
+async def test_an_interrupted_creation_left_nothing_in_the_way_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def create(archives: LocalArchives) -> None:
+        cold = ColdTier(str(archives._folder.parent / "cold"), 30)
+        archives.create(Archive("second", "us-east-1", "1", datetime.now(UTC), cold=cold))
+
+    outcomes = set()
+    for number, archives in await cut_runs(tmp_path, monkeypatch, nothing, create):
+        outcomes.add(archives.get("second") is not None)
+        archives.clean()
+        if archives.get("second") is None:
+            await create(archives)
+        await archives.store("second").put_if_absent(KEY, BODY, content_type="")
+        await archives.store("second").move_to_cold(KEY)
+        assert (await archives.store("second").get(KEY)).body == BODY, number
     assert outcomes == {False, True}
