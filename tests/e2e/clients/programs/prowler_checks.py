@@ -1,0 +1,27 @@
+"""Run those of Prowler's own checks that the arguments name, over two Regions; print each [check, Region, verdict]."""
+
+import importlib
+import json
+import sys
+from typing import Any
+
+from prowler.providers.aws.aws_provider import AwsProvider
+from prowler.providers.common.models import Audit_Metadata
+from prowler.providers.common.provider import Provider
+
+REGIONS = {"us-east-1", "eu-west-1"}
+
+
+def findings(check: str) -> list[tuple[str, str, str]]:
+    module = importlib.import_module(f"prowler.providers.aws.services.cloudtrail.{check}.{check}")
+    reports: list[Any] = getattr(module, check)().execute()
+    return [(check, report.region, report.status) for report in reports]
+
+
+checks = sys.argv[1:]
+provider = AwsProvider(regions=REGIONS, scan_unused_services=True)
+provider.audit_metadata = Audit_Metadata(
+    services_scanned=1, expected_checks=checks, completed_checks=0, audit_progress=0
+)
+Provider.set_global_provider(provider)
+print(json.dumps(sorted(finding for check in checks for finding in findings(check))))
