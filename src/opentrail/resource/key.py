@@ -11,6 +11,7 @@ from opentrail.arn import Arn, partition_of
 ALIAS_PREFIX = "alias/"
 
 _KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ALIAS = re.compile(r"alias/[a-zA-Z0-9:/_-]{1,250}")
 
 
 class KeyState(StrEnum):
@@ -115,7 +116,7 @@ def parse_key_name(name: str, account_id: str = "", region: str = "") -> KeyName
             return None
     if _KEY_ID.fullmatch(name):
         return KeyName(account_id, region, key_id=name)
-    if name.startswith(ALIAS_PREFIX) and len(name) > len(ALIAS_PREFIX):
+    if _ALIAS.fullmatch(name):
         return KeyName(account_id, region, alias=name)
     return None
 

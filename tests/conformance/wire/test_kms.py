@@ -98,6 +98,7 @@ def test_a_key_is_shown_as_kms_shows_it(kms: Any) -> None:
         ({"MultiRegion": True}, "UnsupportedOperationException"),
         ({"Origin": "EXTERNAL"}, "UnsupportedOperationException"),
         ({"CustomKeyStoreId": "cks-1"}, "UnsupportedOperationException"),
+        ({"Description": "a\0b"}, "ValidationException"),
         ({"Policy": "{}"}, "MalformedPolicyDocumentException"),
         ({"Policy": " " * 32_769}, "LimitExceededException"),
         ({"Tags": [{"TagKey": "a", "TagValue": ""}] * 2}, "TagException"),
@@ -116,6 +117,7 @@ def test_a_key_of_another_kind_or_with_bad_members_is_refused(kms: Any, paramete
         (MISSING, f"Key 'arn:aws:kms:{REGION}:{ACCOUNT}:key/{MISSING}' does not exist"),
         ("fake-key-id", "Invalid keyId 'fake-key-id'"),
         (f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/{MISSING}", "Invalid arn eu-west-1"),
+        ("alias/a\0b", "Invalid keyId 'alias/a\0b'"),
         ("alias/none", f"Alias arn:aws:kms:{REGION}:{ACCOUNT}:alias/none is not found."),
     ],
 )
@@ -414,7 +416,9 @@ def test_lists_come_in_pages(kms: Any) -> None:
     assert [alias["TargetKeyId"] for page in aliases for alias in page["Aliases"]] == keys
     tags = kms.get_paginator("list_resource_tags").paginate(KeyId=keys[0], PaginationConfig={"PageSize": 2})
     assert [tag["TagValue"] for page in tags for tag in page["Tags"]] == list("01234")
-    assert refusal(kms.list_keys, Marker="bm9uc2Vuc2U=")[0] == "InvalidMarkerException"
+    for marker in (b"nonsense", b"1:", b"1:\0", b"\xff"):
+        code, _ = refusal(kms.list_keys, Marker=base64.b64encode(marker).decode())
+        assert code == "InvalidMarkerException"
     assert refusal(kms.list_keys, Limit=1001)[0] == "ValidationException"
     assert kms.list_keys(ResourceOwners=["OTHER_ACCOUNTS_VIA_RAM"])["Keys"] == []
 

@@ -44,7 +44,7 @@ async def create_key(ports: ApiPorts, call: Call) -> Outcome:
         region=call.region,
         created_at=call.received_at,
         policy=parameters.get("Policy") or default_policy(call.account_id, call.region),
-        description=parameters.get("Description", ""),
+        description=_description(parameters),
         tags=merged_tags({}, parameters.get("Tags", ())),
         material_id=material_id(material),
     )
@@ -77,6 +77,13 @@ def _refuse_other_kinds(parameters: Parameters) -> None:
     is_other_origin = parameters.get("Origin", "AWS_KMS") != "AWS_KMS"
     if is_other_origin or "CustomKeyStoreId" in parameters or "XksKeyId" in parameters:
         raise UnsupportedOperationException("This key ring makes the material of its keys itself.")
+
+
+def _description(parameters: Parameters) -> str:
+    description: str = parameters.get("Description", "")
+    if "\0" in description:  # which no text of PostgreSQL can hold
+        raise ValidationFailed("Description must not have a null character.")
+    return description
 
 
 def key_metadata(key: Key) -> dict[str, Any]:
@@ -122,7 +129,7 @@ async def update_key_description(ports: ApiPorts, call: Call) -> Outcome:
     """Plan another description."""
     key = await find_key(ports, call, call.parameters["KeyId"])
     require_living(key)
-    return Outcome(after=_change(ports, key, description=call.parameters["Description"]))
+    return Outcome(after=_change(ports, key, description=_description(call.parameters)))
 
 
 async def enable_key(ports: ApiPorts, call: Call) -> Outcome:

@@ -26,7 +26,7 @@ def marker_of(call: Call) -> str:
         name = base64.b64decode(marker, validate=True).decode()
     except (binascii.Error, ValueError):
         raise InvalidMarkerException from None
-    if not name.startswith(_VERSION) or len(name) == len(_VERSION):
+    if not name.startswith(_VERSION) or len(name) == len(_VERSION) or "\0" in name:
         raise InvalidMarkerException
     return name.removeprefix(_VERSION)
 
