@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from opentrail.sealing import MASTER_KEY_BYTES, Sealer
 
 _PRIVATE = 0o600
 _PRIVATE_UMASK = 0o077
+_USER_ELSEWHERE = re.compile(r"(?P<account>\d{12})/(?P<name>[^/]+)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,12 @@ class Home:
         return self.path / "metadata.sqlite"
 
     def user_key_file(self, user: str) -> Path:
-        """Where ``opentrail keys create --save`` keeps a user's key. ``user`` is a checked user name."""
-        return self.path / "user-keys" / f"{user.replace('/', '_')}.json"
+        """Where ``opentrail keys create --save`` keeps a user's key. ``user`` is a user name, that of another account's
+        stands behind the account: ``333333333333/dev``."""
+        folder, elsewhere = self.path / "user-keys", _USER_ELSEWHERE.fullmatch(user)
+        if elsewhere is not None:
+            return folder / elsewhere["account"] / f"{elsewhere['name']}.json"
+        return folder / f"{user.replace('/', '_')}.json"
 
     def prepare(self) -> None:
         """Make the folder, private; raises OperatorError when that is not possible.

@@ -231,14 +231,14 @@ def create_key(
     chosen = Context.of(context, home)
     if save and not user:
         raise OperatorError("--save keeps a user's key: give --user NAME (the owner's key is kept already)")
-    if save and account:
-        raise OperatorError("--save keeps keys of the installation's own account: leave out --account")
     answer = chosen.run("create_key", user=user, account=account)
     if save:
-        path = chosen.home.user_key_file(user)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
+        name = f"{account}/{user}" if account else user
+        path = chosen.home.user_key_file(name)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
         write_private(path, orjson.dumps(answer))
-        output.print(f"Created a key of {answer['arn']}: opentrail exec --as {user} -- COMMAND")
+        output.print(f"Created a key of {answer['arn']}: opentrail exec --as {name} -- COMMAND")
         return
     output.print(f"# a key of {answer['arn']}; its secret is not shown again")
     output.print(f"export AWS_ACCESS_KEY_ID={answer['access_key_id']}")

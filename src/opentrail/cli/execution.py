@@ -25,7 +25,12 @@ VERSION_SECONDS = 10
 def exec_command(
     context: typer.Context,
     as_user: Annotated[
-        str, typer.Option("--as", metavar="USER", help="Sign as this user (keys create --user USER --save).")
+        str,
+        typer.Option(
+            "--as",
+            metavar="USER",
+            help="Sign as this user (keys create --user USER --save), in another account as ID/USER.",
+        ),
     ] = "",
     home: HomeOption = None,
 ) -> None:
@@ -58,7 +63,11 @@ def read_key(home: Home, as_user: str) -> Mapping[str, str]:
     try:
         key: dict[str, str] = orjson.loads(path.read_bytes())
     except FileNotFoundError as error:
-        advice = f"opentrail keys create --user {as_user} --save" if as_user else "start the server once to make it"
+        account, _, user = as_user.rpartition("/")
+        elsewhere = f" --account {account}" if account else ""
+        advice = (
+            f"opentrail keys create --user {user} --save{elsewhere}" if as_user else "start the server once to make it"
+        )
         raise OperatorError(f"there is no saved key of {as_user or 'the owner'}: {advice}") from error
     return key
 

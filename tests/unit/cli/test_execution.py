@@ -69,3 +69,13 @@ def test_commands_that_bypass_the_gateway_are_named(
 def test_a_missing_key_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="opentrail keys create --user bob --save"):
         read_key(Home(tmp_path), "bob")
+
+
+def test_keys_of_users_of_other_accounts_are_kept_apart(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    paths = [home.user_key_file(name) for name in ("dev", "333333333333/dev", "333333333333_dev", "../dev", "12/dev")]
+
+    assert len(set(paths)) == len(paths)
+    assert all(path.is_relative_to(tmp_path / "user-keys") and ".." not in path.parts for path in paths)
+    with pytest.raises(OperatorError, match="keys create --user dev --save --account 333333333333"):
+        read_key(home, "333333333333/dev")
