@@ -27,6 +27,7 @@ from opentrail.ports import Unavailable
 from opentrail.ports.object_store import AlreadyExists, BucketNotFound, ObjectNotFound
 from opentrail.resource.archive import ObjectLock
 
+_BEGINNING = datetime.fromtimestamp(0, UTC)
 _BEGINNING_BYTES = len(MAGIC) + 4
 
 
@@ -81,11 +82,10 @@ class ObjectFiles:
                 new_sidecar.unlink(missing_ok=True)
 
     def _check_absent(self, key: str, path: Path) -> None:
-        place = _read_sidecar(path).place
-        if place is Place.GONE:
-            self._remove_all(path)
-        elif place is Place.COLD or path.exists():
+        if self._found(key, path) is not None:
             raise AlreadyExists(key)
+        if _read_sidecar(path).place is Place.GONE:
+            self._remove_all(path)
 
     def _clean_incoming(self) -> None:
         if not self._is_incoming_clean:
@@ -105,19 +105,19 @@ class ObjectFiles:
         return found
 
     def _found(self, key: str, path: Path) -> Found | None:
-        sidecar = _read_sidecar(path)
-        if sidecar.place is Place.GONE:
-            return None
+        """A body in the archive's folder is an object, whatever its sidecar says. Else the sidecar decides; it says
+        ``cold`` before a move removes that body, so asking in this order misses no object on its way."""
+        if path.is_file():
+            found = _of_body(key, _read_sidecar(path).at(Place.HOT), path)
+            if found is not None:
+                return found
+        sidecar, cold = _read_sidecar(path), self._cold_path(path)
         if sidecar.place is Place.COLD:
-            written_at = sidecar.written_at or datetime.fromtimestamp(0, UTC)
-            return Found(key, sidecar, self._cold_path(path), sidecar.size_bytes or 0, written_at)
-        try:
-            status = path.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        size = sidecar.size_bytes if sidecar.size_bytes is not None else _clear_size(path, status.st_size)
-        written_at = sidecar.written_at or datetime.fromtimestamp(int(status.st_mtime), UTC)
-        return Found(key, sidecar, path, size, written_at)
+            written_at = sidecar.written_at or _BEGINNING
+            return Found(key, sidecar, cold or path, sidecar.size_bytes or 0, written_at)
+        if not sidecar.is_sound and cold is not None and cold.is_file():
+            return _of_body(key, sidecar.at(Place.COLD), cold)
+        return None
 
     def read(self, key: str) -> tuple[Found, bytes]:
         """Return an object and its body as it lies on disk. Raises ObjectNotFound, Unavailable."""
@@ -145,15 +145,18 @@ class ObjectFiles:
         with durable_file.locked(self._lock):
             found = self.find(key)
             check(found)
-            if found.sidecar.place is Place.COLD:
+            path = self._objects / key_to_path(key)
+            if Place.COLD in (found.sidecar.place, _read_sidecar(path).place):
                 self._check_cold_folder()
+                durable_file.remove(path)  # what an interrupted move left: while it is there, nothing is gone
                 self._publish(found, found.sidecar.at(Place.GONE))
-            self._remove_all(self._objects / key_to_path(key))
+            self._remove_all(path)
 
     def _remove_all(self, path: Path) -> None:
         durable_file.remove(path)
-        if self.cold is not None:
-            durable_file.remove(self._cold_path(path))
+        cold = self._cold_path(path)
+        if cold is not None:
+            durable_file.remove(cold)
         durable_file.remove(_sidecar_path(path))
 
     def move_to_cold(self, key: str) -> bool:
@@ -171,8 +174,9 @@ class ObjectFiles:
 
     def _copy_to_cold(self, path: Path) -> None:
         self._check_cold_folder()
-        assert self.cold is not None
         target = self._cold_path(path)
+        assert self.cold is not None
+        assert target is not None
         new = durable_file.temporary_name(self.cold / "incoming")
         body = path.read_bytes()
         durable_file.make_folders(target.parent, self.cold)
@@ -188,10 +192,8 @@ class ObjectFiles:
         if self.cold is None or not (self.cold / "incoming").is_dir():
             raise Unavailable(f"the cold folder {self.cold or ''} is not there: is its disk mounted?")
 
-    def _cold_path(self, path: Path) -> Path:
-        if self.cold is None:
-            raise Unavailable("an object lies in a cold folder that the archive's rules do not name")
-        return self.cold / "objects" / path.relative_to(self._objects)
+    def _cold_path(self, path: Path) -> Path | None:
+        return self.cold / "objects" / path.relative_to(self._objects) if self.cold is not None else None
 
     def _completed(self, found: Found) -> Sidecar:
         """Return the sidecar with everything that the body's file says now."""
@@ -276,6 +278,17 @@ def _read_sidecar(path: Path) -> Sidecar:
         return parse_sidecar(_sidecar_path(path).read_bytes())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return UNKNOWN
+
+
+def _of_body(key: str, sidecar: Sidecar, body: Path) -> Found | None:
+    """Return an object of which its file says what the sidecar does not."""
+    try:
+        status = body.stat()
+        size = sidecar.size_bytes if sidecar.size_bytes is not None else _clear_size(body, status.st_size)
+    except FileNotFoundError:
+        return None  # it was moved or deleted just now
+    written_at = sidecar.written_at or datetime.fromtimestamp(int(status.st_mtime), UTC)
+    return Found(key, sidecar, body, size, written_at)
 
 
 def _clear_size(path: Path, file_size: int) -> int:

@@ -152,6 +152,72 @@ async def test_a_lock_that_cannot_be_read_holds_for_the_archives_period(tmp_path
         assert not (await archives.store("logs").describe(KEY)).is_cold
 
 
+@pytest.mark.parametrize("is_cold", [False, True])
+@pytest.mark.parametrize(
+    "damage", [b"{", b"\xff", b'{"place": "cold"}', b'{"place": "gone"}', b'{"place": "cold", "size_bytes": -1}']
+)
+async def test_no_damage_of_a_sidecar_hides_a_body_that_is_there_or_stops_a_listing(
+    tmp_path: Path, damage: bytes, is_cold: bool
+) -> None:
+    archives = opened(tmp_path)
+    await put(archives)
+    await put(archives, key="z.gz")
+    if is_cold:
+        await archives.store("logs").move_to_cold(KEY)
+    sidecar = tmp_path / "archives/logs/objects" / f"{KEY}%meta"
+    sidecar.chmod(0o600)
+    sidecar.write_bytes(damage)
+
+    listed = [found.key async for found in archives.store("logs").list("")]
+
+    if is_cold and b"gone" in damage:  # the one thing that deleting it, too, would leave
+        assert listed == ["z.gz"]
+        return
+    assert listed == [KEY, "z.gz"]
+    assert (await archives.store("logs").read(KEY)).body == b"body"
+    with pytest.raises(AlreadyExists):
+        await put(archives)
+
+
+async def test_a_sidecar_that_names_a_cold_folder_where_there_is_none_stops_nothing(tmp_path: Path) -> None:
+    bucket = LocalBucket(tmp_path / "bucket")
+    for key in ("a.gz", "b.gz"):
+        await bucket.put_if_absent(key, b"body", content_type="")
+    sidecar = tmp_path / "bucket/objects/a.gz%meta"
+    sidecar.chmod(0o600)
+    sidecar.write_bytes(sidecar.read_bytes().replace(b'"hot"', b'"cold"'))
+    assert (await bucket.get("a.gz")).body == b"body"
+    (tmp_path / "bucket/objects/a.gz").unlink()
+
+    assert [found.key async for found in bucket.list("")] == ["a.gz", "b.gz"]
+    with pytest.raises(Unavailable):
+        await bucket.get("a.gz")
+
+
+async def test_an_object_is_found_at_every_moment_of_a_move(tmp_path: Path) -> None:
+    archives = opened(tmp_path)
+    store = archives.store("logs")
+    keys = [f"{number:03}.gz" for number in range(60)]
+    for key in keys:
+        await put(archives, key=key)
+
+    async def move() -> None:
+        for key in keys:
+            await store.move_to_cold(key)
+
+    moving = asyncio.create_task(move())
+    rounds = 0
+    while not moving.done():
+        assert [found.key async for found in store.list("")] == keys
+        for key in keys[::7]:
+            assert (await store.get(key)).body == b"body"
+        rounds += 1
+    await moving
+
+    assert rounds > 1
+    assert [found.storage_class async for found in store.list("")] == ["STANDARD_IA"] * len(keys)
+
+
 async def test_a_hold_on_an_object_without_a_readable_lock_writes_both_down(tmp_path: Path) -> None:
     archives = opened(tmp_path, lock=LockRule(LockMode.COMPLIANCE, 30))
     await put(archives)
