@@ -32,6 +32,7 @@ from opentrail.protocol.ambiguity import body_contradiction, contradiction
 from opentrail.protocol.identify import identify, is_query_call
 from opentrail.protocol.post_form import FORM_LIMIT_BYTES, WRITES_LIKE, FormCall, may_be_form, read_form
 from opentrail.protocol.scope import read_scope
+from opentrail.protocol.sigv2_query import body_scope
 
 MAX_CONNECTIONS = 2048
 """Client connections at a time; for a further one the one that is idle for longest is closed, else itself."""
@@ -416,7 +417,8 @@ def _with_body(call: _Call, body: RequestBody) -> _Call:
     if body.is_whole:
         held = body.payload if len(body.payload) <= BODY_LIMIT_BYTES else None
         request = request.with_body(held, len(body.payload))
-    return _Call(call.head, request, call.scope, identify(beginning, call.scope))
+    scope = call.scope or body_scope(request)
+    return _Call(call.head, request, scope, identify(beginning, scope))
 
 
 def _failure_answer(failure: ExchangeFailed) -> tuple[str, str, int]:
