@@ -28,7 +28,7 @@ def _user(stage: Stage) -> None:
     stage.upstream("s3").create_bucket(Bucket=BUCKET)
 
 
-class StreamingAuth(S3SigV4Auth):
+class StreamingAuth(S3SigV4Auth):  # type: ignore[misc]
     """What Java's, Go's and C++'s clients say of a body that they sign piece by piece."""
 
     def __init__(self, credentials: Credentials, payload: str) -> None:
