@@ -6,10 +6,12 @@ import pytest
 from botocore.config import Config
 
 from opentrail.identity import Credential
-from tests.builders import REGION, a_credential
+from tests.builders import REGION, a_credential, a_root
 from tests.support.api import ApiInThread
 
 Connect = Callable[..., Any]
+
+OTHER_ACCOUNT = "222222222222"
 
 
 @pytest.fixture
@@ -40,3 +42,16 @@ def connect(api: ApiInThread) -> Connect:
         )
 
     return client
+
+
+@pytest.fixture
+def kms(connect: Connect) -> Any:
+    return connect("kms")
+
+
+@pytest.fixture
+def other(api: ApiInThread, connect: Connect) -> Any:
+    """The client of another account's Root."""
+    credential = a_credential(a_root(OTHER_ACCOUNT), "AKIAOTHER00000000001")
+    api.do(api.world.identities.add_credential(credential))
+    return connect("kms", credential=credential)
