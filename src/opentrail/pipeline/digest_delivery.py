@@ -138,8 +138,9 @@ class DigestDelivery:
         the chain another account's, the last file's settings do, and a chain that has delivered nothing since its last
         digest ends with that.
         """
+        held_up = self._files.open_places()
         for place, chain in sorted(self._chains.items()):
-            if not chain.is_open or place in keep or self._is_waiting(place, now) or self._files.has_open(place):
+            if not chain.is_open or place in keep or place in held_up or self._is_waiting(place, now):
                 continue
             end = final_end(chain.boundary, max(now, await self._last_delivery(place, chain.boundary)))
             is_known = trail is not None and (trail.is_organization or place.account_id == trail.account_id)

@@ -1,7 +1,7 @@
 """Puts a trail's planned log files and confirms them; builds a file again from the journal where it is not at hand."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
@@ -106,9 +106,9 @@ class FileDelivery:
         """True while a plan is held up, by its bucket or by itself."""
         return any(self.backoff(plan.bucket).is_failing or plan.key in self._stuck for plan in self.plans)
 
-    def has_open(self, place: AccountRegion) -> bool:
-        """Say whether an account's files of a Region are still to be delivered."""
-        return any(plan.place == place for plan in self.plans)
+    def open_places(self) -> Collection[AccountRegion]:
+        """Return the accounts and Regions with files that are still to be delivered."""
+        return {plan.place for plan in self.plans}
 
     async def deliver(self, now: datetime, not_before: Mapping[AccountRegion, datetime]) -> None:
         """Put and confirm what may be tried now. ``not_before`` is the earliest delivery time, by account and Region.

@@ -231,7 +231,7 @@ async def _settle_organization(installation: Installation) -> None:
     )
     if changed:
         await installation.settings_view.catch_up()
-        structlog.get_logger().info("trails follow the organization's accounts", trails=changed)
+        structlog.get_logger().warning("organization trails follow the accounts that the settings name", trails=changed)
 
 
 @asynccontextmanager
