@@ -23,14 +23,14 @@ DIGESTS = "CloudTrail-Digest"
 INSIGHTS = "CloudTrail-Insight"
 """Folders of a bucket, each marked by an empty object, for a policy may let CloudTrail write to some of them only."""
 
-
 _UNUSABLE_KEY = frozenset({"KMS.NotFoundException", "KMS.DisabledException", "KMS.KMSInvalidStateException"})
 """What S3 calls it when the key that an object is to be encrypted with is not there, or not to be used."""
 
 
 async def check_bucket(ports: ApiPorts, trail: Trail, *folders: str) -> None:
-    """Prove that the trail may deliver to each of ``folders``; raises S3BucketDoesNotExist, InsufficientS3BucketPolicy,
-    InsufficientEncryptionPolicy. Leaves the empty objects that mark the folders.
+    """Prove that the trail may deliver to each of ``folders``, and leave the empty objects that mark them.
+
+    Raises S3BucketDoesNotExist, InsufficientS3BucketPolicy, InsufficientEncryptionPolicy, Kms.
     """
     base = account_prefix(trail.s3_key_prefix, trail.account_id, trail.organization_id)
     bucket = ports.object_stores.bucket(trail.s3_bucket_name)

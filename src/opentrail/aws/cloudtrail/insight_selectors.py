@@ -46,25 +46,26 @@ def check_put_insight_selectors(parameters: Parameters) -> None:
 
 
 async def prepare_put_insight_selectors(ports: ApiPorts, call: Call) -> Call:
-    """Prove that the trail's bucket takes Insights events, when there are to be any.
-
-    Raises S3BucketDoesNotExist, InsufficientS3BucketPolicy and what naming the trail raises.
-    """
-    trail = await find_home_trail(ports, call, _insights_target(call))
-    if _selectors(call.parameters):
+    """Judge the whole call once, and prove that the trail's bucket takes Insights events, when there are to be any."""
+    trail = await _with_insights(ports, call)
+    if trail.insight_selectors:
         await check_bucket(ports, trail, INSIGHTS)
     return call
 
 
 async def put_insight_selectors(ports: ApiPorts, call: Call) -> Outcome:
     """Plan new insight selectors in place of the old ones; an empty list ends Insights. On record before it does."""
+    trail = await _with_insights(ports, call)
+    return Outcome(_insights_of(trail), settings=(SettingsEntry(trail.arn, trail.to_json()),), weakens_record=True)
+
+
+async def _with_insights(ports: ApiPorts, call: Call) -> Trail:
     trail = await find_home_trail(ports, call, _insights_target(call))
     selectors = tuple(_with_category(selector) for selector in _selectors(call.parameters))
     kinds = logged_kinds(trail.event_selectors, trail.advanced_event_selectors)
     for selector in selectors:
         _check_is_logged(selector, kinds)
-    changed = replace(trail, insight_selectors=selectors)
-    return Outcome(_insights_of(changed), settings=(SettingsEntry(trail.arn, changed.to_json()),), weakens_record=True)
+    return replace(trail, insight_selectors=selectors)
 
 
 async def get_insight_selectors(ports: ApiPorts, call: Call) -> Outcome:

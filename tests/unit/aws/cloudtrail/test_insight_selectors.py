@@ -200,6 +200,10 @@ async def test_bucket_is_proved_to_take_insights_events() -> None:
     with pytest.raises(errors.InsufficientS3BucketPolicyException):
         await prepare_put_insight_selectors(world.ports, call)
     await prepare_put_insight_selectors(world.ports, ending)
+    world.bucket.failure = None
+    await world.put_trail(a_trail(**basic(ReadWriteType="ReadOnly"), s3_key_prefix="elsewhere"))
+    with pytest.raises(errors.InvalidInsightSelectorsException):
+        await prepare_put_insight_selectors(world.ports, call)
 
     assert world.bucket.puts == ["AWSLogs/123456789012/CloudTrail-Insight/"]
 
