@@ -292,9 +292,9 @@ class Http2Upstream:
         self.tasks: list[asyncio.Future[None]] = []
         self.port = 0
 
-    async def start(self, tls: ssl.SSLContext | None = None) -> None:
+    async def start(self, tls: ssl.SSLContext | None = None, *, port: int = 0) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Http2UpstreamConnection(self), "127.0.0.1", 0, ssl=tls)
+        self._server = await loop.create_server(lambda: Http2UpstreamConnection(self), "127.0.0.1", port, ssl=tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

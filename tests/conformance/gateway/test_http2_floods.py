@@ -11,6 +11,7 @@ from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
     Frame,
+    GoAwayFrame,
     HeadersFrame,
     PingFrame,
     PriorityFrame,
@@ -289,3 +290,47 @@ async def test_a_client_that_reads_nothing_stops_the_upstream_and_is_given_up() 
     assert answer.reset_code == int(ErrorCodes.INTERNAL_ERROR)
     assert sent < 20_000_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000
+
+
+async def test_a_frame_that_is_longer_than_allowed_is_not_waited_for() -> None:
+    async with gateway_rig(tell_hash) as rig:
+        peer = await Http2Peer.connect(rig.port)
+        await peer.send_raw((2**24 - 1).to_bytes(3, "big") + bytes([0, 0, 0, 0, 0, 1]))
+        await assert_cut_off(peer, int(ErrorCodes.FRAME_SIZE_ERROR))
+        await assert_still_serves(rig)
+
+
+async def test_a_connection_that_carried_many_calls_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opentrail.capture.http2.clients.STREAMS_IN_ALL", 5)
+    async with gateway_rig(tell_hash) as rig:
+        peer = await Http2Peer.connect(rig.port)
+        answers = [await peer.call("GET", f"/bucket/{n}") for n in range(5)]
+        await peer.until(lambda: peer.is_closed)
+        await peer.close()
+        await assert_still_serves(rig)
+
+    goodbye = peer.goodbye()
+    assert goodbye is not None
+    assert goodbye.error_code == 0
+    assert [answer.status for answer in answers] == [200] * 5
+
+
+async def test_a_client_that_says_goodbye_gets_the_answers_it_waits_for() -> None:
+    may_answer = asyncio.Event()
+
+    async def wait(connection: UpstreamConnection) -> None:
+        if await refuse_http2(connection, await connection.until(b"\r\n\r\n")):
+            return
+        await may_answer.wait()
+        await connection.send(OK)
+
+    async with gateway_rig(wait) as rig:
+        peer = await Http2Peer.connect(rig.port)
+        stream = await peer.begin("GET", "/bucket/key", ends=True)
+        await eventually(lambda: bool(rig.recorder.calls))
+        await peer.send_raw(GoAwayFrame(0).serialize() + ping().serialize())
+        may_answer.set()
+        answer = await peer.answer(stream)
+        await peer.close()
+
+    assert (answer.status, answer.body) == (200, b"ok")

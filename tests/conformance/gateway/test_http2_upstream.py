@@ -405,3 +405,41 @@ async def test_an_upstream_behind_tls_that_names_no_http2_is_called_over_http1(
 
     assert answer.body == b"ok"
     assert sorted(head[:4] for head in received) == [b"", b"GET "]
+
+
+async def test_calls_that_come_together_wait_for_one_connection() -> None:
+    async with http2_rig() as rig:
+        peer = await Http2Peer.connect(rig.port)
+        answers = await asyncio.gather(*(peer.call("GET", f"/bucket/{n}") for n in range(40)))
+        await peer.close()
+
+    assert [answer.status for answer in answers] == [200] * 40
+    assert len(rig.upstream.connections) == 1
+
+
+async def test_an_upstream_that_answers_the_question_over_http1_is_known_at_once() -> None:
+    async with gateway_rig() as rig:
+        peer = await Http2Peer.connect(rig.port)
+        began = asyncio.get_running_loop().time()
+        answer = await peer.call("GET", "/bucket/key")
+        took = asyncio.get_running_loop().time() - began
+        await peer.close()
+
+    assert answer.status == 200
+    assert took < 1.5  # the answer is waited for for two seconds
+
+
+async def test_an_upstream_that_restarts_is_asked_again_soon() -> None:
+    async with http2_rig() as rig:
+        peer = await Http2Peer.connect(rig.port)
+        await peer.call("GET", "/bucket/1")
+        port = rig.upstream.port
+        await rig.upstream.stop()
+        refused = await peer.call("GET", "/bucket/2")
+        again = Http2Upstream(answer_ok)
+        await again.start(port=port)
+        answer = await peer.call("GET", "/bucket/3")
+        await peer.close()
+        await again.stop()
+
+    assert (refused.status, answer.status) == (503, 200)

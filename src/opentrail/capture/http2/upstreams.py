@@ -28,8 +28,8 @@ ANSWER_SECONDS = 2.0
 REFUSED_SECONDS = 300.0
 """For how long one that did not is not asked again."""
 
-MAX_SESSIONS = 32
-"""Connections to one upstream, each with as many streams as it allows; a further call opens one of its own."""
+DOUBTED_SECONDS = 1.0
+"""The same for one that spoke it before, and may only have been restarting."""
 
 IDLE_SECONDS = 4.0
 """How long a connection without calls is kept, as over HTTP/1.1."""
@@ -120,28 +120,31 @@ def _receive_answer(stream: StreamTransport, event: ResponseReceived | Informati
 
 
 class Http2Upstreams:
-    """Hands out connections to one upstream for calls that came over HTTP/2; ``plain`` has those over HTTP/1.1."""
+    """Hands out connections to one upstream for calls that came over HTTP/2; ``plain`` has those over HTTP/1.1.
+
+    There are no more connections than calls: each takes a stream of one that has room, else waits for the one that is
+    being opened.
+    """
 
     def __init__(self, plain: UpstreamPool, *, write_s: float) -> None:
         self._plain = plain
         self._write_s = write_s
         self._sessions: list[UpstreamSession] = []
         self._refused_until = 0.0
-        self._opening = asyncio.Lock()
+        self._has_spoken = False
+        self._opening: asyncio.Task[UpstreamSession | None] | None = None
 
     async def acquire(self, *, fresh: bool = False) -> tuple[Connection, bool]:
         """Return a connection and whether it leads over one that was used before; raises UpstreamUnreachable."""
-        session = None if fresh else self._with_room()
-        if session is not None:
-            return session.open_stream(), True
-        async with self._opening:
+        while True:
             session = None if fresh else self._with_room()
             if session is not None:
                 return session.open_stream(), True
-            session = await self._open()
-        if session is None:
-            return await self._plain.acquire(fresh=fresh)
-        return session.open_stream(), False
+            session = await (self._open() if fresh else self._open_for_all())
+            if session is None:
+                return await self._plain.acquire(fresh=fresh)
+            if session.has_room:
+                return session.open_stream(), False
 
     def release(self, connection: Connection) -> None:
         """Take back a connection on which the last answer was read whole."""
@@ -164,10 +167,22 @@ class Http2Upstreams:
     def _with_room(self) -> UpstreamSession | None:
         return next((session for session in reversed(self._sessions) if session.has_room), None)
 
+    async def _open_for_all(self) -> UpstreamSession | None:
+        """Do what ``_open`` does once for all calls that wait for it."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(self._opened)
+        return await asyncio.shield(self._opening)
+
+    def _opened(self, task: "asyncio.Task[UpstreamSession | None]") -> None:
+        self._opening = None
+        if not task.cancelled():
+            task.exception()
+
     async def _open(self) -> UpstreamSession | None:
         """Open a connection; None to an upstream that does not speak HTTP/2. Raises UpstreamUnreachable."""
         loop = asyncio.get_running_loop()
-        if loop.time() < self._refused_until or len(self._sessions) >= MAX_SESSIONS:
+        if loop.time() < self._refused_until:
             return None
         scheme = b"https" if self._plain.is_tls else b"http"
         session = await self._plain.connect(lambda: UpstreamSession(scheme, write_s=self._write_s), offers_http2=True)
@@ -177,7 +192,8 @@ class Http2Upstreams:
                 speaks = await session.speaks_http2
         if not speaks:
             session.abort()
-            self._refused_until = loop.time() + REFUSED_SECONDS
+            self._refused_until = loop.time() + (DOUBTED_SECONDS if self._has_spoken else REFUSED_SECONDS)
             return None
+        self._has_spoken = True
         self._sessions.append(session)
         return session
