@@ -19,7 +19,14 @@ def ended(data: bytes = b"") -> Frame:
 
 @given(st.lists(st.integers(1, 40), max_size=30))
 def test_wherever_arrivals_break_frames_the_same_is_counted(cuts: list[int]) -> None:
-    frames = [HeadersFrame(1, b"h"), DataFrame(1, b"abc"), DataFrame(1, b""), ended(), PingFrame(0), SettingsFrame(0)]
+    frames: list[Frame] = [
+        HeadersFrame(1, b"h"),
+        DataFrame(1, b"abc"),
+        DataFrame(1, b""),
+        ended(),
+        PingFrame(0),
+        SettingsFrame(0),
+    ]
     data = PREFACE + b"".join(frame.serialize() for frame in frames)
     scanner = FrameScanner(len(PREFACE))
     pieces = []
