@@ -8,28 +8,39 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
+from typing import IO
 
 _STARTED = re.compile(r"Running on (http://127\.0\.0\.1:\d+)")
 _PATIENCE_S = 60
 
 
 @contextmanager
-def moto_server() -> Iterator[str]:
-    """Start moto on a free port of the loopback interface, yield its URL, stop it."""
+def moto_server(port: int = 0) -> Iterator[str]:
+    """Start moto on a port of the loopback interface, a free one by default, yield its URL, stop it."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environment,
     )
+    assert process.stderr is not None
     try:
-        yield _read_url(process)
+        url = _read_url(process)
+        # It writes a line for each request, and waits for ever once the pipe is full.
+        os.set_blocking(process.stderr.fileno(), True)
+        Thread(target=_drain, args=(process.stderr,), daemon=True).start()
+        yield url
     finally:
         process.terminate()
         process.wait(10)
-        assert process.stderr is not None
-        process.stderr.close()
+
+
+def _drain(pipe: IO[bytes]) -> None:
+    with pipe:
+        while pipe.read(65536):
+            pass
 
 
 def _read_url(process: "subprocess.Popen[bytes]") -> str:

@@ -60,7 +60,9 @@ class SnsTopics:
 
     async def send(self, notice: Notice) -> None:
         message = orjson.dumps({"s3Bucket": notice.bucket, "s3ObjectKey": [notice.key]}).decode()
-        await self._call(notice.receiver, "publish", TopicArn=notice.receiver, Message=message)
+        output = await self._call(notice.receiver, "publish", TopicArn=notice.receiver, Message=message)
+        if not output.get("MessageId"):
+            raise Unavailable("the answer of SNS was cut, or is none of SNS")
 
     async def _call(self, topic_arn: str, operation: str, **parameters: Any) -> Any:
         if self._endpoint is None:

@@ -18,6 +18,7 @@ import orjson
 
 from opentrail.adapters.object_store.bucket_policy import allows_delivery
 from opentrail.adapters.object_store.s3_client import (
+    CALL_SECONDS,
     MAX_CONNECTIONS,
     NotImplementedByServer,
     is_aws,
@@ -80,8 +81,11 @@ class S3Buckets:
 
     async def call(self, operation: str, key: str = "", **parameters: Any) -> Any:
         """Call one S3 operation in a thread and return its output, bodies read; raises the port's errors."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._call, operation, key, parameters)
+        work = asyncio.get_running_loop().run_in_executor(self._threads, self._call, operation, key, parameters)
+        try:
+            return await asyncio.wait_for(work, CALL_SECONDS)
+        except TimeoutError as error:
+            raise Unavailable(f"S3 took longer than {CALL_SECONDS} s for {operation}") from error
 
     def _call(self, operation: str, key: str, parameters: dict[str, Any]) -> Any:
         # Imported here because a tenth of a second of a validation's start is too much for what it may not need.
@@ -178,6 +182,8 @@ class S3Bucket:
         if found is not None:
             return found
         output = await self._service.call("get_object", key, Bucket=self.name)
+        if not output.keys() >= {"ETag", "LastModified"}:  # an answer cut in its head is a success to boto3
+            raise Unavailable(f"the answer with {self.name}/{key} was cut")
         body = output["Body"]
         return StoredObject(
             ObjectSummary(key, len(body), output["LastModified"], output["ETag"]),
@@ -202,6 +208,8 @@ class S3Bucket:
             parameters["ContinuationToken"] = token
         while True:
             output = await self._service.call("list_objects_v2", **parameters)
+            if "IsTruncated" not in output:
+                raise Unavailable(f"the listing of {self.name} was cut")
             for item in output.get("Contents", ()):
                 yield ObjectSummary(item["Key"], item["Size"], item["LastModified"], item["ETag"])
             if not output.get("NextContinuationToken"):

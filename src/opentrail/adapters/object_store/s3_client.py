@@ -16,6 +16,9 @@ READ_TIMEOUT_S = 30
 ATTEMPTS = 2
 """boto3's own tries; patience beyond them is the delivery's back-off."""
 
+CALL_SECONDS = 180
+"""For one operation, all tries and its whole body; a thread that a dripping server holds for longer is left behind."""
+
 _AWS_HOST = re.compile(r"s3([.-][a-z0-9-]+)?\.amazonaws\.com(\.cn)?")
 
 _MISSING_BUCKET = frozenset({"NoSuchBucket"})
@@ -54,6 +57,7 @@ def make_client(endpoint: S3Endpoint) -> Any:
     """Return a boto3 client. One for Amazon's own S3 finds each bucket's Region, whichever host was named."""
     import boto3
     from botocore.config import Config
+    from botocore.handlers import add_expect_header
 
     style = endpoint.addressing
     if style == "auto" and is_path_style(endpoint):
@@ -68,7 +72,7 @@ def make_client(endpoint: S3Endpoint) -> Any:
         response_checksum_validation="when_required",
         s3={"addressing_style": style},
     )
-    return boto3.session.Session().client(
+    client = boto3.session.Session().client(
         "s3",
         region_name=endpoint.region,
         endpoint_url=None if is_aws(endpoint.url) else endpoint.url,
@@ -78,6 +82,9 @@ def make_client(endpoint: S3Endpoint) -> Any:
         verify=endpoint.ca_bundle or None,
         config=config,
     )
+    # botocore reads on for ever when the answer to Expect is cut short; bodies of ours are not worth the round trip.
+    client.meta.events.unregister("before-call.s3", add_expect_header)
+    return client
 
 
 def translate(error: Any, name: str) -> PortError:

@@ -119,11 +119,14 @@ class Putter:
                     "upload_part", key, **upload, PartNumber=number, Body=part, ContentMD5=_md5(part)
                 )
                 parts.append({"PartNumber": number, "ETag": done["ETag"]})
-            await self._call("complete_multipart_upload", key, **upload, MultipartUpload={"Parts": parts}, **condition)
+            joined = {"MultipartUpload": {"Parts": parts}}
+            done = await self._call("complete_multipart_upload", key, **upload, **joined, **condition)
         except BaseException:
             with suppress(PortError):  # the store's own clean-up takes what is left
                 await self._call("abort_multipart_upload", key, **upload)
             raise
+        if not done.get("ETag"):
+            raise Unavailable(f"the answer to the parts of {self._bucket}/{key} was cut")
         return {}
 
     async def _check_stored(self, key: str, body: bytes, answer: Mapping[str, Any]) -> None:
@@ -165,9 +168,11 @@ class Putter:
 
     async def _exists(self, key: str) -> bool:
         try:
-            await self._call("head_object", key, Bucket=self._bucket)
+            answer = await self._call("head_object", key, Bucket=self._bucket)
         except (ObjectNotFound, AccessRefused):
             return False  # nothing there, or nothing that we may see
+        if not answer.get("ETag"):
+            raise Unavailable(f"the answer about {self._bucket}/{key} was cut, or is none of an object store")
         return True
 
 

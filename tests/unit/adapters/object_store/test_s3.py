@@ -176,7 +176,9 @@ async def test_a_listing_follows_every_page() -> None:
     def answer(_: str, sent: dict[str, Any]) -> Any:
         page = {"": ("a", "t1"), "t1": ("b", "t2"), "t2": ("c", "")}[sent.get("ContinuationToken", "")]
         item = {"Key": page[0], "Size": 1, "LastModified": None, "ETag": '"e"'}
-        return {"Contents": [item]} | ({"NextContinuationToken": page[1]} if page[1] else {})
+        return {"Contents": [item], "IsTruncated": bool(page[1])} | (
+            {"NextContinuationToken": page[1]} if page[1] else {}
+        )
 
     bucket, client = a_bucket(answer)
 

@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from opentrail.adapters.object_store import s3_client, s3_reading
+from opentrail.adapters.object_store import s3, s3_client, s3_reading
 from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
 from opentrail.ports import Unavailable
 from opentrail.ports.object_store import AlreadyExists, BucketNotFound
@@ -68,12 +68,36 @@ async def test_a_put_is_tried_again_unless_its_answer_is_that_of_an_object_store
     assert "PUT" in [request.method for request in server.requests]
 
 
+async def test_no_put_waits_for_leave_to_send_its_body() -> None:
+    def give(request: S3Request) -> bytes | None:
+        return reply(200, b"", ETAG) if request.method == "PUT" else error(404, "NoSuchKey")
+
+    async with scripted_s3(give) as server:
+        await buckets(server.url).bucket("logs").put_if_absent("k", b"body", content_type="x/y")
+
+    assert server.requests
+    assert not any("expect" in request.headers for request in server.requests)
+
+
+async def test_an_operation_that_takes_for_ever_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "CALL_SECONDS", 0.05)
+    async with scripted_s3(lambda _: None) as server:
+        with pytest.raises(Unavailable, match="took longer"):
+            await buckets(server.url).call("head_bucket", Bucket="logs")
+
+
+async def test_an_answer_that_is_cut_in_its_head_does_not_say_that_an_object_is_there() -> None:
+    async with scripted_s3(lambda _: b"HTTP/1.1 200 OK\r\nSer") as server:
+        with pytest.raises(Unavailable):
+            await buckets(server.url).bucket("logs").put_if_absent("k", b"body", content_type="x/y")
+
+
 async def test_a_put_whose_answer_was_lost_is_found_at_the_next_try() -> None:
     kept: dict[str, bytes] = {}
 
     def give(request: S3Request) -> bytes | None:
         if request.method == "HEAD":
-            return reply(200 if kept else 404)
+            return reply(200, b"", ETAG) if kept else reply(404)
         if request.method == "PUT":
             kept[request.target] = request.body
             return b""
@@ -95,11 +119,12 @@ async def test_a_put_whose_answer_was_lost_is_found_at_the_next_try() -> None:
     [
         reply(200, b"bo", ETAG, "Last-Modified: Mon, 01 Jun 2026 00:00:00 GMT", length=4),
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbo",
+        b"HTTP/1.1 200 OK\r\nSer",
         b"",
         error(500, "InternalError"),
         None,
     ],
-    ids=["cut", "cut-chunk", "closed", "500", "hangs"],
+    ids=["cut", "cut-chunk", "cut-head", "closed", "500", "hangs"],
 )
 async def test_an_object_that_does_not_come_whole_is_not_read(answer: bytes | None) -> None:
     async with scripted_s3(lambda _: answer) as server:
@@ -114,9 +139,10 @@ async def test_an_object_that_does_not_come_whole_is_not_read(answer: bytes | No
         reply(200, SOME_XML, "Content-Type: application/xml"),
         reply(200, SOME_XML, "Content-Type: application/xml", length=5000),
         reply(200, b"\x00\xff", "Content-Type: application/xml"),
+        b"HTTP/1.1 200 OK\r\nSer",
         None,
     ],
-    ids=["200-error", "garbage", "cut", "bytes", "hangs"],
+    ids=["200-error", "garbage", "cut", "bytes", "cut-head", "hangs"],
 )
 async def test_a_listing_that_is_none_is_not_an_empty_bucket(answer: bytes | None) -> None:
     async with scripted_s3(lambda _: answer) as server:

@@ -62,7 +62,7 @@ class Server:
     def do_head_object(self, sent: dict[str, Any]) -> Any:
         if sent["Key"] not in self.objects:
             raise refusal("404", 404)
-        return {}
+        return {"ETag": '"e"'}
 
     def do_get_object(self, sent: dict[str, Any]) -> Any:
         if sent["Key"] not in self.objects:
