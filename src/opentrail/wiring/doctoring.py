@@ -41,6 +41,7 @@ def open_doctor(installation: Installation, upstream_url: str, topics: Topics | 
         digest_interval=settings.digest_interval,
         journal_max_bytes=settings.journal_max_bytes,
         witnesses={name: witness.late_after for name, witness in sorted(settings.witnesses.items())},
+        lag_seconds=lambda position: installation.figures.marks.lag(position).seconds,
     )
     return Doctor(
         account_id=settings.account_id,

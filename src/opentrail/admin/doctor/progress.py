@@ -1,13 +1,13 @@
 """Whether what was recorded gets where it should in time: log files, digests, witnesses, and room in the journal."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from opentrail.admin.doctor.findings import Fault, Finding
 from opentrail.clock import format_time
 from opentrail.ports.delivery_log import DeliveryLog
-from opentrail.ports.journal import Journal
+from opentrail.ports.journal import Journal, Position
 from opentrail.ports.witness import AttestationLog
 from opentrail.resource.trail import Trail
 
@@ -33,6 +33,8 @@ class Progress:
     journal_max_bytes: int
     witnesses: Mapping[str, timedelta]
     """How late each may be told, by name."""
+    lag_seconds: Callable[[Position], float] = field(default=lambda _: 0.0)
+    """Age of the oldest journal entry past a position, as far as this process knows: without a server, nothing."""
 
     async def check_trail(self, trail: Trail, regions: Sequence[str], now: datetime) -> AsyncIterator[Finding]:
         """Yield what is late or fails for one trail."""
@@ -58,13 +60,18 @@ class Progress:
         return None
 
     async def _late(self, trail: Trail, now: datetime) -> Finding | None:
-        bound = now - INTERVALS * self.log_file_interval - LEEWAY
-        waiting = [plan for plan in await self.delivery_log.open_plans(trail.arn) if plan.stamp < bound]
-        if not waiting:
-            return None
-        oldest = min(plan.stamp for plan in waiting)
-        problem = f"{len(waiting)} log files wait to be delivered, the oldest since {format_time(oldest)}"
-        return Finding(Fault.DELIVERY_LATE, trail.name, problem, _SERVE)
+        patience = INTERVALS * self.log_file_interval + LEEWAY
+        waiting = [plan for plan in await self.delivery_log.open_plans(trail.arn) if plan.stamp < now - patience]
+        if waiting:
+            oldest = min(plan.stamp for plan in waiting)
+            problem = f"{len(waiting)} log files wait to be delivered, the oldest since {format_time(oldest)}"
+            return Finding(Fault.DELIVERY_LATE, trail.name, problem, _SERVE)
+        cursors = [state.cursor for state in await self.delivery_log.readers() if state.trail_arn == trail.arn]
+        lag = max(map(self.lag_seconds, cursors), default=0.0)
+        if lag > patience.total_seconds():
+            problem = f"it has not read the journal for {lag:.0f} s: what was recorded since is in no log file"
+            return Finding(Fault.DELIVERY_LATE, trail.name, problem, _SERVE)
+        return None
 
     async def _behind(self, trail: Trail, now: datetime) -> Finding | None:
         bound = now - INTERVALS * self.digest_interval - LEEWAY

@@ -69,6 +69,7 @@ class Clinic:
         self.identities = InMemoryIdentityStore(self.world.clock)
         self.topics = InMemoryTopics(TOPIC_ARN)
         self.journal_max_bytes = 10 * GB
+        self.lag_seconds = 0.0
         self.witnesses: dict[str, timedelta] = {}
 
     async def open(self) -> "Clinic":
@@ -100,6 +101,7 @@ class Clinic:
             HOUR,
             self.journal_max_bytes,
             self.witnesses,
+            lambda _: self.lag_seconds,
         )
         endpoints = {"upstream.url": "http://127.0.0.1:9000"}
         doctor = Doctor(
@@ -238,6 +240,10 @@ async def delivery_late(clinic: Clinic) -> None:
     await clinic.world.log.set_status(clinic.trail.arn, REGION, {"LatestDeliveryError": ""})
 
 
+async def reader_stuck(clinic: Clinic) -> None:
+    clinic.lag_seconds = 3600.0
+
+
 async def digest_behind(clinic: Clinic) -> None:
     clinic.world.clock.advance(5 * 3600)
 
@@ -294,6 +300,7 @@ MAKERS: list[tuple[Callable[[Clinic], Awaitable[None]], Fault, str]] = [
     (topic_policy, Fault.TOPIC, "aws sns set-topic-attributes"),
     (delivery_failing, Fault.DELIVERY_FAILING, "get-trail-status"),
     (delivery_late, Fault.DELIVERY_LATE, "opentrail serve"),
+    (reader_stuck, Fault.DELIVERY_LATE, "opentrail serve"),
     (digest_behind, Fault.DIGEST_BEHIND, "opentrail serve"),
     (witness_behind, Fault.WITNESS_BEHIND, "witness.vault"),
     (journal_full, Fault.JOURNAL_FULL, "journal_max_bytes"),
