@@ -7,7 +7,9 @@ from typing import Any
 import orjson
 
 from opentrail.clock import parse_time
-from opentrail.digest.document import sha256_hex
+from opentrail.digest.document import EVENT_TREE, sha256_hex
+from opentrail.digest.merkle import tree_hash
+from opentrail.digest.records import split_records
 from opentrail.digest.signing import signing_text
 from opentrail.digest.statement import Statement
 from opentrail.digest.verification import ReadDigest, read_digest
@@ -49,10 +51,16 @@ async def forge(bucket: InMemoryObjectStore, signer: Signer, event_id: str) -> N
         document = _open(bucket.objects[key])
         for file in document["logFiles"]:
             if file["s3Object"] == changed:
-                file["hashValue"] = sha256_hex(gzip.decompress(bucket.objects[changed].body))
+                _describe_again(file, gzip.decompress(bucket.objects[changed].body))
         if previous is not None:
             document["previousDigestHashValue"], document["previousDigestSignature"] = previous
         previous = await _sign_again(bucket, signer, key, document)
+
+
+def _describe_again(file: dict[str, Any], raw: bytes) -> None:
+    events = split_records(raw)
+    file["hashValue"] = sha256_hex(raw)
+    file[EVENT_TREE] = file[EVENT_TREE] | {"eventCount": len(events), "rootHash": tree_hash(events)}
 
 
 def _drop_event(bucket: InMemoryObjectStore, event_id: str) -> str:
