@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from opentrail import __version__
-from opentrail.admin import control
 from opentrail.cli.columns import Column, fit, line
 from opentrail.errors import OperatorError
 from opentrail.home import Home
@@ -111,6 +110,9 @@ class Context:
     def run(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Run an administrative command: in the server that holds the home, else in this process."""
         if self.home.serving() is not None:
+            # Imported here because commands that ask no server start a tenth of a second sooner without it.
+            from opentrail.admin import control
+
             return asyncio.run(control.call(self.home.control_socket, command, arguments))
         # Imported only where no server does the work: it is most of a command's start-up time.
         from opentrail.wiring.commands import run_command

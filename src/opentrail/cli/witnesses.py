@@ -57,6 +57,8 @@ async def ask_witnesses(
     context: Context, names: Sequence[str], stores: ObjectStores, validation: WitnessedValidation
 ) -> list[WitnessReport]:
     """Ask each witness in turn. Raises OperatorError for a name that is none, and the port's errors."""
+    if not names:
+        return []
     # Imported here because most validations ask no witness.
     from opentrail.clock import SystemClock
     from opentrail.wiring.witnesses import asked_witness
