@@ -301,6 +301,7 @@ def test_settings_with_witnesses_are_made_again_from_options(tmp_path: Path) -> 
         ('[witness.vault]\nkind = "s3-bucket"', "witness.vault.bucket is missing"),
         ('[witness.vault]\nkind = "time-stamp"\nurl = "http://x"', "witness.vault.certificates is missing"),
         ('[witness.vault]\nkind = "webhook"\nurl = "http://x"', "witness.vault.secret is missing"),
+        ('[witness.vault]\nkind = "s3-bucket"\nbucket = "v"\nretention = "36501d"', "36500d at most"),
         ('[witness.vault]\nkind = "notary"', "must be s3-bucket, time-stamp or webhook"),
         ('[witness.vault]\nkind = "webhook"\nurll = "http://x"', "did you mean url"),
         ('[witness.Vault]\nkind = "webhook"', "a witness is named by"),

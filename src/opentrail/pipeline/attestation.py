@@ -136,7 +136,8 @@ class Attestation:
         if telling.backoff.must_wait(now):
             return
         name = telling.witness.name
-        is_full = telling.looked_at is None or telling.state.pending > 0 or now - telling.looked_at >= FULL_LOOK
+        has_backlog = telling.state.pending > len(telling.stuck)
+        is_full = telling.looked_at is None or has_backlog or now - telling.looked_at >= FULL_LOOK
         since = _EVER if is_full else now - LOOK_BACK
         try:
             found = await self._log.pending(name, since, MAX_AT_ONCE + len(telling.stuck))

@@ -28,7 +28,8 @@ class Signature:
 
 
 class Signer(Protocol):
-    """Private keys never leave the signer. All methods raise Unavailable."""
+    """Private keys never leave the signer. All methods raise Unavailable, and OperatorError for what only the operator
+    can mend: a damaged key, one of another kind, no named key left."""
 
     async def current_key(self, region: str, at: datetime) -> PublicKey:
         """Return the key that signs in ``region`` at a time; made on first use, and a new one once the last expired."""

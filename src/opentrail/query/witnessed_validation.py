@@ -15,6 +15,16 @@ from opentrail.resource.delivery_layout import DigestPlace
 SPILL = timedelta(hours=1)
 """How far past the end of its range a validation looks at digests."""
 
+_KEPT = (
+    "digestPublicKeyFingerprint",
+    "digestStartTime",
+    "digestEndTime",
+    "previousDigestS3Bucket",
+    "previousDigestS3Object",
+    "previousDigestHashValue",
+    "previousDigestSignature",
+)
+
 
 class WitnessedValidation:
     """Takes a validation's digests and findings; ``findings`` is asked once these are whole, once for each witness."""
@@ -25,8 +35,9 @@ class WitnessedValidation:
         self._invalid: set[tuple[str, str]] = set()
 
     def on_digest(self, digest: ReadDigest) -> None:
-        """Take a digest whose own signature is valid."""
-        self._digests[digest.bucket, digest.key] = digest
+        """Take a digest whose own signature is valid; of its content only what a witness is asked about is kept."""
+        members = {name: digest.members.get(name) for name in _KEPT}
+        self._digests[digest.bucket, digest.key] = replace(digest, members=members, raw=b"")
 
     def on_finding(self, finding: Finding) -> None:
         """Take a finding: of a digest that is there and invalid a witness is not asked, it was told on already."""

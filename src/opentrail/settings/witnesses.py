@@ -9,6 +9,7 @@ from typing import Any
 from opentrail.errors import SettingsError
 from opentrail.resource.witness_layout import is_witness_name
 from opentrail.settings.values import (
+    MAX_LOCK_DAYS,
     as_duration,
     as_optional_url,
     as_region,
@@ -29,6 +30,13 @@ class WitnessKind(StrEnum):
     WEBHOOK = "webhook"
 
 
+def _retention(value: object) -> timedelta:
+    duration = as_duration(value)
+    if duration > timedelta(days=MAX_LOCK_DAYS):
+        raise ValueError(f"must be {MAX_LOCK_DAYS}d at most")
+    return duration
+
+
 def _witness_kind(value: object) -> WitnessKind:
     try:
         return WitnessKind(as_text(value))
@@ -47,7 +55,7 @@ class WitnessSettings:
     region: str = setting(as_region, "us-east-1", "s3-bucket: the bucket's Region")
     access_key_id: str = setting(as_text, "", "s3-bucket: key for it; empty: as AWS's tools find one")
     secret_access_key: str = setting(as_text, "", "s3-bucket: secret of that key", is_secret=True)
-    retention: timedelta = setting(as_duration, "365d", "s3-bucket: how long each statement is locked")
+    retention: timedelta = setting(_retention, "365d", "s3-bucket: how long each statement is locked")
     certificates: str = setting(as_text, "", "time-stamp: PEM file of the certificates to trust")
     secret: str = setting(as_text, "", "webhook: shared secret that signs what is posted", is_secret=True)
     late_after: timedelta = setting(as_duration, "1d", "how late a digest may be attested and still count")
