@@ -90,7 +90,7 @@ def test_an_encrypted_archive_validates_and_is_read_by_whom_the_key_policy_lets(
     assert theirs.returncode == 0, theirs.stdout + theirs.stderr
     assert "log files valid" in theirs.stdout
     assert "INVALID" not in theirs.stdout
-    ours = server.opentrail(*validate)
+    ours = server.opentrail(*validate, "--verbose")
     assert ours.returncode == 0, ours.stdout + ours.stderr
 
     listed = json.loads(must(server, "s3api", "list-objects-v2", "--bucket", "vault"))["Contents"]
@@ -104,6 +104,15 @@ def test_an_encrypted_archive_validates_and_is_read_by_whom_the_key_policy_lets(
     assert "AccessDenied" in refused.stderr
     assert "kms:Decrypt" in refused.stderr
     assert shown(server)["encrypted_objects"] != 0
+
+    victim = next(path for path in bodies(server) if path.name in ours.stdout)
+    content = bytearray(victim.read_bytes())
+    content[-1] ^= 1
+    victim.chmod(0o600)
+    victim.write_bytes(content)
+    verdict = server.opentrail(*validate)
+    assert verdict.returncode == 1, verdict.stdout + verdict.stderr
+    assert victim.name in verdict.stdout + verdict.stderr
 
 
 def test_a_locked_archive_outlasts_a_kill_and_is_emptied_by_nobody(make_server: MakeServer) -> None:

@@ -33,10 +33,19 @@ class Owner(Enum):
 
 class Ownership:
     """Decides by service, bucket and key. ``upstream_services`` are the services that the operator gave an upstream,
-    by signing name or botocore's name."""
+    by signing name or botocore's name. Where there is no upstream at all, S3 is ours whatever the bucket, so that
+    archives are listed and others are said to be missing."""
 
-    def __init__(self, archives: Archives, identities: IdentityStore, upstream_services: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        archives: Archives,
+        identities: IdentityStore,
+        upstream_services: Collection[str] = (),
+        *,
+        has_upstream: bool = True,
+    ) -> None:
         self._archives = archives
+        self._has_upstream = has_upstream
         self._identities = identities
         self._upstream_services = frozenset(_SIGNING_NAMES.get(service, service) for service in upstream_services)
 
@@ -58,6 +67,8 @@ class Ownership:
         if service in self._upstream_services:
             return Owner.UPSTREAM
         if service in OWN_UNLESS_SET:
+            return Owner.OWN
+        if service == "s3" and not self._has_upstream:
             return Owner.OWN
         if service == "s3" or (not service and operation is None):
             return Owner.OWN if self._names_archive(request) else Owner.UPSTREAM

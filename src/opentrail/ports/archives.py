@@ -67,7 +67,8 @@ class ArchiveFigures:
 class ArchiveStore(ObjectStore, Protocol):
     """The objects of one archive. Beside what is named, every method raises Unavailable.
 
-    ``get`` reads as the archive's owner. A put locks the object as the archive's rule says when it is written.
+    ``get`` reads as the archive's owner, and an encrypted body that was altered as it lies there. A put locks the
+    object as the archive's rule says when it is written.
     """
 
     async def read(self, key: str, caller: KeyCaller | None = None) -> ArchivedObject:

@@ -78,7 +78,7 @@ async def open_gateway(
         upstream_url,
         recorder,
         own_api,
-        Ownership(ports.archives, ports.identities, settings.upstream_services),
+        Ownership(ports.archives, ports.identities, settings.upstream_services, has_upstream=bool(upstream_url)),
         service_upstreams=settings.upstream_services,
         trusted_proxies=settings.trusted_proxies,
         max_connections=share_of(claim_descriptors(), MAX_CONNECTIONS),

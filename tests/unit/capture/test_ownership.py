@@ -139,3 +139,13 @@ async def test_sts_may_be_given_an_upstream() -> None:
 
     scope = a_scope("sts", "AKIAOURS000000000001")
     assert await ownership.owner(a_request(), Operation("sts", "GetCallerIdentity"), scope) is UPSTREAM
+
+
+@pytest.mark.parametrize("path", ["/", "/trail-archive/k", "/nobodys-bucket/k"])
+async def test_without_any_upstream_every_bucket_is_ours_to_answer_for(path: str) -> None:
+    archives = InMemoryArchives(Archive("trail-archive", "us-east-1", ACCOUNT, NOW))
+    alone = Ownership(archives, InMemoryIdentityStore(), has_upstream=False)
+    request = replace(a_request(), target=path, method="GET")
+
+    assert await alone.owner(request, None, a_scope("s3")) is OWN
+    assert await alone.owner(request, None, a_scope("ec2")) is UPSTREAM

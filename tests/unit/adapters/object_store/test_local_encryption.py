@@ -26,6 +26,7 @@ from tests.builders import (
     TRAILS_KEY_POLICY,
     HandClock,
     a_key,
+    a_root,
     a_trail,
     a_user_principal,
 )
@@ -34,7 +35,8 @@ from tests.memory.key_store import InMemoryKeyStore
 KEY = "AWSLogs/1/CloudTrail/x.json.gz"
 BODY = b"\x1f\x8b a log file that nobody reads on the disk" * 20
 TRAIL = {"aws:cloudtrail:arn": a_trail().arn}
-READER_STATEMENT = {"Effect": "Allow", "Principal": {"AWS": a_user_principal().arn}, "Action": "kms:Decrypt"}
+READERS = [a_user_principal().arn, a_root().arn]
+READER_STATEMENT = {"Effect": "Allow", "Principal": {"AWS": READERS}, "Action": "kms:Decrypt"}
 READER_POLICY = TRAILS_KEY_POLICY.replace(
     '"Statement": [', '"Statement": [' + orjson.dumps({**READER_STATEMENT, "Resource": "*"}).decode() + ","
 )
@@ -158,6 +160,8 @@ async def test_what_was_altered_on_disk_is_refused_and_never_read(tmp_path: Path
             await bench.store.read(KEY, READER)
 
         assert refused.value.code == "KMS.InvalidCiphertextException"
+        as_it_lies = await bench.store.get(KEY)  # for who verifies, and finds that it is no log file
+        assert as_it_lies.body == bench.file.read_bytes()
         assert [item.key async for item in bench.store.list("")] == [KEY]
 
 
