@@ -59,7 +59,7 @@ def _parse_listed(data: bytes) -> list[TrustedKey]:
         document = orjson.loads(data)
         items = document["PublicKeyList"] if isinstance(document, dict) else document
         keys = [_listed(item) for item in items]
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise UnreadableKey(f"no answer of ListPublicKeys: {error}") from error
     if not keys:
         raise UnreadableKey("it lists no keys")

@@ -22,6 +22,7 @@ from opentrail.protocol.sigv4 import sign
 
 ANSWER_SECONDS = 30
 ATTEMPTS = 3
+MAX_PAGES = 100
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 _CLOUDTRAIL = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"
@@ -79,12 +80,16 @@ class CloudTrailApi:
         times = {"StartTime": start.timestamp(), "EndTime": end.timestamp()}
         keys: list[PublicKey] = []
         token = ""
-        while True:
+        for _ in range(MAX_PAGES):
             answer = await self._ask("ListPublicKeys", times | ({"NextToken": token} if token else {}), region)
-            keys += [_public_key(item) for item in answer.get("PublicKeyList", [])]
+            try:
+                keys += [_public_key(item) for item in answer.get("PublicKeyList", [])]
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+                raise Unavailable(f"ListPublicKeys answered what is no key: {error}") from error
             token = answer.get("NextToken") or ""
             if not token:
                 return keys
+        raise Unavailable(f"ListPublicKeys has more than {MAX_PAGES} pages")
 
     async def describe_trail(self, arn: str) -> Mapping[str, Any] | None:
         """Return the trail of that ARN as DescribeTrails shows it, None when it is not among those."""
