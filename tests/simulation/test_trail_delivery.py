@@ -85,7 +85,7 @@ class Run:
             self.chance.randint(1, 3), awsRegion=region, eventSource="ec2.amazonaws.com", recipientAccountId=account
         )
         for name, trail in self.trails.items():
-            if trail.is_logging and trail.covers(AccountRegion(account, region)):
+            if trail.is_logging and AccountRegion(account, region) in trail.places(REGIONS):
                 self.expected[name] += ids
 
     async def change(self) -> None:

@@ -70,10 +70,6 @@ class Trail:
         covered = sorted(filter(self.covers_region, {self.home_region, *regions}))
         return [AccountRegion(account, region) for account in sorted(self.account_ids) for region in covered]
 
-    def covers(self, place: AccountRegion) -> bool:
-        """Say whether an account's events of a Region are this trail's to deliver."""
-        return self.covers_region(place.region) and place.account_id in self.account_ids
-
     def covers_region(self, region: str) -> bool:
         """Say whether events of ``region`` are this trail's to deliver."""
         return self.is_multi_region or region == self.home_region
