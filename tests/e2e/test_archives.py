@@ -12,7 +12,7 @@ from opentrail.identity.mfa import code_at, step_at
 from tests.e2e.conftest import MakeServer
 from tests.support.server import RunningServer, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 ACCOUNT = "123456789012"
 TRAIL_ARN = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/audit"
@@ -143,8 +143,8 @@ def test_a_locked_archive_outlasts_a_kill_and_is_emptied_by_nobody(make_server: 
         refused = server.opentrail("archive", *command)
         assert refused.returncode == 2
         assert "locked" in refused.stderr or "nobody can shorten" in refused.stderr
-    assert shown(server)["locked_objects"] == shown(server)["objects"]
-    assert json.loads(must(server, "s3api", "get-object-lock-configuration", "--bucket", "vault"))
+    holds = shown(server)
+    assert holds["locked_objects"] == holds["objects"]
 
 
 def test_objects_move_to_another_disk_and_validate_from_there(make_server: MakeServer, tmp_path: Path) -> None:

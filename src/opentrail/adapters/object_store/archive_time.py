@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -80,10 +80,6 @@ class ArchiveTime:
         """Return the later of own time and clock: what begins then begins late enough."""
         return max(self._witnessed(), self._clock.now())
 
-    def behind(self) -> timedelta:
-        """Return how far the clock is ahead of what was seen to pass; negative when it was set back."""
-        return self._clock.now() - self._witnessed()
-
     def _witnessed(self) -> datetime:
         with self._lock:
             wall, boot = self._clock.now(), self._boot()
@@ -102,10 +98,10 @@ class ArchiveTime:
         try:
             kept = orjson.loads(self._path.read_bytes())
             boot = BootTime(str(kept["boot_id"]), float(kept["boot_seconds"]))
-            return _Mark(datetime.fromisoformat(kept["witnessed"]), boot)
+            return _Mark(datetime.fromisoformat(kept["witnessed"]).astimezone(UTC), boot)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, OverflowError, KeyError, TypeError) as error:
             _log.error("the archives' own time cannot be read; it starts again", path=str(self._path), error=str(error))
             return None
 

@@ -32,6 +32,10 @@ class Machine:
         return ArchiveTime(self.path, self.wall, boot=lambda: self.boot)
 
 
+def behind(time: ArchiveTime) -> timedelta:
+    return time.latest() - time.earliest()
+
+
 def test_time_that_is_seen_to_pass_passes(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     time = machine.process()
@@ -40,7 +44,7 @@ def test_time_that_is_seen_to_pass_passes(tmp_path: Path) -> None:
     machine.passes(40 * DAY)
 
     assert time.earliest() == time.latest() == START + 40 * DAY
-    assert time.behind() == timedelta(0)
+    assert behind(time) == timedelta(0)
 
 
 def test_time_passes_for_processes_that_did_not_run_as_long_as_the_machine_did(tmp_path: Path) -> None:
@@ -62,7 +66,7 @@ def test_a_clock_set_forward_frees_nothing_early_and_is_noticed(tmp_path: Path) 
 
     assert START + DAY <= time.earliest() < START + DAY * 1.01
     assert time.latest() == START + 366 * DAY
-    assert time.behind() > 364 * DAY
+    assert behind(time) > 364 * DAY
     assert machine.process().earliest() < START + DAY * 1.01
 
 
@@ -88,7 +92,7 @@ def test_a_machine_that_was_off_is_believed_for_a_long_weekend_each_time(tmp_pat
     time = machine.process()
 
     assert time.earliest() == START + 2 * DAY + MAX_UNSEEN + timedelta(seconds=10)
-    assert time.behind() > 290 * DAY
+    assert behind(time) > 290 * DAY
 
 
 def test_a_clock_that_was_right_after_all_is_caught_up_with_slowly(tmp_path: Path) -> None:
@@ -98,10 +102,10 @@ def test_a_clock_that_was_right_after_all_is_caught_up_with_slowly(tmp_path: Pat
     machine.wall.advance(60)
 
     machine.passes(timedelta(hours=10))
-    assert time.behind() > timedelta(0)
+    assert behind(time) > timedelta(0)
     machine.passes(timedelta(hours=10))
 
-    assert time.behind() == timedelta(0)
+    assert behind(time) == timedelta(0)
 
 
 def test_time_that_was_lost_begins_where_the_youngest_lock_can_have_begun(tmp_path: Path) -> None:
@@ -111,7 +115,7 @@ def test_time_that_was_lost_begins_where_the_youngest_lock_can_have_begun(tmp_pa
     machine.passes(40 * DAY)
     archives.time.latest()
 
-    for damage in (b"{", b'{"witnessed": "tomorrow"}', None):
+    for damage in (b"{", b'{"witnessed": "tomorrow"}', b"[]", None):
         if damage is None:
             machine.path.unlink()
         else:
