@@ -21,6 +21,8 @@ from tests.support.delivery import HOUR, MINUTE, NOON, REGION, DeliveryWorld, ev
 from tests.support.faulty_link import Fault, FaultyLink, faulty_link
 from tests.support.moto_server import moto_server
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 
@@ -149,7 +151,7 @@ async def test_a_link_that_fails_for_an_hour_costs_nothing_but_time(world: S3Wor
     assert before > 3
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_whatever_fails_and_whenever_nothing_is_lost_or_doubled(world: S3World, seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(40):
@@ -216,7 +218,7 @@ async def test_a_server_that_is_killed_and_comes_back_empty_gets_what_is_new_and
         async with faulty_link(url) as link:
             world.link, world.direct = link, patient(url)
             world.restart()
-            await world.live(5 * MINUTE)
+            await world.live(20 * MINUTE)  # a server's first answers may be late
             assert (await world.log.status(world.trail.arn, REGION))["LatestDeliveryError"] == "NoSuchBucket"
             await world.make_bucket()
             await world.mend()
