@@ -86,6 +86,8 @@ class LogSource:
     keys: PublicKeySource
     key_origin: str
     stopped_at: datetime | None = None
+    is_delivering: bool = True
+    """Whether somebody should be delivering now: False for a home that no server holds."""
     has_true_etags: bool = True
     """Whether the store itself works out its objects' entity tags."""
 
@@ -130,6 +132,7 @@ def _own(context: Context, where: Where) -> LogSource:
         keys=key_file(where.public_keys) if where.public_keys else ListedKeys(context),
         key_origin=_file_origin(where) or f"ListPublicKeys of the installation {context.home.path}",
         stopped_at=datetime.fromisoformat(stopped_at) if stopped_at else None,
+        is_delivering=bool(serving),
         has_true_etags=not (context.home.archives / (where.bucket or trail["bucket"])).is_dir(),
     )
 
