@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -34,9 +34,14 @@ Objects = dict[str, tuple[bytes, dict[str, str]]]
 """Key -> body and user metadata."""
 
 
+_folders: list[TemporaryDirectory[str]] = []
+"""Removed when the process ends."""
+
+
 def new_signer() -> LocalSigner:
     """Return a signer with keys of its own."""
-    return LocalSigner(Path(mkdtemp(prefix="opentrail-signer-")), Sealer(bytes(32)))
+    _folders.append(TemporaryDirectory(prefix="opentrail-signer-"))
+    return LocalSigner(Path(_folders[-1].name), Sealer(bytes(32)))
 
 
 @dataclass
