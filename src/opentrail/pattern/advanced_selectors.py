@@ -13,11 +13,12 @@ from typing import Any
 from opentrail.arn import Arn
 from opentrail.pattern import resource_tests
 from opentrail.pattern.errors import InvalidSelector
-from opentrail.pattern.ir import EndsWith, EqualsLiteral, EqualsText, Not, Path, Predicate, StartsWith, all_of, any_of
+from opentrail.pattern.ir import Field, Not, Path, Predicate, all_of, any_of
 from opentrail.pattern.selectable import (
     DATA_RESOURCE_TYPES,
     NETWORK_ACTIVITY_EVENT_SOURCES,
 )
+from opentrail.pattern.values import EndsWith, Is, StartsWith, TextIn
 
 MAX_VALUES = 500
 """Over all conditions of all advanced selectors of a trail."""
@@ -219,8 +220,8 @@ def _event_tests(name: str) -> Mapping[str, _Test]:
     equals = _equals_boolean if name == "readOnly" else _equals_text
     return {
         "Equals": lambda values: equals(path, values),
-        "StartsWith": lambda values: StartsWith(path, tuple(values)),
-        "EndsWith": lambda values: EndsWith(path, tuple(values)),
+        "StartsWith": lambda values: Field(path, StartsWith(tuple(values))),
+        "EndsWith": lambda values: Field(path, EndsWith(tuple(values))),
     }
 
 
@@ -235,8 +236,8 @@ def _resource_tests(name: str) -> Mapping[str, _Test]:
 
 
 def _equals_text(path: Path, values: Sequence[str]) -> Predicate:
-    return EqualsText(path, frozenset(values))
+    return Field(path, TextIn(frozenset(values)))
 
 
 def _equals_boolean(path: Path, values: Sequence[str]) -> Predicate:
-    return any_of(EqualsLiteral(path, value == "true") for value in values)
+    return any_of(Field(path, Is(value == "true")) for value in values)

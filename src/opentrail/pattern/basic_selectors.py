@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opentrail.pattern.errors import InvalidSelector
-from opentrail.pattern.ir import EqualsLiteral, EqualsText, Not, Predicate, all_of, any_of
+from opentrail.pattern.ir import Field, Not, Predicate, all_of, any_of
 from opentrail.pattern.resource_tests import arn_equals, arn_starts_with, some_resource, type_equals
 from opentrail.pattern.selectable import BASIC_RESOURCE_TYPES, EXCLUDABLE_EVENT_SOURCES
+from opentrail.pattern.values import Is, TextIn, text_in
 
 MAX_EVENT_SELECTORS = 5
 MAX_DATA_RESOURCE_VALUES = 250
@@ -98,7 +99,7 @@ def _compile_selector(selector: Selector) -> Predicate:
     picked: list[Predicate] = []
     if selector.get("IncludeManagementEvents", True):
         excluded = frozenset(selector.get("ExcludeManagementEventSources") or ())
-        sources = [Not(EqualsText(("eventSource",), excluded))] if excluded else []
+        sources = [Not(Field(("eventSource",), TextIn(excluded)))] if excluded else []
         picked.append(all_of((_category("Management"), *access, *sources)))
     resources = [_compile_data_resource(resource) for resource in selector.get("DataResources") or ()]
     if resources:
@@ -107,11 +108,11 @@ def _compile_selector(selector: Selector) -> Predicate:
 
 
 def _category(name: str) -> Predicate:
-    return EqualsText(("eventCategory",), frozenset((name,)))
+    return Field(("eventCategory",), text_in(name))
 
 
 def _compile_access(read_write_type: str) -> Iterable[Predicate]:
-    is_read = EqualsLiteral(("readOnly",), value=True)
+    is_read = Field(("readOnly",), Is(value=True))
     tests: dict[str, tuple[Predicate, ...]] = {"All": (), "ReadOnly": (is_read,), "WriteOnly": (Not(is_read),)}
     return tests[read_write_type]
 

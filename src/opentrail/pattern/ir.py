@@ -1,19 +1,27 @@
 """The predicate algebra that every pattern language is read into.
 
-Two back ends take it: a matcher over events in memory and, later, a SQL condition over stored ones. A leaf tests one
-field; where languages differ on missing fields, arrays or numbers, the difference is another leaf or an explicit
-combination of leaves, never a flag on one.
+Three readings of it agree: the compiled matcher (``matcher``), the index over many rules (``rule_set``) and the SQL
+condition (``sql``). A predicate finds fields of an event; a test (``values``) judges the value found. Where languages
+differ on how a field is found, the difference is another node, never a flag:
 
-What a leaf sees: ``path`` is walked through JSON objects only, member by member. A field is *missing* when a member on
-the way is absent or what holds it is not an object; arrays are entered by ``AnyElement`` alone. A leaf does not hold
-for a missing field, so that negative operators, which hold for it, are ``Not`` of the positive one.
+- ``Field`` walks objects only, and arrays by index. A field is *missing* when a member on the way is absent or what
+  holds it is not an object. No test holds for a missing field, so negative operators that hold for it are ``Not``.
+- ``AnyElement`` and ``AnyChild`` go one level into an array, or into an array or an object.
+- ``Leaves`` reads an event as EventBridge does: flat, dotted, through arrays at any depth, one element for all.
+- ``AnyLeaf`` looks at every scalar wherever it stands.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-Path = tuple[str, ...]
-"""Member names from the event (inside ``AnyElement``: from the element); the empty path is that value itself."""
+from opentrail.pattern.values import ANYTHING, Test
+
+Path = tuple[str | int, ...]
+"""Member names, and indexes of elements, from the event (inside ``AnyElement``: from the element); the empty path is
+that value itself."""
+
+DottedPath = tuple[str, ...]
+"""Names between dots; neighbours may stand joined by a dot in one member's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +46,11 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class Exists:
-    """The field is there, whatever it holds (null too)."""
+class Field:
+    """The field is there and passes ``test``."""
 
     path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class EqualsText:
-    """The field is a string, one of ``values``, case-sensitive."""
-
-    path: Path
-    values: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class EqualsLiteral:
-    """The field is exactly this JSON literal: true, false or null. The string "true" is not, nor is the number 1."""
-
-    path: Path
-    value: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class StartsWith:
-    """The field is a string that begins with one of ``prefixes``, case-sensitive."""
-
-    path: Path
-    prefixes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EndsWith:
-    """The field is a string that ends with one of ``suffixes``, case-sensitive."""
-
-    path: Path
-    suffixes: tuple[str, ...]
+    test: Test
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +61,61 @@ class AnyElement:
     element: "Predicate"
 
 
-Predicate = And | Or | Not | Exists | EqualsText | EqualsLiteral | StartsWith | EndsWith | AnyElement
+@dataclass(frozen=True, slots=True)
+class AnyChild:
+    """The field is an array or an object and ``child`` holds for one element, or one member's value, of it."""
+
+    path: Path
+    child: "Predicate"
+
+
+@dataclass(frozen=True, slots=True)
+class LeafCondition:
+    """A leaf at ``path`` passes ``test``; with ``or_absent``, or there is no leaf at ``path``.
+
+    A leaf is a scalar reached by the names joined by dots, in whatever way members' names split them, through arrays at
+    any depth. Objects and empty arrays are not leaves.
+    """
+
+    path: DottedPath
+    test: Test
+    or_absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """Each condition holds, with one element of each array for all of them (EventBridge's array consistency).
+
+    An array's own scalars bind nothing: only what stands inside an element's object or array does.
+    """
+
+    conditions: tuple[LeafCondition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyLeaf:
+    """Some scalar of the value, at any depth, passes ``test``."""
+
+    test: Test
+
+
+@dataclass(frozen=True, slots=True)
+class SameText:
+    """Both fields are strings and equal but for case."""
+
+    left: Path
+    right: Path
+
+
+Predicate = And | Or | Not | Field | AnyElement | AnyChild | Leaves | AnyLeaf | SameText
 
 ALWAYS = And(())
 NEVER = Or(())
+
+
+def exists(path: Path) -> Field:
+    """Return the predicate that the field is there, whatever it holds (null too)."""
+    return Field(path, ANYTHING)
 
 
 def all_of(parts: Iterable[Predicate]) -> Predicate:

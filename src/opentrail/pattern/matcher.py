@@ -1,7 +1,8 @@
 """Matching events in memory: a predicate becomes one function from an event to yes or no.
 
 A predicate is compiled once into nested closures, each specialised for its path's length and its number of parts, so
-that an event costs a few dictionary look-ups. The functions keep no state and may be called from any thread.
+that an event costs a few dictionary look-ups. The functions keep no state and may be called from any thread. For many
+rules at once, ``rule_set`` asks only those that can match.
 """
 
 from collections.abc import Callable
@@ -9,19 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from opentrail.event import Event
-from opentrail.pattern.ir import (
-    And,
-    AnyElement,
-    EndsWith,
-    EqualsLiteral,
-    EqualsText,
-    Exists,
-    Not,
-    Or,
-    Path,
-    Predicate,
-    StartsWith,
-)
+from opentrail.pattern.ir import And, AnyChild, AnyElement, AnyLeaf, Field, Leaves, Not, Or, Path, Predicate, SameText
+from opentrail.pattern.leaves import compile_leaves
+from opentrail.pattern.value_matcher import ValueMatcher, compile_test
+from opentrail.pattern.values import fold
 
 Matcher = Callable[[Any], bool]
 _Reader = Callable[[Any], Any]
@@ -49,18 +41,18 @@ def compile_predicate(predicate: Predicate) -> Matcher:
             return _disjunction([compile_predicate(part) for part in parts])
         case Not(part):
             return _negation(compile_predicate(part))
+        case Field(path, test):
+            return _field(_reader(path), compile_test(test))
         case AnyElement(path, element):
             return _any_element(_reader(path), compile_predicate(element))
-        case Exists(path):
-            return _exists(_reader(path))
-        case EqualsText(path, values):
-            return _equals_text(_reader(path), values)
-        case EqualsLiteral(path, value):
-            return _equals_literal(_reader(path), value)
-        case StartsWith(path, prefixes):
-            return _starts_with(_reader(path), prefixes)
-        case EndsWith(path, suffixes):
-            return _ends_with(_reader(path), suffixes)
+        case AnyChild(path, child):
+            return _any_child(_reader(path), compile_predicate(child))
+        case Leaves(conditions):
+            return compile_leaves(conditions)
+        case AnyLeaf(test):
+            return _any_leaf(compile_test(test))
+        case SameText(left, right):
+            return _same_text(_reader(left), _reader(right))
 
 
 _compiled = lru_cache(maxsize=_CACHED_PREDICATES)(compile_predicate)
@@ -71,9 +63,9 @@ def _reader(path: Path) -> _Reader:
     match path:
         case ():
             return lambda value: value
-        case (name,):
+        case (str() as name,):
             return lambda value: value.get(name, _MISSING) if type(value) is dict else _MISSING
-        case (outer, inner):
+        case (str() as outer, str() as inner):
             return _two_step_reader(outer, inner)
     return _long_reader(path)
 
@@ -90,10 +82,13 @@ def _two_step_reader(outer: str, inner: str) -> _Reader:
 
 def _long_reader(path: Path) -> _Reader:
     def read(value: Any) -> Any:
-        for name in path:
-            if type(value) is not dict or name not in value:
+        for step in path:
+            if type(step) is int:
+                if type(value) is not list or not 0 <= step < len(value):
+                    return _MISSING
+            elif type(value) is not dict or step not in value:
                 return _MISSING
-            value = value[name]
+            value = value[step]
         return value
 
     return read
@@ -152,37 +147,43 @@ def _any_element(read: _Reader, element: Matcher) -> Matcher:
     return holds
 
 
-def _exists(read: _Reader) -> Matcher:
-    return lambda value: read(value) is not _MISSING
-
-
-def _equals_text(read: _Reader, values: frozenset[str]) -> Matcher:
-    if len(values) == 1:
-        (only,) = values
-        return lambda value: bool(read(value) == only)
-
+def _field(read: _Reader, is_met: ValueMatcher) -> Matcher:
     def holds(value: Any) -> bool:
         field = read(value)
-        return type(field) is str and field in values
+        return field is not _MISSING and is_met(field)
 
     return holds
 
 
-def _equals_literal(read: _Reader, literal: bool | None) -> Matcher:
-    return lambda value: read(value) is literal
-
-
-def _starts_with(read: _Reader, prefixes: tuple[str, ...]) -> Matcher:
+def _any_child(read: _Reader, child: Matcher) -> Matcher:
     def holds(value: Any) -> bool:
-        field = read(value)
-        return type(field) is str and field.startswith(prefixes)
+        holder = read(value)
+        if type(holder) is dict:
+            return any(map(child, holder.values()))
+        return type(holder) is list and any(map(child, holder))
 
     return holds
 
 
-def _ends_with(read: _Reader, suffixes: tuple[str, ...]) -> Matcher:
+def _any_leaf(is_met: ValueMatcher) -> Matcher:
     def holds(value: Any) -> bool:
-        field = read(value)
-        return type(field) is str and field.endswith(suffixes)
+        waiting = [value]
+        while waiting:
+            item = waiting.pop()
+            if type(item) is dict:
+                waiting.extend(item.values())
+            elif type(item) is list:
+                waiting.extend(item)
+            elif is_met(item):
+                return True
+        return False
+
+    return holds
+
+
+def _same_text(left: _Reader, right: _Reader) -> Matcher:
+    def holds(value: Any) -> bool:
+        first, second = left(value), right(value)
+        return type(first) is str and type(second) is str and fold(first) == fold(second)
 
     return holds

@@ -7,7 +7,8 @@ selector for a bucket picks its listings too (reference: events, section 2).
 
 from collections.abc import Iterable
 
-from opentrail.pattern.ir import AnyElement, EndsWith, EqualsText, Exists, Not, Predicate, StartsWith, all_of, any_of
+from opentrail.pattern.ir import AnyElement, Field, Not, Predicate, all_of, any_of, exists
+from opentrail.pattern.values import EndsWith, StartsWith, TextIn
 
 _ARN = ("ARN",)
 _ARN_PREFIX = ("ARNPrefix",)
@@ -19,18 +20,18 @@ def some_resource(tests: Iterable[Predicate]) -> Predicate:
 
 
 def type_equals(types: Iterable[str]) -> Predicate:
-    return EqualsText(("type",), frozenset(types))
+    return Field(("type",), TextIn(frozenset(types)))
 
 
 def arn_equals(arns: Iterable[str]) -> Predicate:
-    return EqualsText(_ARN, frozenset(arns))
+    return Field(_ARN, TextIn(frozenset(arns)))
 
 
 def arn_ends_with(suffixes: Iterable[str]) -> Predicate:
-    return EndsWith(_ARN, tuple(suffixes))
+    return Field(_ARN, EndsWith(tuple(suffixes)))
 
 
 def arn_starts_with(prefixes: Iterable[str]) -> Predicate:
-    wanted = tuple(prefixes)
-    listing = all_of((Not(Exists(_ARN)), StartsWith(_ARN_PREFIX, wanted)))
-    return any_of((StartsWith(_ARN, wanted), listing))
+    wanted = StartsWith(tuple(prefixes))
+    listing = all_of((Not(exists(_ARN)), Field(_ARN_PREFIX, wanted)))
+    return any_of((Field(_ARN, wanted), listing))
