@@ -31,7 +31,7 @@ def real_events(*sets: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every record of the real sets (all of them when none is named) with its set's name."""
     for path in sorted(shared("corpus", "real").rglob("*")):
         name = path.relative_to(SHARED / "corpus" / "real").parts[0]
-        if path.suffix not in (".json", ".gz") or (sets and name not in sets):
+        if path.suffix not in (".json", ".gz", ".cloudtrail") or (sets and name not in sets):
             continue
         text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         try:

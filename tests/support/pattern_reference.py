@@ -4,6 +4,7 @@ Nothing here is fast or shared with the product, but for the algebra itself and 
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from itertools import product
@@ -143,9 +144,10 @@ def passes(test: Test, value: Any) -> bool:
         case OfKind(kinds):
             return kind(value) in kinds
         case Compare(operator, bound):
-            return is_number and compares(float(value), operator, bound)
+            return is_number and math.isfinite(value) and compares(float(value), operator, bound)
         case CompareInteger(operator, integer):
-            return is_number and compares(value, operator, integer if isinstance(value, int) else float(integer))
+            bound = integer if isinstance(value, int) else float(integer)
+            return is_number and math.isfinite(value) and compares(value, operator, bound)
         case InNetwork(version, first, last):
             address = address_of(text) if text is not None else None
             return address is not None and address[0] == version and first <= address[1] <= last

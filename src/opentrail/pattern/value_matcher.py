@@ -7,6 +7,7 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from math import isfinite
 from typing import Any
 
 import orjson
@@ -179,7 +180,8 @@ def _compare(symbol: Callable[[Any, Any], bool], bound: float) -> ValueMatcher:
         kind = type(value)
         if kind is not int and kind is not float:
             return False
-        return symbol(as_double(value), bound)
+        double = as_double(value)
+        return isfinite(double) and symbol(double, bound)
 
     return holds
 
@@ -191,7 +193,7 @@ def _compare_integer(symbol: Callable[[Any, Any], bool], bound: int) -> ValueMat
         kind = type(value)
         if kind is int:
             return symbol(value, bound)
-        return symbol(value, double) if kind is float else False
+        return kind is float and isfinite(value) and symbol(value, double)
 
     return holds
 

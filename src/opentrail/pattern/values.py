@@ -109,7 +109,7 @@ class OfKind:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A number that compares so to ``bound``, both as IEEE doubles."""
+    """A number that compares so to ``bound``, both as IEEE doubles; one that is no finite double does not."""
 
     operator: Operator
     bound: float
