@@ -75,8 +75,8 @@ def compile_test(test: Test) -> ValueMatcher:
             return lambda value: type(value) is str and value.startswith(prefixes)
         case EndsWith(suffixes):
             return lambda value: type(value) is str and value.endswith(suffixes)
-        case Contains(parts):
-            return lambda value: type(value) is str and any(part in value for part in parts)
+        case Contains(texts):
+            return lambda value: type(value) is str and any(text in value for text in texts)
         case Glob(pieces):
             return _glob(pieces)
         case Search(expression):
