@@ -1,0 +1,163 @@
+"""The lake: one append-only table for each event data store, and what a query reads of it.
+
+Events go in by commits, each exactly once. No method changes or removes one event: whole days end with the retention.
+The columns of a table are those of ``resource.lake_columns``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Protocol
+
+from opentrail.ports import PortError
+from opentrail.ports.journal import Position
+from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind
+
+
+class TableNotFound(PortError):
+    """The event data store has no table: it is not known, or it is gone for good."""
+
+
+class TableDamaged(PortError):
+    """Files of the table, or its log, are not what was committed; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """One Parquet file of a table: an absolute path or an ``s3://`` address, its size, rows, and the day it is of."""
+
+    location: str
+    size_bytes: int
+    rows: int
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class TableVersion:
+    """A table as of one version of its log: ``files`` hold exactly the events up to ``position``."""
+
+    version: int
+    position: Position
+    files: tuple[LakeFile, ...]
+
+
+class ArrowStream(Protocol):
+    """Rows in memory, behind the Arrow C stream interface, which DuckDB and every Arrow library read."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LakeSnapshot:
+    """Every event of an event data store at one moment: what is in files, and what is not committed yet.
+
+    ``fresh`` has the columns of ``stored_columns``, as the files do, and ``fresh_rows`` rows; none of its events is in
+    ``files``. It is None when everything is committed. Files that are listed stay in place for at least SNAPSHOT_HOURS.
+    """
+
+    event_data_store_arn: str
+    kind: EventDataStoreKind
+    version: int
+    position: Position
+    files: tuple[LakeFile, ...]
+    fresh: ArrowStream | None
+    fresh_rows: int
+
+
+SNAPSHOT_HOURS = 2
+"""How long files that compaction or retention replaced can still be read: more than the longest query."""
+
+
+class Lake(Protocol):
+    """What queries need of the lake."""
+
+    async def snapshot(self, arn: str) -> LakeSnapshot:
+        """Return all events of an event data store that were recorded before this call, in one consistent step.
+
+        Raises TableNotFound, TableDamaged, Unavailable.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DayProof:
+    """What a commit says of the events that it brought of one day: their number, and the hex root of the RFC 6962 tree
+    over their records (``eventjson``) in the order of ``_index``."""
+
+    count: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of new events: the ``number``-th of its table, from 1, with every event up to ``position``.
+
+    ``set_aside`` counts records up to ``position`` that no day of the table takes; they are kept beside it.
+    """
+
+    number: int
+    position: Position
+    days: Mapping[date, DayProof]
+    set_aside: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A record that the table does not take, and why."""
+
+    event: bytes
+    reason: str
+
+
+class LakeTable(Protocol):
+    """One event data store's table. One task at a time writes; reading goes on meanwhile."""
+
+    @property
+    def committed(self) -> Position:
+        """The position up to which the table has every event, START when there was no commit."""
+        ...
+
+    async def commit(self, events: Sequence[bytes], position: Position, oldest: date, newest: date) -> Commit | None:
+        """Add the records of journal entries after ``committed``, durably, and move it to ``position``: all or nothing.
+
+        A record that is no JSON object, or whose eventTime is missing or outside the days ``oldest`` to ``newest``, is
+        set aside, durably too. Records are stored as they are. Without any events nothing is written: None.
+        Raises Unavailable (nothing was committed, or it will be found out on the next open) and TableDamaged.
+        """
+        ...
+
+    async def version(self) -> TableVersion:
+        """Return the table as it is now."""
+        ...
+
+    async def rows(self, events: Sequence[bytes], oldest: date, newest: date) -> tuple[ArrowStream, int]:
+        """Return the records that a commit would add as rows, and their number; those to be set aside are left out."""
+        ...
+
+    async def compact(self) -> int:
+        """Join the small files of each day; return how many files went. Events and their proofs stay as they are."""
+        ...
+
+    async def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
+        """End every day before ``before``; return the days. ``tombstone`` goes into the table's log with the proofs of
+        what ended, signed by the caller."""
+        ...
+
+    async def vacuum(self) -> int:
+        """Delete files that no version of the last SNAPSHOT_HOURS lists; return how many."""
+        ...
+
+
+class LakeTables(Protocol):
+    """The tables of all event data stores. Nothing is loaded before the first one is opened."""
+
+    async def open(self, store: EventDataStore) -> LakeTable:
+        """Open the store's table, made when there is none; what a crash left half done is undone first.
+
+        Raises Unavailable, TableDamaged.
+        """
+        ...
+
+    async def remove(self, arn: str) -> None:
+        """Delete an event data store's table with every file of it; one that is not there is no error."""
+        ...
