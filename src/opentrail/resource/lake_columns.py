@@ -145,8 +145,8 @@ _CONFIGURATION_ITEM = _joined(
             _columns(
                 T,
                 "configurationitemversion configurationitemcapturetime configurationitemstatus "
-                "configurationitemstateid accountid resourcetype resourceid resourcename arn awsregion availabilityzone "
-                "resourcecreationtime",
+                "configurationitemstateid accountid resourcetype resourceid resourcename arn awsregion "
+                "availabilityzone resourcecreationtime",
             ),
             _columns(J, "configuration supplementaryconfiguration"),
             Column("relatedevents", T),
