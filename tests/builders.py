@@ -12,6 +12,7 @@ from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.event import Event
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal, PrincipalType, Role, User
+from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Operation
@@ -20,10 +21,12 @@ from opentrail.resource.organization import Account, Organization
 from opentrail.resource.trail import Trail
 from tests.memory.archives import InMemoryArchives
 from tests.memory.delivery_log import InMemoryDeliveryLog
+from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.event_history import InMemoryEventHistory
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.journal import InMemoryJournal
 from tests.memory.key_store import InMemoryKeyStore
+from tests.memory.lake_table import InMemoryLakeTables
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 from tests.memory.signer import InMemorySigner
 from tests.memory.topics import InMemoryTopics
@@ -204,12 +207,17 @@ class World:
 
     def __post_init__(self) -> None:
         self.archives.follow(self.clock.now)
-        self.trails = InMemoryTrailStore(self.delivery_log)
+        self.event_data_stores = InMemoryEventDataStores()
+        self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores)
+        self.tables = InMemoryLakeTables()
+        self.lake = LakeDelivery(self.journal, self.event_data_stores, self.tables, self.clock)
         self.keys = InMemoryKeyStore(self.clock)
         self.key_ring = LocalKeyRing(self.keys)
         self.bucket: InMemoryObjectStore = self.archives.stores["logs"]
         self.ports = ApiPorts(
             trails=self.trails,
+            event_data_stores=self.event_data_stores,
+            lake=self.lake,
             identities=self.identities,
             delivery_log=self.delivery_log,
             object_stores=InMemoryObjectStores(self.bucket),

@@ -8,13 +8,20 @@ from opentrail.ports.delivery_log import ReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
 from opentrail.resource.trail import Trail
 from tests.memory.delivery_log import InMemoryDeliveryLog
+from tests.memory.event_data_stores import InMemoryEventDataStores
 
 
 class InMemoryTrailStore:
-    """Behaves as the port says; readers of new trails appear in ``delivery_log``."""
+    """Behaves as the port says; readers of new trails appear in ``delivery_log``, event data stores and channels in
+    ``event_data_stores``."""
 
-    def __init__(self, delivery_log: InMemoryDeliveryLog | None = None) -> None:
+    def __init__(
+        self,
+        delivery_log: InMemoryDeliveryLog | None = None,
+        event_data_stores: InMemoryEventDataStores | None = None,
+    ) -> None:
         self._delivery_log = delivery_log or InMemoryDeliveryLog()
+        self._event_data_stores = event_data_stores or InMemoryEventDataStores()
         self._applied = START
         self._trails: dict[str, bytes] = {}
         self._regions: tuple[str, ...] = ()
@@ -29,6 +36,9 @@ class InMemoryTrailStore:
         self._applied = position
         if entry.scope == REGIONS_SCOPE:
             self._regions = tuple(sorted(orjson.loads(entry.settings or b"[]")))
+        elif self._event_data_stores.apply(position, entry):
+            if entry.settings is None:
+                self._tags.pop(entry.scope, None)
         elif entry.settings is None:
             self._trails.pop(entry.scope, None)
             self._tags.pop(entry.scope, None)

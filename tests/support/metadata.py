@@ -12,6 +12,7 @@ import pytest
 from opentrail.adapters.metadata_store import (
     SqlAttestationLog,
     SqlDeliveryLog,
+    SqlEventDataStores,
     SqlIdentityStore,
     SqlKeyStore,
     SqlNoticeLog,
@@ -19,6 +20,7 @@ from opentrail.adapters.metadata_store import (
     open_database,
 )
 from opentrail.ports.delivery_log import DeliveryLog
+from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.key_store import KeyStore
 from opentrail.ports.notices import NoticeLog
@@ -27,6 +29,7 @@ from opentrail.ports.witness import AttestationLog
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
 from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
+from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.notice_log import InMemoryNoticeLog
@@ -60,6 +63,7 @@ class MetadataStores:
 
     identities: IdentityStore
     trails: TrailStore
+    event_data_stores: EventDataStores
     delivery_log: DeliveryLog
     attestations: AttestationLog
     keys: KeyStore
@@ -72,10 +76,11 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
     """Open empty stores of the technology that ``request.param`` names."""
     clock = TurnedClock()
     if request.param == "memory":
-        delivery_log = InMemoryDeliveryLog()
+        delivery_log, event_data_stores = InMemoryDeliveryLog(), InMemoryEventDataStores()
         yield MetadataStores(
             InMemoryIdentityStore(clock),
-            InMemoryTrailStore(delivery_log),
+            InMemoryTrailStore(delivery_log, event_data_stores),
+            event_data_stores,
             delivery_log,
             InMemoryAttestationLog(delivery_log),
             InMemoryKeyStore(clock),
@@ -97,6 +102,7 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
         yield MetadataStores(
             identities,
             SqlTrailStore(database),
+            SqlEventDataStores(database),
             SqlDeliveryLog(database),
             SqlAttestationLog(database),
             SqlKeyStore(database, SEALER, clock),

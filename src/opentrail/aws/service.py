@@ -13,12 +13,14 @@ from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal
 from opentrail.ports.archives import Archives
 from opentrail.ports.delivery_log import DeliveryLog
+from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_history import EventHistory
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.journal import SettingsEntry
 from opentrail.ports.key_names import KeyNames
 from opentrail.ports.key_ring import KeyRing
 from opentrail.ports.key_store import KeyStore
+from opentrail.ports.lake_table import Lake
 from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
 from opentrail.ports.signer import Signer
@@ -34,6 +36,8 @@ class ApiPorts:
     """Everything that handlers may ask of the world."""
 
     trails: TrailStore
+    event_data_stores: EventDataStores
+    lake: Lake
     identities: IdentityStore
     delivery_log: DeliveryLog
     object_stores: ObjectStores

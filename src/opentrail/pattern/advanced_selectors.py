@@ -6,7 +6,7 @@ event without the field passes the negative ones only.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,24 @@ _RULES: dict[str, dict[str, _FieldRule]] = {
     },
 }
 
+MAX_SELECTORS_OF_EVENT_DATA_STORE = 5
+
+_RULES_OF_EVENT_DATA_STORES: dict[str, dict[str, _FieldRule]] = _RULES | {
+    "Management": {
+        "eventCategory": _one_of(("Management",), is_required=True),
+        "readOnly": _READ_ONLY,
+        "eventSource": _ANY,
+        "eventName": _ANY,
+        "eventType": _ANY,
+        "sessionCredentialFromConsole": _FieldRule(("Equals", "NotEquals"), frozenset(("true", "false"))),
+        "userIdentity.arn": _ANY,
+    },
+    **{
+        category: {"eventCategory": _one_of((category,), is_required=True)}
+        for category in ("ActivityAuditLog", "ConfigurationItem", "Evidence", "Insight")
+    },
+}
+
 _ARN_OF_TYPE = {
     "AWS::S3::Object": re.compile(r"arn:[\w-]+:s3:::[^/]+/.*"),
     "AWS::Lambda::Function": re.compile(r"arn:[\w-]+:lambda:[\w-]+:\d{12}:function:.+"),
@@ -94,10 +112,37 @@ _ARN_OF_TYPE = {
 
 def check_advanced_event_selectors(selectors: Sequence[Selector]) -> None:
     """Raise InvalidSelector with the reason when these are not a trail's advanced selectors."""
+    _check(selectors, _RULES)
+
+
+def check_event_data_store_selectors(selectors: Sequence[Selector]) -> None:
+    """Raise InvalidSelector with the reason when these are not an event data store's selectors.
+
+    Management, data and network activity events can be kept together; each other category has stores of its own.
+    """
+    if len(selectors) > MAX_SELECTORS_OF_EVENT_DATA_STORE:
+        raise InvalidSelector(
+            f"An event data store can have at most {MAX_SELECTORS_OF_EVENT_DATA_STORE} advanced event selectors."
+        )
+    _check(selectors, _RULES_OF_EVENT_DATA_STORES)
+    categories = {category for selector in selectors for category in _values_of_category(selector)}
+    if len(categories) > 1 and not categories <= _RULES.keys():
+        raise InvalidSelector(
+            f"Event categories {', '.join(sorted(categories))} cannot be combined in one event data store."
+        )
+
+
+def _values_of_category(selector: Selector) -> Sequence[str]:
+    return [
+        value for field in selector["FieldSelectors"] if field["Field"] == "eventCategory" for value in field["Equals"]
+    ]
+
+
+def _check(selectors: Sequence[Selector], rules: Mapping[str, Mapping[str, _FieldRule]]) -> None:
     if not selectors:
         raise InvalidSelector("At least one advanced event selector must be specified.")
     for selector in selectors:
-        _check_selector(selector)
+        _check_selector(selector, rules)
     total = sum(len(values) for selector in selectors for _, values in _conditions(selector))
     if total > MAX_VALUES:
         raise InvalidSelector(
@@ -120,7 +165,7 @@ def _operators(field: FieldSelector) -> Iterable[tuple[str, Sequence[str]]]:
     return [(operator, field[operator]) for operator in _OPERATORS if field.get(operator)]
 
 
-def _check_selector(selector: Selector) -> None:
+def _check_selector(selector: Selector, rules_of: Mapping[str, Mapping[str, _FieldRule]]) -> None:
     if len(selector.get("Name") or "") > MAX_NAME_CHARACTERS:
         raise InvalidSelector(
             f"The name of an advanced event selector must not exceed {MAX_NAME_CHARACTERS} characters."
@@ -130,8 +175,8 @@ def _check_selector(selector: Selector) -> None:
         if field["Field"] in fields:
             raise InvalidSelector(f"Field {field['Field']} may appear only once in an advanced event selector.")
         fields[field["Field"]] = field
-    category = _category_of(fields)
-    rules = _RULES[category]
+    category = _category_of(fields, rules_of)
+    rules = rules_of[category]
     for name, field in fields.items():
         if name not in rules:
             raise InvalidSelector(f"Field {name} is not valid for event category {category}.")
@@ -143,13 +188,13 @@ def _check_selector(selector: Selector) -> None:
         _check_arns(fields["resources.type"]["Equals"][0], fields["resources.ARN"])
 
 
-def _category_of(fields: Mapping[str, FieldSelector]) -> str:
+def _category_of(fields: Mapping[str, FieldSelector], categories: Collection[str]) -> str:
     if "eventCategory" not in fields:
         raise InvalidSelector("Field eventCategory is required in an advanced event selector.")
     values: Sequence[str] = fields["eventCategory"].get("Equals") or ()
-    if len(values) != 1 or values[0] not in _RULES:
+    if len(values) != 1 or values[0] not in categories:
         raise InvalidSelector(
-            f"Field eventCategory must equal exactly one value. Valid values are: {', '.join(sorted(_RULES))}"
+            f"Field eventCategory must equal exactly one value. Valid values are: {', '.join(sorted(categories))}"
         )
     return values[0]
 

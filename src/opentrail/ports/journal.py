@@ -42,8 +42,8 @@ class EventEntry:
 class SettingsEntry:
     """New settings, in force for every later entry.
 
-    ``scope`` is a trail's ARN or REGIONS_SCOPE; ``settings`` is the whole new JSON snapshot (``Trail.to_json()``), or
-    None when the resource is gone.
+    ``scope`` is the ARN of a trail, an event data store or a channel, or REGIONS_SCOPE; ``settings`` is the whole new
+    JSON snapshot (``Trail.to_json()`` and so on), or None when the resource is gone.
     """
 
     scope: str

@@ -6,7 +6,7 @@ The columns of a table are those of ``resource.lake_columns``.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from opentrail.ports import PortError
@@ -117,11 +117,13 @@ class LakeTable(Protocol):
         """The position up to which the table has every event, START when there was no commit."""
         ...
 
-    async def commit(self, events: Sequence[bytes], position: Position, oldest: date, newest: date) -> Commit | None:
+    async def commit(
+        self, events: Sequence[bytes], position: Position, oldest: datetime, newest: datetime
+    ) -> Commit | None:
         """Add the records of journal entries after ``committed``, durably, and move it to ``position``: all or nothing.
 
-        A record that is no JSON object, or whose eventTime is missing or outside the days ``oldest`` to ``newest``, is
-        set aside, durably too. Records are stored as they are. Without any events nothing is written: None.
+        A record that is no JSON object, or whose eventTime is missing or not from ``oldest`` to ``newest``, is set
+        aside, durably too. Records are stored as they are. Without any events nothing is written: None.
         Raises Unavailable (nothing was committed, or it will be found out on the next open) and TableDamaged.
         """
         ...
@@ -130,7 +132,7 @@ class LakeTable(Protocol):
         """Return the table as it is now."""
         ...
 
-    async def rows(self, events: Sequence[bytes], oldest: date, newest: date) -> tuple[ArrowStream, int]:
+    async def rows(self, events: Sequence[bytes], oldest: datetime, newest: datetime) -> tuple[ArrowStream, int]:
         """Return the records that a commit would add as rows, and their number; those to be set aside are left out."""
         ...
 

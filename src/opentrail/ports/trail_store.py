@@ -17,7 +17,8 @@ class TrailStore(Protocol):
     async def apply(self, position: Position, entry: SettingsEntry) -> None:
         """Make the settings of ``entry`` visible. In the same transaction, a trail seen for the first time gets an
         empty status and its delivery reader (cursor = ``position``), unless an earlier trail of its ARN left a reader
-        that has not caught up; a deleted trail keeps its reader until then, and loses its tags."""
+        that has not caught up; a deleted trail keeps its reader until then, and loses its tags. Entries about event
+        data stores and channels are made visible as ``ports.event_data_stores`` says."""
         ...
 
     async def trail(self, arn: str) -> Trail | None: ...

@@ -33,6 +33,9 @@ class EventDataStoreKind(StrEnum):
     ACTIVITY_AUDIT_LOG = "ActivityAuditLog"
 
 
+_KIND_OF_CATEGORY = {str(kind): kind for kind in EventDataStoreKind}
+
+
 class Status(StrEnum):
     """Where an event data store is in its life. The two settling states of the service are never seen here."""
 
@@ -158,8 +161,7 @@ def kind_of_selectors(selectors: Sequence[Mapping[str, Any]]) -> EventDataStoreK
     """Return what a store with these checked selectors holds: they are all of one kind."""
     for field in selectors[0]["FieldSelectors"] if selectors else ():
         if field["Field"] == "eventCategory":
-            category = field["Equals"][0]
-            return EventDataStoreKind(category) if category in EventDataStoreKind else EventDataStoreKind.CLOUDTRAIL
+            return _KIND_OF_CATEGORY.get(field["Equals"][0], EventDataStoreKind.CLOUDTRAIL)
     return EventDataStoreKind.CLOUDTRAIL
 
 

@@ -15,6 +15,7 @@ from opentrail.adapters.key_ring.local import LocalKeyRing
 from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
+from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStores
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
@@ -61,6 +62,7 @@ class Installation:
     history: LocalEventHistory
     identities: SqlIdentityStore
     trails: SqlTrailStore
+    event_data_stores: SqlEventDataStores
     delivery_log: SqlDeliveryLog
     attestations: SqlAttestationLog
     notices: SqlNoticeLog
@@ -204,6 +206,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             history=history,
             identities=identities,
             trails=trails,
+            event_data_stores=SqlEventDataStores(database),
             delivery_log=SqlDeliveryLog(database),
             attestations=SqlAttestationLog(database),
             notices=SqlNoticeLog(database),

@@ -17,6 +17,7 @@ import structlog
 import uvloop
 
 from opentrail import __version__
+from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.stand_in.moto import MotoStandIn
 from opentrail.admin.administration import Answer
 from opentrail.admin.control import ControlServer
@@ -26,6 +27,7 @@ from opentrail.home import Home, write_private
 from opentrail.pipeline.archive_upkeep import ArchiveUpkeep
 from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.key_upkeep import KeyUpkeep
+from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.notice_delivery import NoticeDelivery
 from opentrail.pipeline.organization_trails import settle_organization
 from opentrail.pipeline.recording import recover_abandoned_calls
@@ -127,9 +129,13 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     owner_key = {"access_key_id": owner.access_key_id, "secret_access_key": owner.secret_access_key}
     stores = open_buckets(installation.archives, settings, upstream_url, owner_key)
     topics = open_topics(settings, upstream_url, owner_key)
+    tables = LocalLakeTables(installation.home.lake)
+    lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
     api = ApiServer(
         ApiPorts(
             trails=installation.trails,
+            event_data_stores=installation.event_data_stores,
+            lake=lake,
             identities=installation.identities,
             delivery_log=installation.delivery_log,
             object_stores=stores,
@@ -174,7 +180,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     )
     watch(installation, delivery, attestation)
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(_readers(installation, delivery, attestation, notices))
+        stack.push_async_callback(tables.close)
+        await stack.enter_async_context(_readers(installation, delivery, attestation, notices, lake))
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         changes = {name: _then(processes.forget, command) for name, command in installation.commands().items()}
         examining = examining_commands(installation, upstream_url, changes, topics)
@@ -236,18 +243,23 @@ async def _settle_organization(installation: Installation) -> None:
 
 @asynccontextmanager
 async def _readers(
-    installation: Installation, delivery: TrailDelivery, attestation: Attestation, notices: NoticeDelivery
+    installation: Installation,
+    delivery: TrailDelivery,
+    attestation: Attestation,
+    notices: NoticeDelivery,
+    lake: LakeDelivery,
 ) -> AsyncIterator[None]:
     """Run what reads the journal; one that fails for good ends the process, since the record would fall behind."""
     trimmer = JournalTrimmer(
         installation.journal,
-        lambda: [installation.feeder.position, installation.settings_view.position, delivery.holds()],
+        lambda: [installation.feeder.position, installation.settings_view.position, delivery.holds(), lake.holds()],
         max_bytes=installation.settings.journal_max_bytes,
     )
     upkeep = ArchiveUpkeep(installation.archives, installation.clock, installation.record_change)
     stop = asyncio.Event()
     delivering = asyncio.create_task(delivery.run(stop), name="delivery")
     attesting = asyncio.create_task(attestation.run(stop), name="attestation")
+    collecting = asyncio.create_task(lake.run(stop), name="lake")
     others = [
         asyncio.create_task(installation.feeder.run(), name="history"),
         asyncio.create_task(installation.settings_view.run(), name="settings"),
@@ -256,14 +268,14 @@ async def _readers(
         asyncio.create_task(_key_upkeep(installation).run(), name="keys"),
         asyncio.create_task(notices.run(stop), name="notices"),
     ]
-    for task in (delivering, attesting, *others):
+    for task in (delivering, attesting, collecting, *others):
         task.add_done_callback(_end_process_on_failure)
     try:
         yield
     finally:
         stop.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(delivering, attesting), DRAIN_SECONDS)
+            await asyncio.wait_for(asyncio.gather(delivering, attesting, collecting), DRAIN_SECONDS)
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)

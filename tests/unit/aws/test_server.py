@@ -374,7 +374,7 @@ async def test_malformed_and_invalid_parameters_get_the_codecs_errors() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "code"),
-    [("CreateEventDataStore", "UnsupportedOperationException"), ("NoSuchOperation", "UnknownOperationException")],
+    [("EnableFederation", "UnsupportedOperationException"), ("NoSuchOperation", "UnknownOperationException")],
 )
 async def test_operation_that_is_not_answered_says_so(operation: str, code: str) -> None:
     world, server = await world_and_server()

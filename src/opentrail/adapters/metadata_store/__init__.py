@@ -7,6 +7,7 @@
 from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import Database, MetadataUnusable, open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
+from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStores
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
@@ -17,6 +18,7 @@ __all__ = [
     "MetadataUnusable",
     "SqlAttestationLog",
     "SqlDeliveryLog",
+    "SqlEventDataStores",
     "SqlIdentityStore",
     "SqlKeyStore",
     "SqlNoticeLog",

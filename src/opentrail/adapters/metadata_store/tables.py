@@ -197,6 +197,43 @@ tags = Table(
     PrimaryKeyConstraint("resource_arn"),
 )
 
+event_data_stores = Table(
+    "event_data_stores",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "account_id"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "account_id"),
+)
+
+lake_readers = Table(
+    "lake_readers",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("cursor", text(), nullable=False),
+    Column("settings", LargeBinary),
+    PrimaryKeyConstraint("arn"),
+)
+
+resource_policies = Table(
+    "resource_policies",
+    metadata,
+    Column("resource_arn", text(), nullable=False),
+    Column("policy", text(), nullable=False),
+    PrimaryKeyConstraint("resource_arn"),
+)
+
 trail_snapshots = Table(
     "trail_snapshots",
     metadata,

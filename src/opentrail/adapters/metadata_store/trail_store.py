@@ -7,6 +7,7 @@ from sqlalchemy import Connection, delete, select
 
 from opentrail.adapters.metadata_store.database import Database, put
 from opentrail.adapters.metadata_store.delivery_log import start_reader
+from opentrail.adapters.metadata_store.event_data_stores import apply_lake_settings
 from opentrail.adapters.metadata_store.tables import applied_settings, tags, trails
 from opentrail.ports.delivery_log import ReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
@@ -16,8 +17,8 @@ _NO_REGIONS = "[]"
 
 
 class SqlTrailStore:
-    """Implements TrailStore. The delivery readers that ``apply`` starts are those of a SqlDeliveryLog over the same
-    database."""
+    """Implements TrailStore. The readers that ``apply`` starts are those of a SqlDeliveryLog and a SqlEventDataStores
+    over the same database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -65,6 +66,8 @@ def _apply(connection: Connection, position: Position, entry: SettingsEntry) -> 
         return
     if entry.scope == REGIONS_SCOPE:
         regions = _NO_REGIONS if entry.settings is None else entry.settings.decode()
+    elif apply_lake_settings(connection, position, entry):
+        pass
     elif entry.settings is None:
         connection.execute(delete(trails).where(trails.c.arn == entry.scope))
         connection.execute(delete(tags).where(tags.c.resource_arn == entry.scope))

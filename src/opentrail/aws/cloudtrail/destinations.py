@@ -41,7 +41,7 @@ async def check_bucket(ports: ApiPorts, trail: Trail, *folders: str) -> None:
         raise S3BucketDoesNotExistException(trail.s3_bucket_name) from error
     except AccessRefused as error:
         if error.code in _UNUSABLE_KEY:
-            raise KmsException(trail.kms_key_id) from error
+            raise KmsException.unusable(trail.kms_key_id) from error
         if error.code.startswith("KMS."):
             raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, trail.kms_key_id) from error
         raise InsufficientS3BucketPolicyException(trail.s3_bucket_name) from error
@@ -83,6 +83,6 @@ async def _check_key(ring: KeyRing, key_arn: str, trail: Trail) -> None:
     except KeyNotFound as error:
         raise KmsKeyNotFoundException(key_arn) from error
     except KeyDisabled as error:
-        raise KmsException(key_arn) from error
+        raise KmsException.unusable(key_arn) from error
     except KeyAccessRefused as error:
         raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, key_arn) from error

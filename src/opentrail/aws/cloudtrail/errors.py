@@ -154,10 +154,15 @@ class KmsKeyNotFoundException(AwsError):
 
 
 class KmsException(AwsError):
-    """The key cannot be used in its state."""
+    """The key cannot be used, or no key can be."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(f"The KMS key {key} cannot be used: it is missing, disabled or pending deletion.")
+    @classmethod
+    def unusable(cls, key: str) -> "KmsException":
+        return cls(f"The KMS key {key} cannot be used: it is missing, disabled or pending deletion.")
+
+    @classmethod
+    def not_for_event_data_stores(cls) -> "KmsException":
+        return cls("This installation does not encrypt event data stores with KMS keys.")
 
 
 class InsufficientEncryptionPolicyException(AwsError):
@@ -239,6 +244,30 @@ class InvalidParameterException(AwsError):
     """A parameter that is not valid here; the message says which."""
 
     @classmethod
+    def nothing_to_update(cls) -> "InvalidParameterException":
+        return cls("You must specify at least one parameter to update.")
+
+    @classmethod
+    def retention_too_long(cls, maximum: int, billing_mode: str) -> "InvalidParameterException":
+        return cls(f"RetentionPeriod must not exceed {maximum} days for the billing mode {billing_mode}.")
+
+    @classmethod
+    def billing_mode_change(cls, before: str, after: str) -> "InvalidParameterException":
+        return cls(f"BillingMode cannot be changed from {before} to {after}.")
+
+    @classmethod
+    def ingestion_not_stoppable(cls, category: str) -> "InvalidParameterException":
+        return cls(f"StartIngestion cannot be false for the event category {category}.")
+
+    @classmethod
+    def bad_destination(cls, kind: str) -> "InvalidParameterException":
+        return cls(f"The destination type {kind} is not valid. The valid value is: EVENT_DATA_STORE")
+
+    @classmethod
+    def repeated_destination(cls, arn: str) -> "InvalidParameterException":
+        return cls(f"The destination {arn} is specified more than once.")
+
+    @classmethod
     def no_target(cls) -> "InvalidParameterException":
         return cls("You must specify a trail or an event data store.")
 
@@ -262,6 +291,18 @@ class OperationNotPermittedException(AwsError):
     def too_many_trails(cls, account_id: str, quota: int, region: str) -> "OperationNotPermittedException":
         return cls(f"User: {account_id} already has {quota} trails in {region}.")
 
+    @classmethod
+    def too_many_stores(cls, account_id: str, quota: int, region: str) -> "OperationNotPermittedException":
+        return cls(f"The account {account_id} already has {quota} event data stores in {region}.")
+
+    @classmethod
+    def not_for_event_data_stores(cls, operation: str) -> "OperationNotPermittedException":
+        return cls(f"{operation} is not supported for event data stores by this installation.")
+
+    @classmethod
+    def not_in_home_region(cls, arn: str, home_region: str) -> "OperationNotPermittedException":
+        return cls(f"The resource {arn} can only be changed from its home Region {home_region}.")
+
 
 class InvalidEventSelectorsException(AwsError):
     """The selectors break a rule; the message says which."""
@@ -273,6 +314,10 @@ class InvalidEventSelectorsException(AwsError):
     @classmethod
     def both_given(cls) -> "InvalidEventSelectorsException":
         return cls("You can specify EventSelectors or AdvancedEventSelectors, but not both.")
+
+    @classmethod
+    def other_category(cls, category: str) -> "InvalidEventSelectorsException":
+        return cls(f"The event category of the event data store, {category}, cannot be changed.")
 
 
 class InvalidInsightSelectorsException(AwsError):
@@ -347,6 +392,10 @@ class InvalidTagParameterException(AwsError):
     @classmethod
     def bad_characters(cls, text: str) -> "InvalidTagParameterException":
         return cls(f"The tag key or value {text} contains characters that are not allowed.")
+
+    @classmethod
+    def too_many(cls, quota: int) -> "InvalidTagParameterException":
+        return cls(f"A resource can have at most {quota} tags.")
 
     @classmethod
     def reserved_prefix(cls, key: str) -> "InvalidTagParameterException":

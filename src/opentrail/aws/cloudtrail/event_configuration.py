@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from opentrail.aws.cloudtrail.errors import (
-    EventDataStoreARNInvalidException,
-    EventDataStoreNotFoundException,
     InvalidParameterCombinationException,
     InvalidParameterException,
+    OperationNotPermittedException,
 )
-from opentrail.aws.cloudtrail.targets import is_event_data_store, named_trail
+from opentrail.aws.cloudtrail.event_data_store_views import find_store
+from opentrail.aws.cloudtrail.targets import named_trail
 from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.pattern.logged_kinds import logged_kinds
@@ -27,7 +27,7 @@ _OF_EVENT_DATA_STORES = ("MaxEventSize", "ContextKeySelectors")
 
 async def put_event_configuration(ports: ApiPorts, call: Call) -> Outcome:
     """Plan new aggregations in place of the old ones; an empty list ends them. On record before it does."""
-    given = _configured_target(call)
+    given = await _configured_target(ports, call)
     for member in _OF_EVENT_DATA_STORES:
         if member in call.parameters:
             raise InvalidParameterCombinationException.not_for_trails(member)
@@ -45,16 +45,15 @@ async def put_event_configuration(ports: ApiPorts, call: Call) -> Outcome:
 
 async def get_event_configuration(ports: ApiPorts, call: Call) -> Outcome:
     """Show a trail's aggregations, an empty list when there are none."""
-    return Outcome(_configuration_of(await find_trail(ports, call, _configured_target(call))))
+    return Outcome(_configuration_of(await find_trail(ports, call, await _configured_target(ports, call))))
 
 
-def _configured_target(call: Call) -> str:
+async def _configured_target(ports: ApiPorts, call: Call) -> str:
+    """Return the trail that the call means; event data stores have nothing to configure here."""
     given = named_trail(call.parameters)
     if not given:
-        store: str = call.parameters["EventDataStore"]
-        if not is_event_data_store(store):
-            raise EventDataStoreARNInvalidException(store)
-        raise EventDataStoreNotFoundException(store)
+        await find_store(ports, call, call.parameters["EventDataStore"])
+        raise OperationNotPermittedException.not_for_event_data_stores(call.operation.name)
     return given
 
 

@@ -12,7 +12,9 @@ from opentrail.aws.cloudtrail.errors import (
     InsightNotEnabledException,
     InvalidInsightSelectorsException,
     InvalidParameterException,
+    OperationNotPermittedException,
 )
+from opentrail.aws.cloudtrail.event_data_store_views import store_named
 from opentrail.aws.cloudtrail.targets import named_trail
 from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail
 from opentrail.aws.service import ApiPorts, Call, Outcome
@@ -60,7 +62,7 @@ async def put_insight_selectors(ports: ApiPorts, call: Call) -> Outcome:
 
 
 async def _with_insights(ports: ApiPorts, call: Call) -> Trail:
-    trail = await find_home_trail(ports, call, _insights_target(call))
+    trail = await find_home_trail(ports, call, await _insights_target(ports, call))
     selectors = tuple(_with_category(selector) for selector in _selectors(call.parameters))
     kinds = logged_kinds(trail.event_selectors, trail.advanced_event_selectors)
     for selector in selectors:
@@ -70,16 +72,20 @@ async def _with_insights(ports: ApiPorts, call: Call) -> Trail:
 
 async def get_insight_selectors(ports: ApiPorts, call: Call) -> Outcome:
     """Show a trail's insight selectors; a trail without any is refused with InsightNotEnabled."""
-    trail = await find_trail(ports, call, _insights_target(call))
+    trail = await find_trail(ports, call, await _insights_target(ports, call))
     if not trail.insight_selectors:
         raise InsightNotEnabledException(trail.arn)
     return Outcome(_insights_of(trail))
 
 
-def _insights_target(call: Call) -> str:
+async def _insights_target(ports: ApiPorts, call: Call) -> str:
+    """Return the trail that the call means; Insights of event data stores are not found here."""
     given = named_trail(call.parameters)
     if not given:
-        raise InvalidParameterException.no_event_data_store(call.parameters["EventDataStore"])
+        store: str = call.parameters["EventDataStore"]
+        if await store_named(ports, call, store) is None:
+            raise InvalidParameterException.no_event_data_store(store)
+        raise OperationNotPermittedException.not_for_event_data_stores(call.operation.name)
     return given
 
 

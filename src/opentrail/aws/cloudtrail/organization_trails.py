@@ -19,7 +19,7 @@ def owner_of_new_trail(ports: ApiPorts, call: Call) -> str:
     """
     if not call.parameters.get("IsOrganizationTrail", False):
         return call.account_id
-    return _administered_organization(ports, call).management_account_id
+    return administered_organization(ports, call).management_account_id
 
 
 def with_organization(ports: ApiPorts, call: Call, trail: Trail) -> Trail:
@@ -31,7 +31,7 @@ def with_organization(ports: ApiPorts, call: Call, trail: Trail) -> Trail:
     asked: bool = call.parameters.get("IsOrganizationTrail", trail.is_organization)
     if not asked and not trail.is_organization:
         return trail
-    organization = _administered_organization(ports, call)
+    organization = administered_organization(ports, call)
     is_conversion = call.operation.name == "UpdateTrail" and asked != trail.is_organization
     if is_conversion and call.account_id != organization.management_account_id:
         raise NotOrganizationMasterAccountException
@@ -61,7 +61,9 @@ def check_may_change(ports: ApiPorts, call: Call, trail: Trail) -> None:
         raise NotOrganizationMasterAccountException
 
 
-def _administered_organization(ports: ApiPorts, call: Call) -> Organization:
+def administered_organization(ports: ApiPorts, call: Call) -> Organization:
+    """Return the organization that the caller may look after; raises OrganizationsNotInUse,
+    NotOrganizationMasterAccount."""
     organization = ports.organization
     if organization is None or organization.account(call.account_id) is None:
         raise OrganizationsNotInUseException(call.account_id)

@@ -4,13 +4,16 @@ from opentrail.arn import Arn, partition_of
 from opentrail.aws.service import Call, Requirement
 from opentrail.protocol import Parameters
 
-_WITHOUT_RESOURCE = frozenset({"DescribeTrails", "ListTrails", "ListPublicKeys", "LookupEvents"})
+_WITHOUT_RESOURCE = frozenset(
+    {"DescribeTrails", "ListChannels", "ListEventDataStores", "ListTrails", "ListPublicKeys", "LookupEvents"}
+)
 """Operations whose permission no resource narrows (AWS's service authorization reference for CloudTrail)."""
 
 _NAMING_MEMBERS = (
     ("Name", "trail"),
     ("TrailName", "trail"),
     ("ResourceId", "trail"),
+    ("ResourceArn", "eventdatastore"),
     ("EventDataStore", "eventdatastore"),
 )
 """Which member names the resource, and what kind a name that is no ARN means."""
@@ -27,7 +30,16 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
     return (Requirement(action, _resource(call), context),)
 
 
+_LAKE_MEMBERS = {"EventDataStore": ("EventDataStore", "eventdatastore"), "Channel": ("Channel", "channel")}
+"""By what the operation's name ends with: which member names the resource, and of what kind it is."""
+
+
 def _resource(call: Call) -> str:
+    operation = call.operation.name.removesuffix("Ingestion")
+    for ending, (member, kind) in _LAKE_MEMBERS.items():
+        if operation.endswith(ending):
+            named: str = call.parameters.get(member, "*")
+            return named if named.startswith("arn:") else _arn(call, kind, named)
     for member, kind in _NAMING_MEMBERS:
         given: str = call.parameters.get(member, "")
         if given:
@@ -40,7 +52,7 @@ def _arn(call: Call, kind: str, name: str) -> str:
 
 
 def _tag_context(parameters: Parameters) -> dict[str, tuple[str, ...]]:
-    tags = parameters.get("TagsList", ())
+    tags = parameters.get("TagsList", parameters.get("Tags", ()))
     if not tags:
         return {}
     context = {f"aws:RequestTag/{tag['Key']}": (tag.get("Value", ""),) for tag in tags}

@@ -40,6 +40,14 @@ def merged_tags(current: Mapping[str, str], tags: Sequence[WireTag]) -> dict[str
     return merged
 
 
+def tags_of_new_store(tags: Sequence[WireTag]) -> dict[str, str]:
+    """Return the tags that a new event data store gets; raises InvalidTagParameter, for too many of them too."""
+    check_tags(tags)
+    if len(tags) > TAGS_PER_RESOURCE:
+        raise InvalidTagParameterException.too_many(TAGS_PER_RESOURCE)
+    return {tag["Key"]: tag.get("Value", "") for tag in tags}
+
+
 def without_tags(current: Mapping[str, str], tags: Sequence[WireTag]) -> dict[str, str]:
     """Return ``current`` without the keys of ``tags``; values do not matter, unknown keys neither."""
     gone = {tag["Key"] for tag in tags}

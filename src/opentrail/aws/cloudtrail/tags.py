@@ -1,16 +1,16 @@
-"""Tags of trails: add, remove, list (reference: api section 2)."""
+"""Tags of trails, event data stores and channels: add, remove, list (reference: api section 2)."""
 
 from collections.abc import Sequence
 
 from opentrail.arn import Arn
+from opentrail.aws.cloudtrail.channel_views import channel_named, find_channel
 from opentrail.aws.cloudtrail.errors import (
-    ChannelNotFoundException,
     CloudTrailARNInvalidException,
-    EventDataStoreNotFoundException,
     InvalidTokenException,
     ResourceNotFoundException,
     ResourceTypeNotSupportedException,
 )
+from opentrail.aws.cloudtrail.event_data_store_views import find_active_store, find_store
 from opentrail.aws.cloudtrail.names import check_trail_arn
 from opentrail.aws.cloudtrail.organization_trails import check_may_change, is_visible
 from opentrail.aws.cloudtrail.tag_rules import check_tags, merged_tags, wire_tags, without_tags
@@ -29,9 +29,7 @@ async def add_tags(ports: ApiPorts, call: Call) -> Outcome:
     """Plan tags set over those there are; home Region only."""
     arn, tags = call.parameters["ResourceId"], call.parameters["TagsList"]
     check_tags(tags)
-    if _kind(arn) == _CHANNEL:
-        raise ChannelNotFoundException(arn)
-    check_may_change(ports, call, await _taggable(ports, call, arn))
+    await _check_may_tag(ports, call, arn)
     merged = merged_tags(await ports.trails.tags(arn), tags)
 
     async def set_tags() -> None:
@@ -44,9 +42,7 @@ async def remove_tags(ports: ApiPorts, call: Call) -> Outcome:
     """Plan the end of the tags with the given keys, whatever their values; unknown keys are ignored."""
     arn, tags = call.parameters["ResourceId"], call.parameters["TagsList"]
     check_tags(tags)
-    if _kind(arn) == _CHANNEL:
-        raise ChannelNotFoundException(arn)
-    check_may_change(ports, call, await _taggable(ports, call, arn))
+    await _check_may_tag(ports, call, arn)
     left = without_tags(await ports.trails.tags(arn), tags)
 
     async def set_tags() -> None:
@@ -67,7 +63,7 @@ async def list_tags(ports: ApiPorts, call: Call) -> Outcome:
         )
     listed = []
     for arn in arns:
-        await _taggable(ports, call, arn)
+        await _check_is_there(ports, call, arn)
         listed.append({"ResourceId": arn, "TagsList": wire_tags(await ports.trails.tags(arn))})
     return Outcome({"ResourceTagList": listed})
 
@@ -83,12 +79,33 @@ def _kind(resource_id: str) -> str:
     return arn.resource.partition("/")[0]
 
 
-async def _taggable(ports: ApiPorts, call: Call, resource_id: str) -> Trail:
-    """Return the trail that the ARN names; raises unless the account sees it and its home is the called Region."""
+async def _check_may_tag(ports: ApiPorts, call: Call, resource_id: str) -> None:
+    """Raise unless the resource is there and the caller's to change, in its home Region."""
     kind = _kind(resource_id)
     if kind == _EVENT_DATA_STORE:
-        raise EventDataStoreNotFoundException(resource_id)
-    if kind in (_CHANNEL, "dashboard"):
+        await find_active_store(ports, call, resource_id)
+    elif kind == _CHANNEL:
+        await find_channel(ports, call, resource_id)
+    else:
+        check_may_change(ports, call, await _trail(ports, call, resource_id))
+
+
+async def _check_is_there(ports: ApiPorts, call: Call, resource_id: str) -> None:
+    """Raise unless the account sees the resource in the called Region."""
+    kind = _kind(resource_id)
+    if kind == _EVENT_DATA_STORE:
+        await find_store(ports, call, resource_id)
+    elif kind == _CHANNEL:
+        if await channel_named(ports, call, resource_id) is None:
+            raise ResourceNotFoundException(resource_id)
+    else:
+        await _trail(ports, call, resource_id)
+
+
+async def _trail(ports: ApiPorts, call: Call, resource_id: str) -> Trail:
+    """Return the trail that the ARN names; raises unless the account sees it and its home is the called Region."""
+    kind = _kind(resource_id)
+    if kind == "dashboard":
         raise ResourceNotFoundException(resource_id)
     if kind != "trail":
         raise ResourceTypeNotSupportedException(resource_id[:300])

@@ -1,16 +1,7 @@
-"""Operations that take a trail or an event data store: which of the two a call means.
-
-There are no event data stores here yet, so one that is well named is one that does not exist.
-"""
-
-import re
+"""Operations that take a trail or an event data store: which of the two a call means."""
 
 from opentrail.aws.cloudtrail.errors import InvalidParameterCombinationException, InvalidParameterException
 from opentrail.protocol import Parameters
-
-_EVENT_DATA_STORE = re.compile(
-    r"(arn:aws[a-z-]*:cloudtrail:[a-z0-9-]+:\d{12}:eventdatastore/)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII
-)
 
 
 def named_trail(parameters: Parameters) -> str:
@@ -25,8 +16,3 @@ def named_trail(parameters: Parameters) -> str:
     if not trail and not store:
         raise InvalidParameterException.no_target()
     return trail
-
-
-def is_event_data_store(given: str) -> bool:
-    """Say whether ``given`` has the form of an event data store's ARN or id."""
-    return _EVENT_DATA_STORE.fullmatch(given) is not None

@@ -69,7 +69,10 @@ async def test_fifty_first_tag_is_refused() -> None:
         (f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/?", errors.CloudTrailARNInvalidException),
         (f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/none", errors.ResourceNotFoundException),
         (f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:dashboard/none", errors.ResourceNotFoundException),
-        (f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:eventdatastore/none", errors.EventDataStoreNotFoundException),
+        (
+            f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:eventdatastore/99999999-9999-4999-8999-999999999999",
+            errors.EventDataStoreNotFoundException,
+        ),
     ],
 )
 @pytest.mark.parametrize("handler", [add_tags, remove_tags, list_tags])
@@ -85,7 +88,7 @@ async def test_resource_that_cannot_have_tags_is_refused(
 
 async def test_channel_is_not_found_as_each_operation_says_it() -> None:
     world = await world_with_trail()
-    channel = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:channel/none"
+    channel = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:channel/99999999-9999-4999-8999-999999999999"
     parameters = {"ResourceId": channel, "ResourceIdList": [channel], "TagsList": [{"Key": "k"}]}
 
     with pytest.raises(errors.ChannelNotFoundException):

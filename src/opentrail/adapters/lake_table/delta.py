@@ -1,0 +1,363 @@
+"""One Delta table for each event data store, in folders of the home (port: lake_table; docs/formats/lake.md).
+
+Parquet files are written and flushed first, then the version of the log that names them: delta-rs flushes nothing, so
+the flushing is ours. A process has one writer for a table, and holds the home against other processes.
+"""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
+from deltalake.exceptions import DeltaError
+from deltalake.transaction import AddAction, RemoveAction
+
+from opentrail.adapters.lake_table import compaction
+from opentrail.adapters.lake_table.arrow import arrow_schema
+from opentrail.adapters.lake_table.files import (
+    file_stats,
+    is_whole_parquet,
+    make_folder,
+    sync,
+    write_parquet,
+    write_set_aside,
+)
+from opentrail.adapters.lake_table.records import build_rows, read_records
+from opentrail.adapters.lake_table.statements import (
+    MEMBER,
+    Standing,
+    actions_of,
+    commit_statement,
+    read_commit,
+    standing_after,
+    statements,
+    upkeep_statement,
+)
+from opentrail.digest.merkle import tree_hash
+from opentrail.ports import Unavailable
+from opentrail.ports.journal import Position
+from opentrail.ports.lake_table import (
+    SNAPSHOT_HOURS,
+    ArrowStream,
+    Commit,
+    DayProof,
+    LakeFile,
+    TableDamaged,
+    TableVersion,
+)
+from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind
+from opentrail.resource.lake_columns import PARTITION_COLUMN, Column, Scalar, stored_columns
+
+THREADS = 2
+"""Tables that are written or read at the same time."""
+
+APPLICATION = "opentrail"
+"""Whose numbers the table's application transactions are: the number of the last commit of events."""
+
+_NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+_CONFIGURATION = {"delta.enableExpiredLogCleanup": "false"}
+
+Fault = Callable[[str], None]
+"""Called with the name of each step that is about to be done: tests end the process there."""
+
+_Result = TypeVar("_Result")
+
+
+def _no_fault(step: str) -> None:
+    pass
+
+
+class DeltaLakeTables:
+    """Implements LakeTables below ``folder``: a folder for each event data store, named by its id."""
+
+    def __init__(self, folder: Path, *, fault: Fault = _no_fault) -> None:
+        self._folder = folder
+        self._fault = fault
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lake")
+
+    async def open(self, store: EventDataStore) -> "DeltaLakeTable":
+        table = _Table(self._folder / store.id, store.kind, self._fault)
+        await _in_thread(self._threads, table.open)
+        return DeltaLakeTable(table, self._threads)
+
+    async def remove(self, arn: str) -> None:
+        folder = self._folder / arn.rpartition("/")[2]
+        await _in_thread(self._threads, lambda: shutil.rmtree(folder, ignore_errors=True))
+
+    async def close(self) -> None:
+        """Let the threads end."""
+        await asyncio.to_thread(self._threads.shutdown)
+
+
+class DeltaLakeTable:
+    """Implements LakeTable. Writes take turns; a read sees the table before or after each."""
+
+    def __init__(self, table: "_Table", threads: ThreadPoolExecutor) -> None:
+        self._table = table
+        self._threads = threads
+        self._writing = asyncio.Lock()
+
+    @property
+    def committed(self) -> Position:
+        return self._table.standing.position
+
+    async def commit(
+        self, events: Sequence[bytes], position: Position, oldest: datetime, newest: datetime
+    ) -> Commit | None:
+        return await self._write(lambda: self._table.commit(events, position, oldest, newest))
+
+    async def version(self) -> TableVersion:
+        return self._table.current
+
+    async def rows(self, events: Sequence[bytes], oldest: datetime, newest: datetime) -> tuple[ArrowStream, int]:
+        return await _in_thread(self._threads, lambda: self._table.rows(events, oldest, newest))
+
+    async def compact(self) -> int:
+        return await self._write(self._table.compact)
+
+    async def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
+        return await self._write(lambda: self._table.drop_days(before, tombstone))
+
+    async def vacuum(self) -> int:
+        return await self._write(self._table.vacuum)
+
+    async def commits(self) -> Sequence[Commit]:
+        """Return what every commit of events says, oldest first."""
+        return await _in_thread(self._threads, self._table.commits)
+
+    async def _write(self, work: Callable[[], _Result]) -> _Result:
+        async with self._writing:
+            return await asyncio.shield(_in_thread(self._threads, work))
+
+
+async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], _Result]) -> _Result:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
+    except (OSError, DeltaError) as error:
+        raise Unavailable(f"the lake's table failed: {error}") from error
+    except pa.ArrowException as error:
+        raise TableDamaged(f"a file of the lake cannot be read: {error}") from error
+
+
+class _Table:
+    """The work itself, in the threads. ``current`` is replaced as one once a version is durable."""
+
+    def __init__(self, folder: Path, kind: EventDataStoreKind, fault: Fault) -> None:
+        self._root = folder / "table"
+        self._log = self._root / "_delta_log"
+        self._aside = folder / "set-aside"
+        self._flushed = folder / "flushed-version"
+        self._kind = kind
+        self._fault = fault
+        self.schema = arrow_schema((*stored_columns(kind), Column(PARTITION_COLUMN, Scalar.TEXT)))
+
+    def open(self) -> None:
+        make_folder(self._root)
+        self._undo_torn_version()
+        if not (self._log.is_dir() and any(self._log.glob("*.json"))):
+            self._create()
+        self._delta = self._opened()
+        self.standing = next((standing_after(said) for _, said in statements(self._log)), Standing())
+        self.current = self._read_version()
+        self._is_usable = True
+
+    def _create(self) -> None:
+        DeltaTable.create(
+            str(self._root),
+            self.schema,
+            partition_by=[PARTITION_COLUMN],
+            configuration=_CONFIGURATION,
+            post_commithook_properties=_NO_HOOKS,
+        )
+        self._sync_version(0)
+
+    def _opened(self) -> DeltaTable:
+        try:
+            return DeltaTable(str(self._root))
+        except DeltaError:
+            # A checkpoint that a power cut tore: the log has every version, so it is only a shortcut.
+            for path in [*self._log.glob("*.checkpoint*.parquet"), self._log / "_last_checkpoint"]:
+                path.unlink(missing_ok=True)
+            try:
+                return DeltaTable(str(self._root))
+            except DeltaError as error:
+                raise TableDamaged(f"the table's log cannot be read: {error}") from error
+
+    def _undo_torn_version(self) -> None:
+        """Take back the last version when a power cut left it, or a file that it names, in part.
+
+        Nobody was told of it then. A version that was flushed is never taken back, whatever its files look like now.
+        """
+        versions = sorted(path for path in self._log.glob("*.json") if path.stem.isdigit())
+        if not versions or int(versions[-1].stem) <= self._flushed_version():
+            return
+        try:
+            added = [action["add"] for action in actions_of(versions[-1]) if "add" in action]
+        except TableDamaged:
+            added = None
+        if added is None or not all(is_whole_parquet(self._root / add["path"], add["size"]) for add in added):
+            versions[-1].unlink()
+            sync(self._log)
+
+    def _flushed_version(self) -> int:
+        try:
+            return int(self._flushed.read_text())
+        except (FileNotFoundError, ValueError):
+            return -1
+
+    def commit(self, events: Sequence[bytes], position: Position, oldest: datetime, newest: datetime) -> Commit | None:
+        self._check_usable()
+        if position <= self.standing.position or not events:
+            return None
+        number = self.standing.number + 1
+        days, aside = read_records(events, oldest, newest)
+        self._fault("set aside")
+        if aside:
+            lines = [{"reason": one.reason, "event": one.event.decode(errors="replace")} for one in aside]
+            write_set_aside(self._aside / f"{number:012d}.ndjson", lines)
+        adds, proofs = [], {}
+        for day, records in days.items():
+            self._fault("write")
+            adds.append(self._add(f"commit-{number:012d}", day, build_rows(self._kind, records, number), is_new=True))
+            proofs[day] = DayProof(len(records), tree_hash(record.data for record in records))
+        commit = Commit(number, position, proofs, len(aside))
+        self._put(adds, commit_statement(commit, self.standing.head))
+        return commit
+
+    def _add(self, name: str, day: date, rows: pa.Table, *, is_new: bool) -> AddAction:
+        place = f"{PARTITION_COLUMN}={day}/{name}.parquet"
+        size = write_parquet(self._root / place, rows)
+        now = int(time.time() * 1000)  # Delta's own note of when a file came, which nothing here reads
+        return AddAction(place, size, {PARTITION_COLUMN: str(day)}, now, is_new, file_stats(rows))
+
+    def _put(self, actions: Sequence[AddAction | RemoveAction], statement: str) -> None:
+        """Make a version of the table with these actions, durable on return.
+
+        When it fails on the way, only opening the table again tells whether the version is there.
+        """
+        self._is_usable = False
+        self._fault("commit")
+        standing = standing_after(statement)
+        self._delta.create_write_transaction(
+            list(actions),
+            mode="append",
+            schema=self.schema,
+            partition_by=[PARTITION_COLUMN],
+            commit_properties=CommitProperties(
+                custom_metadata={MEMBER: statement}, app_transactions=[Transaction(APPLICATION, standing.number)]
+            ),
+            post_commithook_properties=_NO_HOOKS,
+        )
+        self._fault("flush")
+        self._delta.update_incremental()
+        self._sync_version(self._delta.version())
+        self._fault("done")
+        self.standing = standing
+        self.current = self._read_version()
+        self._is_usable = True
+
+    def _check_usable(self) -> None:
+        if not self._is_usable:
+            raise Unavailable("a version of the lake's table failed half way; the table has to be opened again")
+
+    def _sync_version(self, version: int) -> None:
+        sync(self._log / f"{version:020d}.json")
+        sync(self._log)
+        self._flushed.write_text(str(version))
+
+    def _read_version(self) -> TableVersion:
+        listed = pa.table(self._delta.get_add_actions(flatten=True)).to_pydict()
+        files = (
+            LakeFile(str(self._root / path), size, rows or 0, date.fromisoformat(day))
+            for path, size, rows, day in zip(
+                listed["path"],
+                listed["size_bytes"],
+                listed["num_records"],
+                listed[f"partition.{PARTITION_COLUMN}"],
+                strict=True,
+            )
+        )
+        ordered = tuple(sorted(files, key=lambda file: (file.day, file.location)))
+        return TableVersion(self._delta.version(), self.standing.position, ordered)
+
+    def rows(self, events: Sequence[bytes], oldest: datetime, newest: datetime) -> tuple[pa.Table, int]:
+        days, _ = read_records(events, oldest, newest)
+        number = self.standing.number + 1
+        tables = [build_rows(self._kind, records, number) for records in days.values()]
+        rows = pa.concat_tables(tables) if tables else arrow_schema(stored_columns(self._kind)).empty_table()
+        return rows, rows.num_rows
+
+    def compact(self) -> int:
+        self._check_usable()
+        gone = 0
+        for number, (day, files) in enumerate(compaction.groups(self.current.files)):
+            self._fault("write")
+            rows = pa.concat_tables(pq.ParquetFile(file.location).read() for file in files).sort_by(
+                [("eventtime", "ascending"), ("_commit", "ascending"), ("_index", "ascending")]
+            )
+            if rows.num_rows != sum(file.rows for file in files):
+                raise TableDamaged(f"the files of {day} do not have the rows that the table's log says")
+            name = f"compact-{self.current.version + 1:012d}-{number:04d}"
+            actions: list[AddAction | RemoveAction] = [self._remove(file, is_new=False) for file in files]
+            actions.append(self._add(name, day, rows, is_new=False))
+            details = {"day": str(day), "files": len(files), "rows": rows.num_rows}
+            self._put(actions, upkeep_statement("compaction", self.standing, details))
+            gone += len(files)
+        return gone
+
+    def _remove(self, file: LakeFile, *, is_new: bool) -> RemoveAction:
+        place = str(Path(file.location).relative_to(self._root))
+        now = int(time.time() * 1000)
+        return RemoveAction(place, is_new, now, file.size_bytes, {PARTITION_COLUMN: str(file.day)})
+
+    def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
+        self._check_usable()
+        files = [file for file in self.current.files if file.day < before]
+        days = sorted({file.day for file in files})
+        if days:
+            details = {"days": [str(day) for day in days], "tombstone": dict(tombstone)}
+            actions = [self._remove(file, is_new=True) for file in files]
+            self._put(actions, upkeep_statement("drop", self.standing, details))
+        return days
+
+    def vacuum(self) -> int:
+        """Delete what no version of the last hours lists; checkpoint the log on the way."""
+        self._fault("vacuum")
+        self._delta.create_checkpoint()
+        for path in (*self._log.glob("*.checkpoint*.parquet"), self._log / "_last_checkpoint", self._log):
+            sync(path)
+        listed = {Path(file.location) for file in self.current.files}
+        since = time.time() - SNAPSHOT_HOURS * 3600
+        kept = {self._root / path for path in self._removed_since(since)}
+        gone = [
+            path
+            for path in self._root.glob(f"{PARTITION_COLUMN}=*/*")
+            if path not in listed and path not in kept and path.stat().st_mtime < since
+        ]
+        for path in gone:
+            path.unlink()
+        for folder in self._root.glob(f"{PARTITION_COLUMN}=*"):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        return len(gone)
+
+    def _removed_since(self, since: float) -> set[str]:
+        """Return the paths of files that versions of the log removed after ``since`` (seconds of the epoch)."""
+        found: set[str] = set()
+        for path in sorted(self._log.glob("*.json"), reverse=True):
+            if not path.stem.isdigit() or path.stat().st_mtime < since:
+                break
+            removed = [action["remove"] for action in actions_of(path) if "remove" in action]
+            found |= {remove["path"] for remove in removed}
+        return found
+
+    def commits(self) -> list[Commit]:
+        found = [read_commit(said) for _, said in statements(self._log)]
+        return [commit for commit in reversed(found) if commit is not None]

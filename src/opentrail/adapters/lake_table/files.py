@@ -1,0 +1,120 @@
+"""Files of a table on the local disk, each step durable before the next one stands on it."""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+ROWS_PER_GROUP = 50_000
+"""Small enough that a needle's group is read fast, large enough that a day has few (docs/formats/lake.md)."""
+
+_BLOOM_COLUMNS = (
+    "eventid",
+    "requestid",
+    "sharedeventid",
+    "sourceipaddress",
+    "useridentity.principalid",
+    "useridentity.arn",
+    "useridentity.accesskeyid",
+    "useridentity.username",
+    "eventdata.uid",
+    "eventdata.resourceid",
+    "eventdata.evidenceid",
+)
+"""What needles are looked for by; a table has those of its own columns."""
+
+_FALSE_POSITIVES = 0.01
+
+
+def write_parquet(path: Path, rows: pa.Table) -> int:
+    """Write rows to a file, durably, over a leftover of the same name; return its size in bytes."""
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.part")
+    pq.write_table(
+        rows,
+        temporary,
+        compression="zstd",
+        compression_level=3,
+        row_group_size=ROWS_PER_GROUP,
+        bloom_filter_options={
+            name: {"ndv": min(rows.num_rows, ROWS_PER_GROUP), "fpp": _FALSE_POSITIVES}
+            for name in _leaves(rows.schema)
+            if name in _BLOOM_COLUMNS
+        },
+    )
+    sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)
+    return path.stat().st_size
+
+
+def file_stats(rows: pa.Table) -> str:
+    """Return what the table's log says of a file, so that readers skip it by time: Delta's statistics, as JSON."""
+    first, last = (pc.min_max(rows["eventtime"]).as_py()[name] for name in ("min", "max"))
+    return orjson.dumps(
+        {
+            "numRecords": rows.num_rows,
+            "minValues": {"eventtime": _stats_time(first)},
+            "maxValues": {"eventtime": _stats_time(last)},
+            "nullCount": {"eventtime": 0},
+        }
+    ).decode()
+
+
+def write_set_aside(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    """Write what a commit sets aside, one JSON object a line, durably, over a leftover of the same name."""
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    sync(temporary)
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each name durable."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_whole_parquet(path: Path, size_bytes: int) -> bool:
+    """Say whether a file has the size that the log says and a footer that can be read."""
+    try:
+        if path.stat().st_size != size_bytes:
+            return False
+        pq.read_metadata(path)
+    except (OSError, pa.ArrowInvalid):
+        return False
+    return True
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    found = []
+    for field in schema:
+        if pa.types.is_struct(field.type):
+            found += [f"{field.name}.{member.name}" for member in field.type if not pa.types.is_nested(member.type)]
+        elif not pa.types.is_nested(field.type):
+            found.append(field.name)
+    return found
+
+
+def _stats_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,95 @@
+"""What the commits of a table say of themselves, as JSON in the ``opentrail`` member of Delta's commitInfo.
+
+Every version of a table carries one: ``commit`` for new events, else ``upkeep`` or ``drop``, which repeat where the
+table is. Each commit names the SHA-256 of the one before, so that the last one vouches for all (docs/formats/lake.md).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from opentrail.ports.journal import START, Position
+from opentrail.ports.lake_table import Commit, DayProof, TableDamaged
+
+MEMBER = "opentrail"
+
+_FIRST = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a table is: number, position and hash of its last commit of events."""
+
+    number: int = 0
+    position: Position = START
+    head: str = _FIRST
+
+
+def commit_statement(commit: Commit, previous: str) -> str:
+    """Return what a commit of events says, as JSON of fixed form: its hash is the next one's ``previous``."""
+    days = {str(day): {"count": proof.count, "root": proof.root} for day, proof in sorted(commit.days.items())}
+    said = {
+        "kind": "commit",
+        "number": commit.number,
+        "position": commit.position,
+        "days": days,
+        "set_aside": commit.set_aside,
+        "previous": previous,
+    }
+    return orjson.dumps(said).decode()
+
+
+def upkeep_statement(kind: str, standing: Standing, details: dict[str, Any]) -> str:
+    """Return what a version says that brings no events."""
+    said = {"kind": kind, "number": standing.number, "position": standing.position, "head": standing.head, **details}
+    return orjson.dumps(said).decode()
+
+
+def standing_after(statement: str) -> Standing:
+    """Return where the table is once the version with this statement is the last."""
+    said = orjson.loads(statement)
+    head = said["head"] if "head" in said else hashlib.sha256(statement.encode()).hexdigest()
+    return Standing(int(said["number"]), Position(said["position"]), head)
+
+
+def read_commit(statement: str) -> Commit | None:
+    """Return the commit that a statement is of, None when it brought no events."""
+    said = orjson.loads(statement)
+    if said["kind"] != "commit":
+        return None
+    days = {date.fromisoformat(day): DayProof(proof["count"], proof["root"]) for day, proof in said["days"].items()}
+    return Commit(said["number"], Position(said["position"]), days, said["set_aside"])
+
+
+def statements(log: Path) -> Iterator[tuple[int, str]]:
+    """Yield (version, statement) of a table's log, newest first. Raises TableDamaged."""
+    for path in sorted(log.glob("*.json"), reverse=True):
+        if path.stem.isdigit():
+            statement = statement_of(path)
+            if statement is not None:
+                yield int(path.stem), statement
+
+
+def statement_of(path: Path) -> str | None:
+    """Return the statement of one version's file, None when it has none. Raises TableDamaged."""
+    for action in actions_of(path):
+        if "commitInfo" in action:
+            statement = action["commitInfo"].get(MEMBER)
+            return statement if isinstance(statement, str) else None
+    return None
+
+
+def actions_of(path: Path) -> list[dict[str, Any]]:
+    """Return the actions of one version's file. Raises TableDamaged."""
+    try:
+        actions = [orjson.loads(line) for line in path.read_bytes().splitlines() if line]
+    except ValueError as error:
+        raise TableDamaged(f"{path.name} of the table's log is not JSON") from error
+    if not actions or not all(isinstance(action, dict) for action in actions):
+        raise TableDamaged(f"{path.name} of the table's log is empty or no list of actions")
+    return actions

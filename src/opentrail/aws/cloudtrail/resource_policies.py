@@ -1,0 +1,77 @@
+"""Resource policies of event data stores and channels (reference: api section 9)."""
+
+from opentrail.arn import Arn
+from opentrail.aws.cloudtrail.channel_views import channel_named, is_channel_reference
+from opentrail.aws.cloudtrail.errors import (
+    ResourceNotFoundException,
+    ResourceTypeNotSupportedException,
+)
+from opentrail.aws.cloudtrail.event_data_store_views import is_store_reference, store_named
+from opentrail.aws.cloudtrail.lake_errors import (
+    ResourceARNNotValidException,
+    ResourcePolicyNotFoundException,
+    ResourcePolicyNotValidException,
+)
+from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.policy.document import MalformedPolicy, PolicyKind, parse_policy
+
+
+async def put_resource_policy(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan a policy in place of the one that the resource has."""
+    arn, policy = call.parameters["ResourceArn"], call.parameters["ResourcePolicy"]
+    await _check_resource(ports, call, arn)
+    try:
+        parse_policy(policy, PolicyKind.RESOURCE)
+    except MalformedPolicy as error:
+        raise ResourcePolicyNotValidException(str(error)) from error
+
+    async def attach() -> None:
+        await ports.event_data_stores.set_resource_policy(arn, policy)
+
+    return Outcome({"ResourceArn": arn, "ResourcePolicy": policy}, after=attach)
+
+
+async def get_resource_policy(ports: ApiPorts, call: Call) -> Outcome:
+    """Show the policy of a resource."""
+    arn = call.parameters["ResourceArn"]
+    await _check_resource(ports, call, arn)
+    return Outcome({"ResourceArn": arn, "ResourcePolicy": await _attached_policy(ports, arn)})
+
+
+async def delete_resource_policy(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan the end of a resource's policy."""
+    arn = call.parameters["ResourceArn"]
+    await _check_resource(ports, call, arn)
+    await _attached_policy(ports, arn)
+
+    async def remove() -> None:
+        await ports.event_data_stores.set_resource_policy(arn, "")
+
+    return Outcome(after=remove)
+
+
+async def _attached_policy(ports: ApiPorts, arn: str) -> str:
+    policy = await ports.event_data_stores.resource_policy(arn)
+    if not policy:
+        raise ResourcePolicyNotFoundException(arn)
+    return policy
+
+
+async def _check_resource(ports: ApiPorts, call: Call, given: str) -> None:
+    """Raise ResourceARNNotValid, ResourceTypeNotSupported or ResourceNotFound unless there is such a resource."""
+    try:
+        arn = Arn.parse(given)
+    except ValueError:
+        raise ResourceARNNotValidException(given) from None
+    if arn.service != "cloudtrail":
+        raise ResourceARNNotValidException(given)
+    kind = arn.resource.partition("/")[0]
+    if kind not in ("channel", "dashboard", "eventdatastore"):
+        raise ResourceTypeNotSupportedException(given[:300])
+    if (kind == "channel" and not is_channel_reference(given)) or (
+        kind == "eventdatastore" and not is_store_reference(given)
+    ):
+        raise ResourceARNNotValidException(given)
+    find = channel_named if kind == "channel" else store_named
+    if await find(ports, call, given) is None:
+        raise ResourceNotFoundException(given)

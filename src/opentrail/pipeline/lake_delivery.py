@@ -1,0 +1,187 @@
+"""Lake delivery: one reader for every event data store, each on its own so that none holds up another."""
+
+import asyncio
+from datetime import datetime
+
+import structlog
+
+from opentrail.clock import Clock
+from opentrail.pipeline.delivery_context import Backoff
+from opentrail.pipeline.lake_reader import LakeReader, OnCommit
+from opentrail.ports import Unavailable
+from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
+from opentrail.ports.journal import START, Journal, Position
+from opentrail.ports.lake_table import LakeSnapshot, LakeTables, TableNotFound
+
+TICK_SECONDS = 1.0
+"""Readers look for work this often."""
+
+UPKEEP_SECONDS = 60.0
+"""Small files are looked for, and files that nobody needs any more, this often."""
+
+_log = structlog.get_logger(__name__)
+
+
+class LakeDelivery:
+    """Feeds every event data store's table from the journal, and implements Lake.
+
+    Either ``run`` or ``tick``, not both; ``snapshot`` beside either.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        stores: EventDataStores,
+        tables: LakeTables,
+        clock: Clock,
+        on_commit: OnCommit | None = None,
+    ) -> None:
+        self._journal = journal
+        self._stores = stores
+        self._tables = tables
+        self._clock = clock
+        self._on_commit = on_commit
+        self._states: dict[str, LakeReaderState] | None = None
+        self._readers: dict[str, LakeReader] = {}
+        self._backoffs: dict[str, Backoff] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._seen_head = START
+        self._settled_head = START
+
+    def holds(self) -> Position:
+        """Return the position up to and including which the journal may be trimmed.
+
+        As of the stores that were listed last: one that was made since is safe, because only what was there one
+        listing earlier counts as passed.
+        """
+        if self._states is None:
+            return START
+        cursors = {arn: state.cursor for arn, state in self._states.items()}
+        cursors |= {arn: reader.hold() for arn, reader in self._readers.items() if arn in cursors}
+        return min([self._settled_head, *cursors.values()])
+
+    async def snapshot(self, arn: str) -> LakeSnapshot:
+        reader = await self._reader(arn)
+        if reader is None:
+            raise TableNotFound(arn)
+        try:
+            return await reader.snapshot(self._clock.now())
+        except TableNotFound:
+            raise
+        except Exception:
+            self._forget(arn, reader)
+            raise
+
+    async def tick(self, now: datetime) -> None:
+        """Do everything that is due for every store at ``now``, one after the other.
+
+        A store whose ports fail is taken up again after its back-off. Raises Unavailable when the readers cannot be
+        listed.
+        """
+        for arn in await self._list_readers():
+            await self._tick_one(arn, now)
+
+    async def flush(self) -> None:
+        """Commit everything that the journal has for every store. Raises what the ports raise."""
+        for arn in await self._list_readers():
+            reader = await self._reader(arn)
+            if reader is not None:
+                await reader.flush(self._clock.now())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Feed the tables until ``stop`` is set, each in a task of its own.
+
+        What is not committed by then is read again by the next process.
+        """
+        try:
+            while not stop.is_set():
+                await self._start_tasks(stop)
+                await _pause(stop, TICK_SECONDS)
+            await asyncio.gather(*self._tasks.values())
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            self._tasks.clear()
+
+    async def _start_tasks(self, stop: asyncio.Event) -> None:
+        try:
+            arns = await self._list_readers()
+        except Unavailable as error:
+            _log.warning("lake_readers_not_listed", error=str(error))
+            return
+        for arn in arns:
+            if arn not in self._tasks or self._tasks[arn].done():
+                self._tasks[arn] = asyncio.create_task(self._serve(arn, stop))
+
+    async def _serve(self, arn: str, stop: asyncio.Event) -> None:
+        next_upkeep = self._clock.now()
+        while not stop.is_set() and self._states is not None and arn in self._states:
+            now = self._clock.now()
+            await self._tick_one(arn, now)
+            if abs((now - next_upkeep).total_seconds()) >= UPKEEP_SECONDS:
+                next_upkeep = now
+                await self._keep_up(arn)
+            await _pause(stop, TICK_SECONDS)
+
+    async def _keep_up(self, arn: str) -> None:
+        reader = self._readers.get(arn)
+        if reader is None or reader.table is None:
+            return
+        try:
+            await reader.table.compact()
+            await reader.table.vacuum()
+        except Exception as error:  # the edge of a worker: the table is opened again
+            _log.warning("lake_upkeep_failed", store=arn, error=str(error))
+            self._forget(arn, reader)
+
+    async def _list_readers(self) -> list[str]:
+        head = self._journal.head()
+        states = {state.arn: state for state in await self._stores.lake_readers()}
+        for gone in self._readers.keys() - states.keys():
+            del self._readers[gone]
+        self._states = states
+        self._settled_head, self._seen_head = self._seen_head, head
+        return list(states)
+
+    async def _tick_one(self, arn: str, now: datetime) -> None:
+        backoff = self._backoffs.setdefault(arn, Backoff())
+        if backoff.must_wait(now):
+            return
+        reader = None
+        try:
+            reader = await self._reader(arn)
+            is_finished = reader is None or await reader.tick(now)
+        except Exception as error:  # the edge of a worker: whatever it was, the store starts again from its table
+            backoff.fail(now)
+            self._forget(arn, reader)
+            if isinstance(error, Unavailable):
+                _log.warning("lake_delivery_interrupted", store=arn, error=str(error))
+            else:
+                _log.exception("lake_delivery_failed", store=arn)
+            return
+        backoff.succeed()
+        if is_finished:
+            self._forget(arn, reader)
+            self._backoffs.pop(arn, None)
+            self._states = {other: state for other, state in (self._states or {}).items() if other != arn}
+
+    async def _reader(self, arn: str) -> LakeReader | None:
+        """Return the store's reader, a new one from the metadata store's state where none runs; None for no store."""
+        if arn not in self._readers:
+            state = next((state for state in await self._stores.lake_readers() if state.arn == arn), None)
+            if state is None:
+                return None
+            reader = LakeReader(self._journal, self._stores, self._tables, state, self._on_commit)
+            self._readers.setdefault(arn, reader)
+        return self._readers[arn]
+
+    def _forget(self, arn: str, reader: LakeReader | None) -> None:
+        if self._readers.get(arn) is reader:
+            del self._readers[arn]
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
