@@ -4,11 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 CLIENTS := .venv-clients
 LIBRARIES := .venv-libraries
+COMPILED := .venv-compiled
 JS_CLIENT := tests/e2e/clients/js
 BIN := $(VENV)/bin
 HOME_FOLDER ?= home
 
-.PHONY: help setup setup-clients setup-all-clients run demo test slow check e2e conformance-full bench simulate docs golden clean
+.PHONY: help setup setup-clients setup-all-clients wheel setup-compiled run demo test test-compiled slow check e2e conformance-full bench simulate docs golden clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +37,18 @@ $(JS_CLIENT)/node_modules/.ready: $(LIBRARIES)/.ready $(JS_CLIENT)/package.json 
 	@scripts/setup-clients $(PYTHON) js $(LIBRARIES)
 	@touch $@
 
+wheel: dist/.ready ## dist/*.whl for this machine, what every call passes through compiled (needs gcc)
+
+dist/.ready: $(VENV)/.ready pyproject.toml scripts/build-wheel $(shell git ls-files src)
+	@scripts/build-wheel $(VENV)
+	@touch $@
+
+setup-compiled: $(COMPILED)/.ready ## a virtual environment with that wheel
+
+$(COMPILED)/.ready: dist/.ready constraints.txt
+	@scripts/setup-venv $(PYTHON) $(COMPILED) "$$(echo dist/*.whl)"
+	@touch $@
+
 run: setup ## start Opentrail with embedded defaults and a stand-in upstream
 	@$(BIN)/opentrail --home $(HOME_FOLDER) serve --upstream moto
 
@@ -44,6 +57,9 @@ demo: setup setup-clients ## the whole story with real output, in half a minute
 
 test: setup setup-clients ## unit and conformance tests, two to three minutes
 	@$(BIN)/pytest -n 2 -m "not e2e and not simulate and not slow" tests
+
+test-compiled: setup-compiled setup-clients ## the same tests of the compiled wheel
+	@$(COMPILED)/bin/pytest -n 2 -o pythonpath=. -m "not e2e and not simulate and not slow" tests
 
 slow: setup setup-clients ## canaries in every operation, and 241 operations against CloudTrail's own records
 	@$(BIN)/pytest -n 2 --dist loadgroup -m slow tests
@@ -62,9 +78,9 @@ simulate: setup setup-all-clients ## long seeded runs: thousands of fail points 
 	@OPENTRAIL_SIMULATE=full $(BIN)/pytest -n 2 --timeout 1800 tests/simulation tests/e2e
 	@$(BIN)/pytest -n 2 --timeout 1800 -m simulate --ignore tests/simulation tests
 
-bench: setup setup-clients ## every benchmark, both sides in one run (Debian packages: scripts/install-packages bench)
+bench: setup-compiled setup-clients ## every benchmark of the compiled wheel, both sides in one run (Debian packages: scripts/install-packages bench)
 	@for run in codec journal lookup "lookup --events 1000000" "validate_logs --digests 100" proof delivery gateway memory; do \
-		echo "== $$run"; $(BIN)/python -m bench.$$run || exit 1; done
+		echo "== $$run"; $(COMPILED)/bin/python -m bench.$$run || exit 1; done
 
 docs: setup ## write the generated pages again
 	@$(BIN)/python -m opentrail.aws.coverage docs/coverage.md
@@ -72,4 +88,4 @@ docs: setup ## write the generated pages again
 	@$(BIN)/python -m tests.conformance.manipulations.table docs/manipulations.md
 
 clean: ## remove what setup made; a home folder stays
-	@rm -rf $(VENV) $(CLIENTS) $(LIBRARIES) $(JS_CLIENT)/node_modules .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(COMPILED) dist $(CLIENTS) $(LIBRARIES) $(JS_CLIENT)/node_modules .mypy_cache .ruff_cache .hypothesis

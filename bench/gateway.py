@@ -18,6 +18,7 @@ medians; ratios.
 
 import argparse
 import asyncio
+import platform
 import queue
 import re
 import signal
@@ -37,6 +38,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
+from opentrail.adapters.journal import codec
 from opentrail.adapters.journal.local import LocalJournal
 from opentrail.event import Event
 from opentrail.event.encoding import encode_event
@@ -410,6 +412,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="measurements of each side")
     parser.add_argument("--megabytes", type=int, default=1024, help="size of the large object")
     options = parser.parse_args()
+    is_compiled = not str(codec.__file__).endswith(".py")
+    build = "what every call passes through is compiled" if is_compiled else "interpreted"
+    print(f"Python {platform.python_version()}, {build}")
     port = free_port()
     with nginx(_UPSTREAM.format(port=port), port) as upstream:
         for load in LOADS:

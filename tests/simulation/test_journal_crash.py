@@ -1,6 +1,7 @@
 """Kills a process that loads a journal, again and again, and holds the journal to everything it promised."""
 
 import asyncio
+import os
 import random
 import signal
 import subprocess
@@ -47,7 +48,7 @@ def load_and_kill(folder: Path, life: int, seed: random.Random, promises: Promis
     """Run one process and kill it at a moment drawn from ``seed``."""
     segment_bytes = seed.choice((30_000, 300_000, 1 << 30))
     command = [sys.executable, "-m", "tests.simulation.journal_load", str(folder), str(life), str(segment_bytes)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env={"PYTHONPATH": f"{ROOT}/src:{ROOT}"})
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, env={"PYTHONPATH": os.pathsep.join(sys.path)})
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     lines_before = seed.randrange(400)

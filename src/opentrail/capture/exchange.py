@@ -153,11 +153,11 @@ class Exchange:
                 self._sender = asyncio.create_task(self._send_rest(upstream))
             try:
                 answer = await self._answer_head(upstream)
-            except ConnectionGone as error:
+            except ConnectionGone as gone:
                 # RFC 9112 section 9.3.1: a safe request on a connection that had been idle may be sent again.
-                is_stale = is_reused and not error.is_timeout and upstream.bytes_received == received_before
+                is_stale = is_reused and not gone.is_timeout and upstream.bytes_received == received_before
                 if not (is_stale and self._head.method in _RETRIED_METHODS and self._head.framing is Framing.NONE):
-                    raise _no_answer(error) from error
+                    raise _no_answer(gone) from gone
             else:
                 is_reusable = await self._relay_answer(upstream, answer)
                 if is_reusable and self._sender is not None and answer.status < 300:

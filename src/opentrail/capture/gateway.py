@@ -8,6 +8,7 @@ this one imports (``connection``, ``upstream``, ``exchange``, ``http1``). The st
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -108,7 +109,7 @@ class Gateway:
             pool: Http2Upstreams(pool, write_s=self._timeouts.write_s) for pool in self._plain_pools()
         }
         self._sessions: dict[Connection, ClientSession] = {}
-        self._server: asyncio.Server | None = None
+        self._server: Any = None  # asyncio's Server or uvloop's, whose sockets are a list where asyncio's are a tuple
         self._sweeper: asyncio.Task[None] | None = None
         self._tasks: dict[Connection, asyncio.Task[None]] = {}
         self._idle: dict[Connection, None] = {}

@@ -203,6 +203,8 @@ async def test_requests_sent_at_once_are_answered_in_order() -> None:
             head = await connection.until(b"\r\n\r\n")
             if head.startswith(b"PUT"):
                 await connection.exactly(3)
+            if b"chunked" in head:
+                await connection.until(b"0\r\n\r\n")
             name = head.split(b" ")[1]
             await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(name), name))
 

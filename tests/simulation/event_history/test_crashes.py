@@ -31,7 +31,7 @@ KEPT_FROM = datetime(2024, 5, 8, tzinfo=UTC)
 
 
 def run_child(folder: Path, kill_at: int) -> int:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     child = subprocess.run(
         [sys.executable, str(CHILD), str(folder), str(kill_at)],
         env=environment,

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 def _run(seed: int, calls: int) -> str:
     """Run in a process of its own, so that what it measures is its own."""
     command = [sys.executable, "-m", "tests.simulation.fuzz.runner", "--seed", str(seed), "--calls", str(calls)]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.run([*command, "--report-every", "0"], capture_output=True, text=True, cwd=ROOT, env=environment)
     assert run.returncode == 0, run.stderr[-6000:] + run.stdout[-2000:]
     print(run.stdout)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
+from opentrail.adapters.journal import segments
 from opentrail.adapters.journal.local import LocalJournal
 from opentrail.pipeline.journal_figures import JournalFigures
 from opentrail.ports import Unavailable
@@ -45,7 +46,7 @@ async def test_a_batch_that_was_not_stored_is_a_failure(tmp_path: Path, monkeypa
     watched = Watched()
     journal = await watched.open(tmp_path / "journal")
     await journal.append([EventEntry(b"{}")])
-    monkeypatch.setattr(journal._writer, "_newest", _full)
+    monkeypatch.setattr(segments, "insert_rows", _full)
 
     with pytest.raises(Unavailable):
         await journal.append([EventEntry(b"{}")])
@@ -55,7 +56,7 @@ async def test_a_batch_that_was_not_stored_is_a_failure(tmp_path: Path, monkeypa
     assert watched.value("opentrail_journal_write_seconds_count") == 1
 
 
-def _full(now: int) -> None:
+def _full(*_: object) -> None:
     raise OSError("No space left on device")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from opentrail.adapters.journal import segments
 from opentrail.adapters.journal.codec import check_size, encode_entries, format_number, parse_number
-from opentrail.adapters.journal.pages import PageReader
+from opentrail.adapters.journal.pages import Page, PageReader, follow
 from opentrail.adapters.journal.recovery import Recovered, leave_mark, recover
 from opentrail.adapters.journal.segments import ENTRIES, OPENED, SETTLED
 from opentrail.adapters.journal.writer import Outcomes, SegmentLimits, Stop, Trim, Waiter, Write, Writer
@@ -111,19 +111,16 @@ class LocalJournal:
     def head(self) -> Position:
         return format_number(self._head)
 
-    async def read(self, after: Position, *, until: Position | None = None) -> AsyncIterator[Sequence[Positioned]]:
-        at = parse_number(after)
+    def read(self, after: Position, *, until: Position | None = None) -> AsyncIterator[Sequence[Positioned]]:
         end = None if until is None else parse_number(until)
-        while end is None or at < end:
-            changed = self._changed
-            self._require_open()
-            limit = self._head if end is None else min(end, self._head)
-            if at >= limit:
-                await changed.wait()
-                continue
-            page, at = await self._loop.run_in_executor(self._reading, self._pages.read, at, limit)
-            if page:
-                yield page
+        return follow(parse_number(after), end, self._standing, self._read_page)
+
+    def _standing(self) -> tuple[int, asyncio.Event]:
+        self._require_open()
+        return self._head, self._changed
+
+    def _read_page(self, after: int, through: int) -> "asyncio.Future[Page]":
+        return self._loop.run_in_executor(self._reading, self._pages.read, after, through)
 
     async def trim(self, through: Position) -> None:
         self._require_open()

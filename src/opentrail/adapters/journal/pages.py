@@ -1,8 +1,9 @@
 """Reading a journal page by page. One thread does it; it keeps the connections to the segments it read last."""
 
+import asyncio
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import pairwise
 
 from opentrail.adapters.journal import segments
@@ -20,6 +21,28 @@ _KEPT_CONNECTIONS = 4
 
 Page = tuple[Sequence[Positioned], int]
 """Entries, and the number up to which everything was looked at."""
+
+
+async def follow(
+    at: int,
+    end: int | None,
+    standing: Callable[[], tuple[int, asyncio.Event]],
+    read_page: Callable[[int, int], Awaitable[Page]],
+) -> AsyncIterator[Sequence[Positioned]]:
+    """Yield the pages past number ``at``, up to ``end`` or, without one, for ever.
+
+    ``standing`` gives the number of the newest entry and the event that is set once there is a newer one; what it and
+    ``read_page`` raise is raised.
+    """
+    while end is None or at < end:
+        head, changed = standing()
+        limit = head if end is None else min(end, head)
+        if at >= limit:
+            await changed.wait()
+            continue
+        page, at = await read_page(at, limit)
+        if page:
+            yield page
 
 
 class PageReader:

@@ -65,15 +65,15 @@ class FailClosedRecorder:
             async with asyncio.timeout(self._limit.seconds):
                 begun, caller = await self._composer.begin(call)
             opening = asyncio.ensure_future(self._journal.open_call(begun.json))
-        except TimeoutError as error:
-            raise RecordingUnavailable("the caller could not be looked up in time") from error
+        except TimeoutError as late:
+            raise RecordingUnavailable("the caller could not be looked up in time") from late
         except (Unavailable, ValueError) as error:
             raise RecordingUnavailable(str(error)) from error
         try:
             call_id = await self._limit.wait(opening)
-        except TimeoutError as error:
+        except TimeoutError as late:
             self._keep(self._close_refused(call, begun.event, caller, opening))
-            raise RecordingUnavailable("the journal did not store the call in time") from error
+            raise RecordingUnavailable("the journal did not store the call in time") from late
         except asyncio.CancelledError:
             self._keep(self._close_refused(call, begun.event, caller, opening))
             raise
@@ -106,12 +106,12 @@ class FailClosedRecorder:
         try:
             closing = self._begin_close(call_id, event)
             await self._limit.wait(closing)
-        except TimeoutError as error:
+        except TimeoutError as late:
             self._keep(self._settle_late(closing, call_id, event))
-            raise RecordingUnavailable("the journal did not store the result in time") from error
-        except Unavailable as error:
+            raise RecordingUnavailable("the journal did not store the result in time") from late
+        except Unavailable as failure:
             self._keep(self._close_late(call_id, event))
-            raise RecordingUnavailable(str(error)) from error
+            raise RecordingUnavailable(str(failure)) from failure
         except ValueError as error:
             raise RecordingUnavailable(str(error)) from error
 

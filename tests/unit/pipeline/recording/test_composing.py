@@ -1,17 +1,15 @@
 """Long bodies are read beside the event loop, and nothing about their events changes for it."""
 
-import threading
+import asyncio
 from typing import Any
 
 import orjson
 import pytest
 
-from opentrail.clock import RandomIdentifiers
 from opentrail.http_message import HttpRequest, HttpResponse
 from opentrail.pipeline.recording.composing import LARGE_BODY_BYTES, CallComposer
 from opentrail.protocol import CredentialScope, Operation
-from opentrail.record.events import EncodedEvent, EventBuilder
-from tests.unit.pipeline.recording.support import ACCOUNT, REGION, HandClock, a_resolver
+from tests.unit.pipeline.recording.support import REGION, HandClock, a_builder, a_resolver
 
 PUT_ITEM = Operation("dynamodb", "PutItem")
 CREATE_TABLE = Operation("dynamodb", "CreateTable")
@@ -19,30 +17,18 @@ SCOPE = CredentialScope("AKIAUPSTREAM00000001", REGION, "dynamodb", "AWS4-HMAC-S
 DONE = HttpResponse(200, (("x-amzn-RequestId", "R1"),), b"{}", 2)
 
 
-class ThreadNoter(EventBuilder):
-    """Notes on which threads events were built."""
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what was done on another thread."""
+    names: list[str] = []
+    to_thread = asyncio.to_thread
 
-    def __init__(self) -> None:
-        super().__init__(
-            default_account_id=ACCOUNT, default_region=REGION, regions=lambda: (), identifiers=RandomIdentifiers()
-        )
-        self.threads: list[int] = []
+    async def noting(work: Any, *call: Any, **options: Any) -> Any:
+        names.append(work.__name__)
+        return await to_thread(work, *call, **options)
 
-    def begin_encoded(self, *call: Any, **options: Any) -> EncodedEvent:
-        self.threads.append(threading.get_ident())
-        return super().begin_encoded(*call, **options)
-
-    def finish_encoded(self, *call: Any, **options: Any) -> EncodedEvent:
-        self.threads.append(threading.get_ident())
-        return super().finish_encoded(*call, **options)
-
-    def build_encoded(self, *call: Any, **options: Any) -> EncodedEvent:
-        self.threads.append(threading.get_ident())
-        return super().build_encoded(*call, **options)
-
-    @property
-    def are_beside(self) -> list[bool]:
-        return [thread != threading.get_ident() for thread in self.threads]
+    monkeypatch.setattr(asyncio, "to_thread", noting)
+    return names
 
 
 def a_call(size: int, *headers: tuple[str, str]) -> HttpRequest:
@@ -51,9 +37,9 @@ def a_call(size: int, *headers: tuple[str, str]) -> HttpRequest:
     return HttpRequest("POST", "/", sent, body, "192.0.2.1", len(body))
 
 
-def a_composer(builder: EventBuilder) -> CallComposer:
+def a_composer() -> CallComposer:
     clock = HandClock()
-    return CallComposer(builder, a_resolver(clock), clock)
+    return CallComposer(a_builder(), a_resolver(clock), clock)
 
 
 @pytest.mark.parametrize(
@@ -65,10 +51,9 @@ def a_composer(builder: EventBuilder) -> CallComposer:
     ],
 )
 async def test_a_call_with_a_long_or_compressed_body_is_begun_beside_the_loop(
-    request_: HttpRequest, is_beside: bool
+    request_: HttpRequest, is_beside: bool, beside: list[str]
 ) -> None:
-    builder = ThreadNoter()
-    composer = a_composer(builder)
+    composer = a_composer()
     call = composer.seen(request_, PUT_ITEM, SCOPE)
 
     begun, caller = await composer.begin(call)
@@ -76,26 +61,25 @@ async def test_a_call_with_a_long_or_compressed_body_is_begun_beside_the_loop(
     whole = await composer.whole(call, DONE, composer.now())
     unknown = await composer.whole_unknown(call, "upstream-reset")
 
-    assert builder.are_beside == [is_beside, False, is_beside, is_beside]
+    assert beside == (["begin_encoded", "build_encoded", "begin_encoded"] if is_beside else [])
     assert finished.event["requestID"] == whole.event["requestID"] == "R1"
     assert unknown.event["additionalEventData"]["opentrail"]["outcome"] == "unknown"
 
 
-async def test_a_long_answer_is_read_beside_the_loop() -> None:
-    builder = ThreadNoter()
-    composer = a_composer(builder)
+async def test_a_long_answer_is_read_beside_the_loop(beside: list[str]) -> None:
+    composer = a_composer()
     call = composer.seen(a_call(10), CREATE_TABLE, SCOPE)
     answer = HttpResponse(200, (), orjson.dumps({"TableDescription": {"TableName": "x" * LARGE_BODY_BYTES}}))
 
     begun, caller = await composer.begin(call)
     await composer.finish(call, begun.event, caller, answer, composer.now())
 
-    assert builder.are_beside == [False, True]
+    assert beside == ["finish_encoded"]
 
 
 @pytest.mark.parametrize("size", [10, LARGE_BODY_BYTES])
 async def test_an_event_is_the_same_in_one_step_and_in_two(size: int) -> None:
-    composer = a_composer(ThreadNoter())
+    composer = a_composer()
     call = composer.seen(a_call(size), PUT_ITEM, SCOPE)
 
     begun, caller = await composer.begin(call)

@@ -7,13 +7,15 @@ from typing import Any
 import orjson
 import pytest
 
+from opentrail.capture.callers import CallerResolver
 from opentrail.clock import RandomIdentifiers
-from opentrail.http_message import HttpRequest, HttpResponse
-from opentrail.identity import CallerIdentity
+from opentrail.http_message import HttpResponse
+from opentrail.identity import Credential
 from opentrail.pipeline.recording import FailOpenRecorder, fail_open
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import START, EventEntry, JournalEntry, Position, SettingsEntry
-from opentrail.record.events import EncodedEvent, EventBuilder
+from opentrail.record.events import EventBuilder
+from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.journal import InMemoryJournal
 from tests.unit.pipeline.recording.support import (
     ACCOUNT,
@@ -158,15 +160,18 @@ async def test_a_stop_says_whether_everything_is_on_record(monkeypatch: pytest.M
 
 
 async def test_a_call_that_no_event_can_be_made_of_is_a_gap_and_stops_nothing() -> None:
-    class Broken(EventBuilder):
-        def build_encoded(self, request: HttpRequest, *rest: Any, **options: Any) -> EncodedEvent:
-            if request.path == "/bad":
+    class BreaksOnce(RandomIdentifiers):
+        has_broken = False
+
+        def uuid(self) -> str:
+            if not self.has_broken:
+                self.has_broken = True
                 raise RuntimeError("broken")
-            return super().build_encoded(request, *rest, **options)
+            return super().uuid()
 
     journal, clock = InMemoryJournal(), HandClock()
-    builder = Broken(
-        default_account_id=ACCOUNT, default_region=REGION, regions=lambda: (), identifiers=RandomIdentifiers()
+    builder = EventBuilder(
+        default_account_id=ACCOUNT, default_region=REGION, regions=lambda: (), identifiers=BreaksOnce()
     )
     recorder = a_recorder(journal, clock, builder=builder)
 
@@ -179,18 +184,15 @@ async def test_a_call_that_no_event_can_be_made_of_is_a_gap_and_stops_nothing() 
 
 
 async def test_a_caller_that_cannot_be_looked_up_is_a_claim() -> None:
-    class Away:
-        def learns_from(self, *_: object) -> bool:
-            return False
-
-        async def resolve(self, *_: object) -> CallerIdentity:
+    class Away(InMemoryIdentityStore):
+        async def credential(self, access_key_id: str) -> Credential | None:
             raise Unavailable("away")
 
     journal, clock = InMemoryJournal(), HandClock()
     recorder = FailOpenRecorder(
         journal,
         a_builder(),
-        Away(),  # type: ignore[arg-type]
+        CallerResolver(Away(clock), clock, learns=False),
         some_regions(journal),
         clock,
         default_account_id=ACCOUNT,
