@@ -75,6 +75,7 @@ class Gateway:
     """Relays calls between clients and upstreams; ``upstream_url`` may be empty when there is none.
 
     ``service_upstreams`` names other upstreams for single services by botocore's service name or signing name.
+    ``ca_bundle`` is a PEM file of the CAs that all of them are trusted by, "" for the system's.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Gateway:
         ownership: Ownership,
         *,
         service_upstreams: Mapping[str, str] | None = None,
+        ca_bundle: str = "",
         trusted_proxies: Sequence[str] = (),
         timeouts: Timeouts | None = None,
         identifiers: Identifiers | None = None,
@@ -100,9 +102,10 @@ class Gateway:
         self._budget = HeldBytes(held_limit_bytes)
         self._proxies = TrustedProxies(trusted_proxies)
         self._streaming = StreamingTable()
-        self._pool = UpstreamPool(upstream_url, connect_s=self._timeouts.connect_s)
+        connect_s = self._timeouts.connect_s
+        self._pool = UpstreamPool(upstream_url, connect_s=connect_s, ca_bundle=ca_bundle)
         self._service_pools = {
-            service: UpstreamPool(url, connect_s=self._timeouts.connect_s)
+            service: UpstreamPool(url, connect_s=connect_s, ca_bundle=ca_bundle)
             for service, url in (service_upstreams or {}).items()
         }
         self._http2_upstreams = {

@@ -44,14 +44,18 @@ class Upstreams(Protocol):
 
 
 class UpstreamPool:
-    """Hands out connections to one upstream, the most recently used first. Without a URL none can be had."""
+    """Hands out connections to one upstream, the most recently used first. Without a URL none can be had.
 
-    def __init__(self, url: str, *, connect_s: float) -> None:
+    ``ca_bundle`` is a PEM file of the CAs that an ``https`` upstream is trusted by, "" for the system's.
+    """
+
+    def __init__(self, url: str, *, connect_s: float, ca_bundle: str = "") -> None:
         parts = urlsplit(url)
+        is_tls = parts.scheme == "https"
         self._host = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._http2_tls = _offering_http2() if parts.scheme == "https" else None
+        self._port = parts.port or (443 if is_tls else 80)
+        self._tls = ssl.create_default_context(cafile=ca_bundle or None) if is_tls else None
+        self._http2_tls = _offering_http2(ca_bundle) if is_tls else None
         self._connect_s = connect_s
         self._idle: deque[tuple[float, Connection]] = deque()
         self._next_warning_at = 0.0
@@ -127,7 +131,7 @@ class UpstreamPool:
         self._next_warning_at, self._unreached_calls = now + WARNING_SECONDS, 0
 
 
-def _offering_http2() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+def _offering_http2(ca_bundle: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_bundle or None)
     context.set_alpn_protocols(["h2", "http/1.1"])
     return context

@@ -100,7 +100,7 @@ class Settings:
     upstream__access_key_id: str = setting(as_text, "", "key for delivering to the upstream's buckets")
     upstream__secret_access_key: str = setting(as_text, "", "secret of that key", is_secret=True)
     upstream__ca_bundle: str = setting(
-        as_file, "", "PEM file of the CAs that deliveries to the upstream trust; empty: the system's"
+        as_file, "", "PEM file of the CAs that https upstreams are trusted by; empty: the system's"
     )
     upstream__addressing: str = setting(
         one_of("auto", "path", "virtual"),

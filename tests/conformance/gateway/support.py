@@ -198,6 +198,7 @@ async def gateway_rig(
     own_answer: HttpResponse | None = None,
     identities: InMemoryIdentityStore | None = None,
     upstream_url: str = "",
+    ca_bundle: str = "",
 ) -> AsyncIterator[Rig]:
     """Start upstream and gateway on free ports; stop both afterwards and check that every call was settled once."""
     upstream, recorder = ScriptedUpstream(script), KeepingRecorder()
@@ -214,6 +215,7 @@ async def gateway_rig(
         own_api,
         Ownership(InMemoryArchives(), identities or InMemoryIdentityStore()),
         timeouts=timeouts,
+        ca_bundle=ca_bundle,
         trusted_proxies=trusted_proxies,
         max_connections=max_connections,
         held_limit_bytes=held_limit_bytes,

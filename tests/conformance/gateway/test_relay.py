@@ -1,6 +1,7 @@
 """What goes in comes out: requests reach the upstream and answers the client byte for byte."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.conformance.gateway.support import (
     request_bytes,
 )
 from tests.memory.identity_store import InMemoryIdentityStore
+from tests.support.tls import make_authority, tls_proxy
 
 TARGETS = [
     "/bucket/plain",
@@ -456,3 +458,19 @@ async def test_calls_run_side_by_side() -> None:
 
         assert answers == [OK] * 40
         assert len(rig.recorder.calls) == 40
+
+
+async def test_an_upstream_behind_tls_is_trusted_by_the_operators_cas_and_by_no_others(tmp_path: Path) -> None:
+    authority, other = make_authority(tmp_path / "one", "127.0.0.1"), make_authority(tmp_path / "two", "127.0.0.1")
+
+    async with gateway_rig() as plain, tls_proxy(authority, f"http://127.0.0.1:{plain.upstream.port}") as proxy:
+        answers = []
+        for ca_file in (authority.ca_file, other.ca_file):
+            async with gateway_rig(upstream_url=f"https://127.0.0.1:{proxy.port}", ca_bundle=str(ca_file)) as rig:
+                reader, writer = await rig.connect()
+                writer.write(request_bytes("GET /b/k"))
+                answers.append(await read_answer(reader))
+                writer.close()
+
+    assert answers[0] == OK
+    assert answers[1].startswith(b"HTTP/1.1 503 ")
