@@ -1,0 +1,82 @@
+"""Every allowed function gives what Trino's documentation says; every other one is refused by its name."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from opentrail.lakesql.calls import SPECIAL_FORMS
+from opentrail.lakesql.errors import InvalidStatement
+from opentrail.lakesql.functions import FORMS
+from tests.support.lake_engine import LakeEngine
+
+FOLDER = Path(__file__).parent
+GROUPS = "(VALUES ('a', 1, 'x'), ('a', 2, 'y'), ('a', NULL, 'x'), ('b', 4, NULL)) AS t(k, n, s)"
+WINDOW = "(VALUES 1, 2, 2, 4) AS t(v)"
+
+
+def cases(name: str) -> list[tuple[str, str]]:
+    lines = (FOLDER / name).read_text().splitlines()
+    split = (line.partition(" => ") for line in lines if line and not line.startswith("#"))
+    return [(expression, result) for expression, _, result in split]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[LakeEngine]:
+    engine = LakeEngine()
+    yield engine
+    engine.close()
+
+
+def shown(value: str | None) -> str:
+    return "NULL" if value is None else value
+
+
+@pytest.mark.parametrize(("expression", "result"), cases("functions.txt"))
+def test_an_expression_gives_what_trino_gives(engine: LakeEngine, expression: str, result: str) -> None:
+    assert [shown(value) for value in engine.run(f"SELECT {expression}")[0]] == [result]
+
+
+@pytest.mark.parametrize(("expression", "result"), cases("groups.txt"))
+def test_an_aggregate_gives_what_trino_gives(engine: LakeEngine, expression: str, result: str) -> None:
+    statement = f"SELECT {expression} FROM {GROUPS} GROUP BY k ORDER BY k"
+    if result.startswith("REFUSED"):
+        with pytest.raises(InvalidStatement):
+            engine.run(statement)
+        return
+
+    assert " | ".join(shown(value) for (value,) in engine.run(statement)) == result
+
+
+@pytest.mark.parametrize(("expression", "result"), cases("windows.txt"))
+def test_a_window_function_gives_what_trino_gives(engine: LakeEngine, expression: str, result: str) -> None:
+    rows = engine.run(f"SELECT {expression} FROM {WINDOW} ORDER BY v, row_number() OVER (ORDER BY v)")
+
+    assert " ".join(shown(value) for (value,) in rows) == result
+
+
+def test_every_allowed_function_is_among_the_cases() -> None:
+    text = "\n".join(
+        expression for name in ("functions.txt", "groups.txt", "windows.txt") for expression, _ in cases(name)
+    )
+    called = {name.lower() for name in re.findall(r"([a-z_0-9]+)\s*\(", text, re.IGNORECASE)}
+
+    assert sorted((FORMS.keys() | set(SPECIAL_FORMS) - {"grouping"}) - called) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["read_csv", "read_text", "glob", "getenv", "lake_map", "duckdb_settings", "query", "nextval", "current_setting",
+     "json_transform", "xxhash64", "parse_duration", "set_bit", "write_log", "pg_read_file", "error", "md5_number"],
+)  # fmt: skip
+def test_a_function_that_is_not_allowed_is_refused_by_name(engine: LakeEngine, name: str) -> None:
+    with pytest.raises(InvalidStatement, match=f"line 1:8: Function '{name}' not registered"):
+        engine.run(f"SELECT {name}('x')")
+
+
+def test_a_function_with_arguments_of_the_wrong_type_names_both(engine: LakeEngine) -> None:
+    with pytest.raises(InvalidStatement) as refusal:
+        engine.run("SELECT 1,\n  lower(1)")
+
+    assert str(refusal.value) == "line 2:3: Unexpected parameters (integer) for function lower. Expected: lower(text)"
