@@ -29,11 +29,12 @@ Alternative = dict[str, "FieldValues"]
 
 
 class FieldValues:
-    """The values of one field of a pattern, joined by OR."""
+    """The values of one field of a pattern, joined by OR, and how deep in the pattern's objects they stand."""
 
-    __slots__ = ("or_absent", "tests")
+    __slots__ = ("depth", "or_absent", "tests")
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
         self.tests: list[Test] = []
         self.or_absent = False
 
@@ -100,7 +101,7 @@ class _PatternReader:
             case "{":
                 return self.read_object(alternatives, path, reserved)
             case "[":
-                values = self._read_values()
+                values = self._read_values(len(path))
                 return [{**alternative, ".".join(path): values} for alternative in alternatives or [{}]]
         raise self._tokens.fail(f'"{path[-1]}" must be an object or an array')
 
@@ -120,8 +121,8 @@ class _PatternReader:
             self._fail("There must have at least 2 Objects in $or relationship.")
         return result
 
-    def _read_values(self) -> FieldValues:
-        values = FieldValues()
+    def _read_values(self, depth: int) -> FieldValues:
+        values = FieldValues(depth)
         while (kind := self._tokens.next()) != "]":
             match kind:
                 case "{":

@@ -1,0 +1,233 @@
+"""Sigma rules for AWS CloudTrail, read by pySigma and turned into the algebra, over the record as it stands.
+
+In: one rule as YAML. Out: a predicate. Texts are compared without case unless ``cased``; a field's text is the string,
+the number or boolean as JSON spells it, or for a pattern with wildcards also the compact JSON of an object or array;
+arrays on the way and at the end are entered, any element counts. ``not`` holds for missing fields.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+from sigma import conditions, types
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaRule
+
+from opentrail.pattern.errors import InvalidSigmaRule
+from opentrail.pattern.ir import (
+    AnyLeaf,
+    Field,
+    LeafCondition,
+    Leaves,
+    Not,
+    Or,
+    Predicate,
+    SameText,
+    all_of,
+    any_of,
+    exists,
+)
+from opentrail.pattern.value_matcher import InvalidExpression, compile_expression
+from opentrail.pattern.values import (
+    AnythingAsText,
+    Compare,
+    Folded,
+    Glob,
+    InNetwork,
+    Is,
+    NoTest,
+    Operator,
+    Search,
+    SomeTest,
+    Test,
+    Wild,
+    fold,
+    text_in,
+)
+
+MAX_RULE_CHARACTERS = 256 * 1024
+MAX_CONDITION_CHARACTERS = 2_000
+MAX_PARENTHESES = 20
+"""Parentheses within parentheses of a condition."""
+
+MAX_LEAVES = 10_000
+"""Comparisons of one rule, once its lists are written out."""
+
+_COMPARE: Mapping[types.SigmaCompareExpression.CompareOperators, Operator] = {
+    types.SigmaCompareExpression.CompareOperators.LT: "<",
+    types.SigmaCompareExpression.CompareOperators.LTE: "<=",
+    types.SigmaCompareExpression.CompareOperators.GT: ">",
+    types.SigmaCompareExpression.CompareOperators.GTE: ">=",
+}
+_FLAGS = {
+    types.SigmaRegularExpressionFlag.IGNORECASE: "i",
+    types.SigmaRegularExpressionFlag.MULTILINE: "m",
+    types.SigmaRegularExpressionFlag.DOTALL: "s",
+}
+
+
+def parse_sigma_rule(text: str) -> Predicate:
+    """Return the predicate of one Sigma rule. Raises InvalidSigmaRule."""
+    return predicate_of_rule(read_rule(load_yaml(text)))
+
+
+def load_yaml(text: str) -> Any:
+    """Return the YAML of one document that has no aliases. Raises InvalidSigmaRule."""
+    if len(text) > MAX_RULE_CHARACTERS:
+        raise InvalidSigmaRule(f"The rule is longer than {MAX_RULE_CHARACTERS} characters")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise InvalidSigmaRule("The rule uses YAML aliases")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InvalidSigmaRule(f"The rule is no YAML: {error}") from error
+
+
+def read_rule(content: Any) -> SigmaRule:
+    """Return pySigma's form of a rule for CloudTrail. Raises InvalidSigmaRule."""
+    if not isinstance(content, dict):
+        raise InvalidSigmaRule("The rule is no mapping")
+    _check_conditions(content)
+    try:
+        rule = SigmaRule.from_dict(content)
+    except (SigmaError, RecursionError, TypeError, ValueError, AttributeError, KeyError) as error:
+        raise InvalidSigmaRule(str(error) or type(error).__name__) from error
+    source = rule.logsource
+    if source.product not in (None, "aws") or source.service not in (None, "cloudtrail"):
+        raise InvalidSigmaRule(f"The rule is for {source.product}/{source.service}, not for aws/cloudtrail")
+    return rule
+
+
+def predicate_of_rule(rule: SigmaRule) -> Predicate:
+    """Return the predicate that one of the rule's conditions holds. Raises InvalidSigmaRule."""
+    try:
+        parsed = [condition.parse() for condition in rule.detection.parsed_condition]
+    except (SigmaError, RecursionError) as error:
+        raise InvalidSigmaRule(str(error) or type(error).__name__) from error
+    return any_of(_Converter().predicate(condition) for condition in parsed)
+
+
+def _check_conditions(content: Mapping[str, Any]) -> None:
+    detection = content.get("detection")
+    given = detection.get("condition") if isinstance(detection, dict) else None
+    for condition in given if isinstance(given, list) else [given]:
+        text = str(condition)
+        if len(text) > MAX_CONDITION_CHARACTERS or _depth(text) > MAX_PARENTHESES:
+            raise InvalidSigmaRule("The rule's condition is too complex")
+
+
+def _depth(text: str) -> int:
+    deepest = depth = 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+class _Converter:
+    """Turns one parsed condition into a predicate, counting what it makes."""
+
+    def __init__(self) -> None:
+        self._left = MAX_LEAVES
+
+    def predicate(self, item: Any) -> Predicate:
+        match item:
+            case conditions.ConditionAND():
+                return all_of(self.predicate(part) for part in item.args)
+            case conditions.ConditionOR():
+                return any_of(self.predicate(part) for part in item.args)
+            case conditions.ConditionNOT():
+                return Not(self.predicate(item.args[0]))
+            case conditions.ConditionFieldEqualsValueExpression():
+                return self._field(item.field, item.value)
+            case conditions.ConditionValueExpression():
+                return AnyLeaf(_test(item.value))
+        raise InvalidSigmaRule("The rule's condition is empty")
+
+    def _field(self, field: str, value: Any) -> Predicate:
+        self._left -= 1
+        if self._left < 0:
+            raise InvalidSigmaRule(f"The rule makes more than {MAX_LEAVES} comparisons")
+        path = tuple(field.split("."))
+        match value:
+            case types.SigmaExpansion():
+                return any_of(self._field(field, one) for one in value.values)
+            case types.SigmaNull():
+                return Or((Not(exists(path)), Field(path, Is(value=None))))
+            case types.SigmaExists():
+                there = Field(path, NoTest(Is(value=None)))
+                return there if value.exists else Not(there)
+            case types.SigmaFieldReference():
+                return _reference(path, value)
+        test = _test(value)
+        leaf = Leaves((LeafCondition(path, test),))
+        return any_of((leaf, Field(path, test))) if _may_read_json(test) else leaf
+
+
+def _reference(path: tuple[str, ...], value: types.SigmaFieldReference) -> Predicate:
+    if value.starts_with or value.ends_with:
+        raise InvalidSigmaRule("fieldref with startswith or endswith is not supported")
+    return SameText(path, tuple(value.field.split(".")))
+
+
+def _may_read_json(test: Test) -> bool:
+    """Say whether a test looks for something inside a text, so that the JSON of objects and arrays is worth asking."""
+    match test:
+        case AnythingAsText(part) | Folded(part):
+            return _may_read_json(part)
+        case Glob() | Search():
+            return True
+    return False
+
+
+def _test(value: Any) -> Test:
+    match value:
+        case types.SigmaCasedString():
+            return AnythingAsText(_glob(value, str))
+        case types.SigmaString():
+            return AnythingAsText(Folded(_glob(value, fold)))
+        case types.SigmaTimestampPart():
+            raise InvalidSigmaRule("Parts of a time stamp are not supported")
+        case types.SigmaNumber():
+            return SomeTest((Compare("=", float(value.number)), AnythingAsText(text_in(str(value.number)))))
+        case types.SigmaBool():
+            return AnythingAsText(Folded(text_in("true" if value.boolean else "false")))
+        case types.SigmaRegularExpression():
+            return AnythingAsText(Search(_expression(value)))
+        case types.SigmaCIDRExpression():
+            network = value.network
+            first = int(network.network_address)
+            return InNetwork(network.version, first, first + network.num_addresses - 1)
+        case types.SigmaCompareExpression():
+            return Compare(_COMPARE[value.op], float(value.number.number))
+        case types.SigmaExpansion():
+            return SomeTest(tuple(_test(one) for one in value.values))
+    raise InvalidSigmaRule(f"Values of the kind {type(value).__name__.removeprefix('Sigma')} are not supported")
+
+
+def _glob(value: types.SigmaString, case: Callable[[str], str]) -> Test:
+    pieces: list[str | Wild] = []
+    for part in value.s:
+        match part:
+            case str():
+                pieces.append(case(part))
+            case types.SpecialChars.WILDCARD_MULTI:
+                pieces += [] if pieces and pieces[-1] is Wild.RUN else [Wild.RUN]
+            case types.SpecialChars.WILDCARD_SINGLE:
+                pieces.append(Wild.ONE)
+            case _:
+                raise InvalidSigmaRule(f"The rule has the placeholder {part}, for which there is no value")
+    if not any(isinstance(piece, Wild) for piece in pieces):
+        return text_in("".join(piece for piece in pieces if isinstance(piece, str)))
+    return Glob(tuple(pieces))
+
+
+def _expression(value: types.SigmaRegularExpression) -> str:
+    flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
+    text = value.regexp.original
+    expression = f"(?{flags}){text}" if flags else text
+    try:
+        compile_expression(expression)
+    except InvalidExpression as error:
+        raise InvalidSigmaRule(f"The regular expression {text} cannot be matched in linear time: {error}") from error
+    return expression

@@ -1,0 +1,72 @@
+"""The index over many rules: equal to asking each rule, whatever was added and removed before."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opentrail.pattern.event_pattern import parse_event_pattern
+from opentrail.pattern.ir import ALWAYS, NEVER, Predicate
+from opentrail.pattern.rule_set import RuleSet
+from tests.support.corpus import lines
+from tests.support.pattern_reference import holds
+from tests.support.pattern_strategies import events, predicates
+
+FOLDER = ("corpus", "conformance", "event-patterns")
+
+
+@settings(max_examples=300)
+@given(st.lists(predicates, max_size=8), st.lists(events, min_size=1, max_size=3), st.data())
+def test_the_index_finds_what_each_rule_alone_does(
+    rules: list[Predicate], given_events: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    index: RuleSet[int] = RuleSet()
+    kept = dict(enumerate(rules))
+    for name, predicate in kept.items():
+        index.add(name, predicate)
+
+    for event in given_events:
+        assert sorted(index.match(event)) == [name for name, rule in kept.items() if holds(rule, event)]
+        if kept:
+            gone = data.draw(st.sampled_from(sorted(kept)))
+            index.remove(gone)
+            del kept[gone]
+        assert len(index) == len(kept)
+        assert sorted(index.match(event)) == [name for name, rule in kept.items() if holds(rule, event)]
+
+
+def test_a_rule_of_the_same_name_takes_the_place_of_the_other() -> None:
+    index: RuleSet[str] = RuleSet()
+    index.add("a", ALWAYS)
+    index.add("a", NEVER)
+
+    assert index.match({}) == []
+    assert len(index) == 1
+    index.remove("nobody")
+    index.remove("a")
+    assert len(index) == 0
+
+
+def test_all_patterns_at_once_answer_each_real_event_as_they_do_alone() -> None:
+    envelopes = {event["id"]: event for event in lines(*FOLDER, "real-events.ndjson")}
+    cases = lines(*FOLDER, "real-events-patterns.ndjson")
+    index: RuleSet[str] = RuleSet()
+    for pattern in {case["pattern"] for case in cases}:
+        index.add(pattern, parse_event_pattern(pattern))
+    answers = {reference: set(index.match(event)) for reference, event in envelopes.items()}
+
+    assert len(index) > 300
+    assert [case["id"] for case in cases if (case["pattern"] in answers[case["event_ref"]]) is not case["match"]] == []
+
+
+def test_a_set_emptied_of_its_rules_keeps_nothing_of_them() -> None:
+    index: RuleSet[int] = RuleSet()
+    for number in range(200):
+        index.add(number, parse_event_pattern(f'{{"a": ["x{number}"], "b": [{{"wildcard": "*{number}*"}}]}}'))
+    assert index.match({"a": "x7", "b": "177"}) == [7]
+
+    for number in range(200):
+        index.remove(number)
+
+    assert index.match({"a": "x7", "b": "177"}) == []
+    assert index._guards == {}
