@@ -53,7 +53,7 @@ MAX_PARENTHESES = 20
 MAX_LEAVES = 10_000
 """Comparisons of one rule, once its lists are written out."""
 
-_COMPARE: Mapping[types.SigmaCompareExpression.CompareOperators, Operator] = {
+_COMPARE: Mapping[Any, Operator] = {
     types.SigmaCompareExpression.CompareOperators.LT: "<",
     types.SigmaCompareExpression.CompareOperators.LTE: "<=",
     types.SigmaCompareExpression.CompareOperators.GT: ">",

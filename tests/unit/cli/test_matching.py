@@ -1,0 +1,164 @@
+"""``opentrail match``: cases in and out line by line, events of files, and what is said of those that do not match."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from opentrail.cli import app
+from tests.support.corpus import lines, shared
+
+RECORD = {
+    "eventType": "AwsApiCall",
+    "eventID": "e-1",
+    "eventTime": "2026-11-20T10:00:00Z",
+    "eventSource": "iam.amazonaws.com",
+    "eventName": "CreateUser",
+    "userIdentity": {"type": "IAMUser"},
+}
+
+
+def run(*arguments: str, given: str | None = None) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["match", *arguments], input=given)
+    return result.exit_code, result.output
+
+
+def answers(language: str, *cases: Any) -> list[dict[str, Any]]:
+    text = "\n".join(case if isinstance(case, str) else json.dumps(case) for case in cases)
+    code, told = run("--language", language, "--cases", "-", given=text)
+    assert code == 0
+    return [json.loads(line) for line in told.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("language", "pattern", "yes", "no"),
+    [
+        ("event-pattern", {"source": ["aws.iam"]}, {"source": "aws.iam"}, {"source": "aws.s3"}),
+        ("filter-pattern", "{ $.a = 1 }", {"a": 1}, '{"a": 2}'),
+        ("filter-pattern", "ERROR", "an ERROR", "fine"),
+        (
+            "selector",
+            [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}],
+            {"eventCategory": "Management"},
+            {"eventCategory": "Data"},
+        ),
+        ("selector", {"ReadWriteType": "All"}, {"eventCategory": "Management"}, {"eventCategory": "Data"}),
+        (
+            "filter-policy",
+            {"store": ["x"]},
+            {"MessageAttributes": {"store": {"Type": "String", "Value": "x"}}},
+            {"MessageAttributes": {}},
+        ),
+        (
+            "filter-policy",
+            {"FilterPolicy": {"a": ["x"]}, "FilterPolicyScope": "MessageBody"},
+            {"Message": '{"a": "x"}'},
+            {"Message": "x"},
+        ),
+        (
+            "sigma",
+            "title: t\nlogsource: {product: aws}\ndetection: {s: {a: x}, condition: s}",
+            {"a": "X"},
+            {"a": "y"},
+        ),
+    ],
+)
+def test_each_language_answers_texts_and_values(language: str, pattern: Any, yes: Any, no: Any) -> None:
+    as_texts = [value if isinstance(value, str) else json.dumps(value) for value in (pattern, yes, no)]
+
+    told = answers(
+        language,
+        {"id": 1, "pattern": pattern, "event": yes},
+        {"id": "2", "pattern": pattern, "event": no},
+        {
+            "id": 3,
+            "pattern": as_texts[0] if isinstance(pattern, str) or language != "filter-policy" else pattern,
+            "event": as_texts[1],
+        },
+        {"id": 4, "pattern": pattern, "event": as_texts[2]},
+    )
+
+    assert told == [
+        {"id": 1, "valid": True, "match": True, "error": None},
+        {"id": "2", "valid": True, "match": False, "error": None},
+        {"id": 3, "valid": True, "match": True, "error": None},
+        {"id": 4, "valid": True, "match": False, "error": None},
+    ]
+
+
+def test_invalid_rules_events_and_lines_are_answered_in_their_place() -> None:
+    told = answers(
+        "event-pattern",
+        {"id": 1, "pattern": '{"a": []}', "event": {}},
+        "no json",
+        {"id": 3, "pattern": '{"a": [1]}', "event": "[]"},
+        {"id": 4, "pattern": '{"a": [1]}'},
+        [],
+    )
+
+    assert [(answer["id"], answer["valid"], answer["match"]) for answer in told] == [
+        (1, False, None),
+        (None, False, None),
+        (3, True, None),
+        (4, True, None),
+        (None, False, None),
+    ]
+    assert told[0]["error"].startswith("Empty arrays are not allowed\n at [Source")
+    assert told[2]["error"] == "The event is no JSON object"
+
+
+def test_the_recorded_cases_are_answered_in_order() -> None:
+    path = shared("corpus", "conformance", "event-patterns", "localstack-match.ndjson")
+
+    code, told = run("--language", "event-pattern", "--cases", str(path))
+
+    assert code == 0
+    expected = lines("corpus", "conformance", "event-patterns", "localstack-match.ndjson")
+    found = [json.loads(line) for line in told.splitlines()]
+    assert [answer["id"] for answer in found] == [case["id"] for case in expected]
+    assert [answer["match"] if answer["valid"] else "exception" for answer in found] == [
+        {"match": True, "nomatch": False}.get(case["expected"], case["expected"]) for case in expected
+    ]
+
+
+def test_events_of_log_files_are_shown_to_patterns_as_eventbridge_would(tmp_path: Path) -> None:
+    (tmp_path / "log.json.gz").write_bytes(gzip.compress(json.dumps({"Records": [RECORD]}).encode()))
+    (tmp_path / "more.ndjson").write_text(json.dumps(RECORD | {"eventID": "e-2", "eventName": "DeleteUser"}) + "\n")
+    (tmp_path / "rule.json").write_text('{"source": ["aws.iam"], "detail": {"eventName": ["CreateUser"]}}')
+    files = [str(tmp_path / "log.json.gz"), str(tmp_path / "more.ndjson")]
+
+    code, told = run("--language", "event-pattern", "--pattern", str(tmp_path / "rule.json"), "--events", *files)
+    explained = run(
+        "--language", "event-pattern", "--pattern", str(tmp_path / "rule.json"), "--events", *files, "--explain"
+    )
+
+    assert (code, told) == (0, "e-1  2026-11-20T10:00:00Z  CreateUser  matches\n1 of 2 events match\n")
+    assert '    detail.eventName is "DeleteUser", wanted "CreateUser"\n' in explained[1]
+
+
+def test_a_rule_that_picks_nothing_or_is_not_valid_gives_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_text(json.dumps(RECORD))
+    (tmp_path / "none").write_text("{ $.eventName = Other }")
+    (tmp_path / "bad").write_text("{ $.eventName == Other }")
+
+    for name in ("none", "bad"):
+        rule, events = str(tmp_path / name), str(tmp_path / "event.json")
+        assert run("--language", "filter-pattern", "--pattern", rule, "--events", events)[0] == 1
+    told = run(
+        "--language",
+        "filter-pattern",
+        "--pattern",
+        str(tmp_path / "none"),
+        str(tmp_path / "event.json"),
+        "--json",
+        "--explain",
+    )[1]
+    assert json.loads(told) == {
+        "id": "e-1",
+        "file": str(tmp_path / "event.json"),
+        "match": False,
+        "failed": ['eventName is "CreateUser", wanted "Other"'],
+    }
