@@ -12,6 +12,7 @@ from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.event import Event
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal, PrincipalType, Role, User
+from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
@@ -218,6 +219,7 @@ class World:
             trails=self.trails,
             event_data_stores=self.event_data_stores,
             lake=self.lake,
+            channel_statuses=ChannelStatuses(),
             identities=self.identities,
             delivery_log=self.delivery_log,
             object_stores=InMemoryObjectStores(self.bucket),

@@ -205,7 +205,7 @@ class ApiServer:
         )
         response = replace(response, status=outcome.http_status)
         event = self._event(exchange, response, ObservedResult(outcome.output, "", "", exchange.request_id))
-        await self._record.append(event, outcome.settings, is_event_first=outcome.weakens_record)
+        await self._record.append(event, outcome.settings, events=outcome.events, is_event_first=outcome.weakens_record)
         if outcome.after is not None:
             await outcome.after()
         return response

@@ -11,12 +11,13 @@ from datetime import datetime
 from opentrail.clock import Clock, Identifiers
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal
+from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.ports.archives import Archives
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_history import EventHistory
 from opentrail.ports.identity_store import IdentityStore
-from opentrail.ports.journal import SettingsEntry
+from opentrail.ports.journal import EventEntry, SettingsEntry
 from opentrail.ports.key_names import KeyNames
 from opentrail.ports.key_ring import KeyRing
 from opentrail.ports.key_store import KeyStore
@@ -38,6 +39,7 @@ class ApiPorts:
     trails: TrailStore
     event_data_stores: EventDataStores
     lake: Lake
+    channel_statuses: ChannelStatuses
     identities: IdentityStore
     delivery_log: DeliveryLog
     object_stores: ObjectStores
@@ -83,13 +85,15 @@ class Outcome:
     """What a call answers, and what it changes.
 
     ``settings`` go to the journal together with the call's event: after the event when ``weakens_record`` is set, so
-    that the call is on record before it takes effect, else before it. ``before`` runs ahead of the journal and must be
+    that the call is on record before it takes effect, else before it. ``events`` are what the call hands in besides
+    its own event, stored in the same transaction. ``before`` runs ahead of the journal and must be
     harmless if the call fails there; ``after`` runs once the call is on record.
     """
 
     output: Parameters = field(default_factory=dict)
     http_status: int = 200
     settings: tuple[SettingsEntry, ...] = ()
+    events: tuple[EventEntry, ...] = ()
     weakens_record: bool = False
     before: Effect | None = None
     after: Effect | None = None

@@ -5,7 +5,7 @@ A new service is a new package with one ``Service`` value, named here.
 
 from functools import cache
 
-from opentrail.aws import cloudtrail, kms, organizations, s3, sts
+from opentrail.aws import cloudtrail, cloudtrail_data, kms, organizations, s3, sts
 from opentrail.aws.common_errors import AccessDenied, Family, UnknownOperation, UnsupportedOperationException
 from opentrail.aws.service import Handler, Service
 from opentrail.errors import AwsError
@@ -15,7 +15,14 @@ from opentrail.protocol.models import operation_model, protocol_name
 
 SERVICES: dict[str, Service] = {
     service.name: service
-    for service in (cloudtrail.SERVICE, kms.SERVICE, organizations.SERVICE, sts.SERVICE, s3.SERVICE)
+    for service in (
+        cloudtrail.SERVICE,
+        cloudtrail_data.SERVICE,
+        kms.SERVICE,
+        organizations.SERVICE,
+        sts.SERVICE,
+        s3.SERVICE,
+    )
 }
 
 SPOKEN = ("cloudtrail", "cloudtrail-data", "kms", "organizations", "sts", "s3")

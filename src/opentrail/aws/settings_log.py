@@ -26,9 +26,14 @@ class SettingsLog:
         self._view = view
 
     async def append(
-        self, event: Event, settings: Sequence[SettingsEntry] = (), *, is_event_first: bool = False
+        self,
+        event: Event,
+        settings: Sequence[SettingsEntry] = (),
+        *,
+        events: Sequence[EventEntry] = (),
+        is_event_first: bool = False,
     ) -> None:
-        """Store an event and the settings it brings durably, in one transaction.
+        """Store an event and the settings and further events it brings durably, in one transaction.
 
         On return the view shows the settings, unless the metadata store does not answer: then they are in force and
         show later. A Region's first event is preceded by the entry that enables the Region. Raises Unavailable:
@@ -36,6 +41,7 @@ class SettingsLog:
         """
         recorded = EventEntry(encode_event(event))
         entries: list[JournalEntry] = [recorded, *settings] if is_event_first else [*settings, recorded]
+        entries += events
         await self._regions.enable(event["awsRegion"])
         position = await self._journal.append(entries)
         try:

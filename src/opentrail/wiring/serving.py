@@ -26,6 +26,7 @@ from opentrail.aws.service import ApiPorts
 from opentrail.home import Home, write_private
 from opentrail.pipeline.archive_upkeep import ArchiveUpkeep
 from opentrail.pipeline.attestation import Attestation
+from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.key_upkeep import KeyUpkeep
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.notice_delivery import NoticeDelivery
@@ -136,6 +137,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             trails=installation.trails,
             event_data_stores=installation.event_data_stores,
             lake=lake,
+            channel_statuses=ChannelStatuses(),
             identities=installation.identities,
             delivery_log=installation.delivery_log,
             object_stores=stores,

@@ -1,7 +1,6 @@
 """Channels: create, show, list, change, delete (reference: api section 8)."""
 
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from opentrail.aws.cloudtrail.channel_views import channel_settings, find_channel
@@ -17,14 +16,13 @@ from opentrail.aws.cloudtrail.lake_errors import (
 from opentrail.aws.cloudtrail.page_tokens import page_of
 from opentrail.aws.cloudtrail.tag_rules import check_tags, merged_tags, wire_tags
 from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.pipeline.channel_statuses import IngestionStatus
 from opentrail.ports.journal import SettingsEntry
 from opentrail.resource.channel import CUSTOM_SOURCE, Channel, channel_arn
 from opentrail.resource.event_data_store import EventDataStoreKind
 
 CHANNELS_PER_REGION = 25
 """CloudTrail's quota."""
-
-_TIMES = frozenset({"LatestIngestionSuccessTime", "LatestIngestionAttemptTime"})
 
 
 async def create_channel(ports: ApiPorts, call: Call) -> Outcome:
@@ -57,11 +55,20 @@ async def create_channel(ports: ApiPorts, call: Call) -> Outcome:
 async def get_channel(ports: ApiPorts, call: Call) -> Outcome:
     """Show one channel, and how its ingestion went last."""
     channel = await find_channel(ports, call, call.parameters["Channel"])
-    status = await ports.delivery_log.status(channel.arn, channel.region)
-    told: dict[str, Any] = {
-        name: datetime.fromisoformat(value) if name in _TIMES else value for name, value in status.items()
-    }
+    status = ports.channel_statuses.of(channel.arn)
+    told = {} if status is None else _ingestion_status(status)
     return Outcome(channel_settings(channel) | {"IngestionStatus": told})
+
+
+def _ingestion_status(status: IngestionStatus) -> dict[str, Any]:
+    told = {
+        "LatestIngestionSuccessTime": status.succeeded_at,
+        "LatestIngestionSuccessEventID": status.succeeded_event_id,
+        "LatestIngestionErrorCode": status.error_code,
+        "LatestIngestionAttemptTime": status.attempted_at,
+        "LatestIngestionAttemptEventID": status.attempted_event_id,
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 async def list_channels(ports: ApiPorts, call: Call) -> Outcome:

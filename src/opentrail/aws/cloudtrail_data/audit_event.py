@@ -1,0 +1,163 @@
+"""What an application says of one of its events, judged, and the record that the lake keeps of it.
+
+In: the ``eventData`` text of one entry. Out: the record's JSON, or AuditEventRefused with the code that the entry fails
+with (reference: api section 8). Content over a limit is refused, never cut.
+"""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from opentrail.clock import format_time
+
+MAX_TEXT = {
+    "version": 256,
+    "userAgent": 1024,
+    "eventSource": 1024,
+    "eventName": 1024,
+    "eventTime": 1024,
+    "UID": 1024,
+    "errorCode": 256,
+    "errorMessage": 256,
+    "sourceIPAddress": 256,
+    "recipientAccountId": 256,
+}
+"""Longest text of each member, in characters."""
+
+MAX_OBJECT_BYTES = {"requestParameters": 100 * 1024, "responseElements": 100 * 1024, "additionalEventData": 28 * 1024}
+"""Largest JSON of each member that is an object."""
+
+MAX_IDENTITY = {"type": 128, "principalId": 1024}
+
+_REQUIRED = ("version", "userIdentity", "eventSource", "eventName", "eventTime", "UID", "recipientAccountId")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
+_OF_AWS = ".amazonaws.com"
+
+_RECORD_VERSION = "1.0"
+
+
+class AuditEventRefused(Exception):
+    """One entry cannot be taken: the code and the message that it fails with."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where and when an entry came, and whose it is."""
+
+    channel_arn: str
+    account_id: str
+    region: str
+    moment: datetime
+
+
+def audit_record(entry: dict[str, Any], arrival: Arrival, event_id: str) -> bytes:
+    """Return the record that is kept of an entry of PutAuditEvents; raises AuditEventRefused."""
+    text: str = entry["eventData"]
+    _check_checksum(text, entry.get("eventDataChecksum"))
+    data = _event_data(text)
+    _check(data, arrival.account_id)
+    return orjson.dumps(
+        {
+            "eventVersion": _RECORD_VERSION,
+            "eventCategory": "ActivityAuditLog",
+            "eventType": "ActivityLog",
+            "eventID": event_id,
+            "eventTime": _event_time(data["eventTime"]),
+            "awsRegion": arrival.region,
+            "recipientAccountId": arrival.account_id,
+            "metadata": {"ingestionTime": format_time(arrival.moment), "channelARN": arrival.channel_arn},
+            "eventData": data,
+        }
+    )
+
+
+def _check_checksum(text: str, given: str | None) -> None:
+    if given is None:
+        return
+    computed = base64.b64encode(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()).decode()
+    if not hmac.compare_digest(computed, given if given.isascii() else ""):
+        raise AuditEventRefused("InvalidChecksum", "The checksum does not match the event data.")
+
+
+def _event_data(text: str) -> dict[str, Any]:
+    try:
+        data = orjson.loads(text)
+    except ValueError as error:
+        raise AuditEventRefused("InvalidData", "The event data is not valid JSON.") from error
+    if not isinstance(data, dict):
+        raise AuditEventRefused("InvalidData", "The event data is not a JSON object.")
+    return data
+
+
+def _check(data: dict[str, Any], account_id: str) -> None:
+    for name in _REQUIRED:
+        if data.get(name) in (None, ""):
+            raise AuditEventRefused("FieldNotFound", f"The field {name} is required.")
+    for name, longest in MAX_TEXT.items():
+        _check_text(name, data.get(name), longest)
+    for name, largest in MAX_OBJECT_BYTES.items():
+        _check_object(name, data.get(name), largest)
+    _check_identity(data["userIdentity"])
+    if data["recipientAccountId"] != account_id:
+        raise AuditEventRefused("InvalidRecipient", "The recipientAccountId is not the channel owner's account.")
+    if data["eventSource"].lower().endswith(_OF_AWS):
+        raise AuditEventRefused("InvalidEventSource", f"The eventSource must not end with {_OF_AWS}.")
+    if data.get("sourceIPAddress"):
+        _check_address(data["sourceIPAddress"])
+
+
+def _check_text(name: str, value: Any, longest: int) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        raise AuditEventRefused("InvalidData", f"The field {name} must be a string.")
+    if len(value) > longest:
+        raise AuditEventRefused("FieldTooLong", f"The field {name} must have at most {longest} characters.")
+
+
+def _check_object(name: str, value: Any, largest: int) -> None:
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        raise AuditEventRefused("InvalidData", f"The field {name} must be a JSON object.")
+    if len(orjson.dumps(value)) > largest:
+        raise AuditEventRefused("FieldTooLong", f"The field {name} must have at most {largest // 1024} kB.")
+
+
+def _check_identity(identity: Any) -> None:
+    if not isinstance(identity, dict):
+        raise AuditEventRefused("InvalidData", "The field userIdentity must be a JSON object.")
+    for name, longest in MAX_IDENTITY.items():
+        if identity.get(name) in (None, ""):
+            raise AuditEventRefused("FieldNotFound", f"The field userIdentity.{name} is required.")
+        _check_text(f"userIdentity.{name}", identity[name], longest)
+    if not isinstance(identity.get("details"), dict | None):
+        raise AuditEventRefused("InvalidData", "The field userIdentity.details must be a JSON object.")
+
+
+def _check_address(text: str) -> None:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError as error:
+        raise AuditEventRefused("InvalidData", "The field sourceIPAddress is no IPv4 or IPv6 address.") from error
+
+
+def _event_time(text: str) -> str:
+    """Return the time of the record, cut to the second."""
+    if _TIME.fullmatch(text) is not None:
+        try:
+            return format_time(datetime.fromisoformat(f"{text[:19]}+00:00").astimezone(UTC))
+        except ValueError:
+            pass
+    raise AuditEventRefused("InvalidData", "The field eventTime must be a UTC time such as 2026-01-31T23:59:59Z.")

@@ -1,0 +1,185 @@
+"""What every lake table promises, whatever it is built on."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from opentrail.adapters.lake_table.delta import DeltaLakeTables
+from opentrail.digest.merkle import tree_hash
+from opentrail.ports.journal import START, Position
+from opentrail.ports.lake_table import LakeTable, LakeTables
+from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
+from tests.memory.lake_table import InMemoryLakeTable, InMemoryLakeTables, Rows
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+OLDEST, NEWEST = NOW - timedelta(days=30), NOW + timedelta(days=1)
+STORE = EventDataStore(
+    arn=event_data_store_arn("us-east-1", "123456789012", "11111111-1111-4111-8111-111111111111"),
+    name="audit",
+    account_id="123456789012",
+    home_region="us-east-1",
+    created_at=NOW,
+    updated_at=NOW,
+)
+
+
+@pytest.fixture(params=["memory", "delta"])
+async def tables(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LakeTables]:
+    if request.param == "memory":
+        yield InMemoryLakeTables()
+        return
+    made = DeltaLakeTables(tmp_path / "lake")
+    yield made
+    await made.close()
+
+
+def event(number: int, time: str = "2026-11-21T08:00:00Z") -> bytes:
+    return orjson.dumps({"eventVersion": "1.11", "eventTime": time, "eventID": f"id-{number}", "more": {"x": 1.5}})
+
+
+def at(number: int) -> Position:
+    return Position(f"{number:020d}")
+
+
+async def stored(table: LakeTable) -> list[bytes]:
+    """Return the records of a table by day, each day in order."""
+    if isinstance(table, InMemoryLakeTable):
+        return table.records
+    rows = []
+    for file in (await table.version()).files:
+        assert pq.read_metadata(file.location).num_rows == file.rows
+        read = pq.ParquetFile(file.location).read(columns=["eventjson", "_commit", "_index"]).to_pylist()
+        rows += [(file.day, row["_commit"], row["_index"], row["eventjson"].encode()) for row in read]
+    return [row[3] for row in sorted(rows)]
+
+
+async def put(table: LakeTable, position: int, *events: bytes) -> None:
+    await table.commit(events, at(position), OLDEST, NEWEST)
+
+
+async def test_new_table_is_empty_and_at_the_start(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+
+    assert table.committed == START
+    assert (await table.version()).files == ()
+
+
+async def test_committed_records_are_there_once_as_they_came(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    events = [event(number) for number in range(5)]
+
+    await put(table, 5, *events[:3])
+    await put(table, 9, *events[3:])
+
+    assert await stored(table) == events
+    assert table.committed == (await table.version()).position == at(9)
+
+
+async def test_table_opened_again_stands_where_it_was(tables: LakeTables) -> None:
+    await put(await tables.open(STORE), 5, event(1), event(2))
+
+    again = await tables.open(STORE)
+
+    assert again.committed == at(5)
+    assert await stored(again) == [event(1), event(2)]
+
+
+async def test_what_is_committed_already_is_not_committed_again(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    await put(table, 5, event(1))
+
+    assert await table.commit([event(1)], at(5), OLDEST, NEWEST) is None
+    assert await table.commit([], at(7), OLDEST, NEWEST) is None
+    assert await stored(table) == [event(1)]
+    assert table.committed == at(5)
+
+
+async def test_commit_says_count_and_root_of_each_day(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    late, early = event(1, "2026-11-21T08:00:01Z"), event(2, "2026-11-21T08:00:00Z")
+    before = event(3, "2026-11-20T23:59:59Z")
+
+    commit = await table.commit([late, early, before], at(5), OLDEST, NEWEST)
+
+    assert commit is not None
+    assert {day: (proof.count, proof.root) for day, proof in commit.days.items()} == {
+        date(2026, 11, 20): (1, tree_hash([before])),
+        date(2026, 11, 21): (2, tree_hash([early, late])),
+    }
+    assert commit.number == 1
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"{",
+        b"[]",
+        b"{}",
+        event(1, "yesterday"),
+        event(1, "0001-01-01T00:00:00+23:00"),
+        event(1, (OLDEST - timedelta(seconds=1)).isoformat()),
+        event(1, (NEWEST + timedelta(seconds=1)).isoformat()),
+    ],
+)
+async def test_record_that_fits_no_day_is_set_aside(tables: LakeTables, record: bytes) -> None:
+    table = await tables.open(STORE)
+
+    commit = await table.commit([record, event(2)], at(5), OLDEST, NEWEST)
+
+    assert commit is not None
+    assert commit.set_aside == 1
+    assert await stored(table) == [event(2)]
+
+
+async def test_rows_that_are_not_committed_are_those_that_a_commit_would_add(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    await put(table, 5, event(1))
+
+    rows, count = await table.rows([event(2), b"{}"], OLDEST, NEWEST)
+
+    assert count == 1
+    records = rows.records if isinstance(rows, Rows) else [row.encode() for row in rows["eventjson"].to_pylist()]  # type: ignore[index]
+    assert records == [event(2)]
+    assert await stored(table) == [event(1)]
+
+
+async def test_compaction_keeps_every_record_and_the_position(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    events = [event(number, f"2026-11-21T08:00:{number:02d}Z") for number in range(20)]
+    for number, one in enumerate(events, 1):
+        await put(table, number, one)
+
+    await table.compact()
+
+    assert await stored(table) == events
+    assert table.committed == at(20)
+    assert len((await table.version()).files) <= 1
+    again = await tables.open(STORE)
+    assert (again.committed, await stored(again)) == (at(20), events)
+    await put(again, 21, event(99))
+    assert len(await stored(again)) == 21
+
+
+async def test_dropped_days_are_gone_and_later_ones_stay(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    old, new = event(1, "2026-11-01T00:00:00Z"), event(2)
+    await put(table, 5, old, new)
+
+    assert await table.drop_days(date(2026, 11, 21), {"signed": "text"}) == [date(2026, 11, 1)]
+    assert await table.drop_days(date(2026, 11, 21), {}) == []
+
+    assert await stored(table) == [new]
+    assert (await tables.open(STORE)).committed == at(5)
+
+
+async def test_removed_table_starts_anew(tables: LakeTables) -> None:
+    await put(await tables.open(STORE), 5, event(1))
+
+    await tables.remove(STORE.arn)
+    await tables.remove(STORE.arn)
+
+    assert await stored(await tables.open(STORE)) == []
