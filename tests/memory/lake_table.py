@@ -66,6 +66,14 @@ class InMemoryLakeTable:
     async def compact(self) -> int:
         return 0
 
+    async def ending_days(self, before: date) -> Mapping[date, DayProof]:
+        days = [day for day in sorted(self.days) if day < before]
+        lines = {
+            day: [f"{one.number} {one.days[day].count} {one.days[day].root}" for one in self.commits if day in one.days]
+            for day in days
+        }
+        return {day: DayProof(len(self.days[day]), tree_hash(line.encode() for line in lines[day])) for day in days}
+
     async def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
         gone = [day for day in sorted(self.days) if day < before]
         for day in gone:

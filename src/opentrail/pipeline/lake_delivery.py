@@ -1,6 +1,8 @@
 """Lake delivery: one reader for every event data store, each on its own so that none holds up another."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
@@ -11,13 +13,13 @@ from opentrail.pipeline.lake_reader import LakeReader, OnCommit
 from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
 from opentrail.ports.journal import START, Journal, Position
-from opentrail.ports.lake_table import LakeSnapshot, LakeTables, TableNotFound
+from opentrail.ports.lake_table import LakeSnapshot, LakeTable, LakeTables, TableNotFound
 
 TICK_SECONDS = 1.0
 """Readers look for work this often."""
 
 UPKEEP_SECONDS = 60.0
-"""Small files are looked for, and files that nobody needs any more, this often."""
+"""Small files to join are looked for this often."""
 
 _log = structlog.get_logger(__name__)
 
@@ -69,6 +71,16 @@ class LakeDelivery:
         except TableNotFound:
             raise
         except Exception:
+            self._forget(arn, reader)
+            raise
+
+    @asynccontextmanager
+    async def writing(self, arn: str) -> AsyncIterator[LakeTable | None]:
+        """Give a store's table, None where its reader has not opened it; after an exception it is opened anew."""
+        reader = self._readers.get(arn)
+        try:
+            yield reader.table if reader is not None else None
+        except BaseException:
             self._forget(arn, reader)
             raise
 
@@ -124,15 +136,12 @@ class LakeDelivery:
             await _pause(stop, TICK_SECONDS)
 
     async def _keep_up(self, arn: str) -> None:
-        reader = self._readers.get(arn)
-        if reader is None or reader.table is None:
-            return
         try:
-            await reader.table.compact()
-            await reader.table.vacuum()
+            async with self.writing(arn) as table:
+                if table is not None:
+                    await table.compact()
         except Exception as error:  # the edge of a worker: the table is opened again
-            _log.warning("lake_upkeep_failed", store=arn, error=str(error))
-            self._forget(arn, reader)
+            _log.warning("lake_compaction_failed", store=arn, error=str(error))
 
     async def _list_readers(self) -> list[str]:
         head = self._journal.head()

@@ -140,9 +140,14 @@ class LakeTable(Protocol):
         """Join the small files of each day; return how many files went. Events and their proofs stay as they are."""
         ...
 
+    async def ending_days(self, before: date) -> Mapping[date, DayProof]:
+        """Return the days before ``before`` that the table has: how many events, and the hex root of the RFC 6962 tree
+        over the lines ``number count root`` of the commits that brought them, oldest first."""
+        ...
+
     async def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
-        """End every day before ``before``; return the days. ``tombstone`` goes into the table's log with the proofs of
-        what ended, signed by the caller."""
+        """End every day before ``before``; return the days. ``tombstone``, in which the caller signs what
+        ``ending_days`` said, goes into the table's log."""
         ...
 
     async def vacuum(self) -> int:

@@ -113,6 +113,10 @@ class EventDataStore:
     def is_pending_deletion(self) -> bool:
         return self.status is Status.PENDING_DELETION
 
+    def is_gone(self, now: datetime) -> bool:
+        """Say whether the days are over in which a deleted store can be restored: nobody sees it any more."""
+        return self.deletion_at is not None and self.deletion_at <= now
+
     def covers_region(self, region: str) -> bool:
         """Say whether live events of ``region`` are this store's to keep."""
         return self.is_multi_region or region == self.home_region

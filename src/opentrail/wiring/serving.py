@@ -29,6 +29,7 @@ from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.key_upkeep import KeyUpkeep
 from opentrail.pipeline.lake_delivery import LakeDelivery
+from opentrail.pipeline.lake_upkeep import LakeUpkeep
 from opentrail.pipeline.notice_delivery import NoticeDelivery
 from opentrail.pipeline.organization_trails import settle_organization
 from opentrail.pipeline.recording import recover_abandoned_calls
@@ -269,6 +270,7 @@ async def _readers(
         asyncio.create_task(upkeep.run(), name="archives"),
         asyncio.create_task(_key_upkeep(installation).run(), name="keys"),
         asyncio.create_task(notices.run(stop), name="notices"),
+        asyncio.create_task(_lake_upkeep(installation, lake).run(), name="lake upkeep"),
     ]
     for task in (delivering, attesting, collecting, *others):
         task.add_done_callback(_end_process_on_failure)
@@ -287,6 +289,18 @@ async def _readers(
 def _key_upkeep(installation: Installation) -> KeyUpkeep:
     return KeyUpkeep(
         installation.keys, installation.journal, installation.regions, installation.clock, installation.identifiers
+    )
+
+
+def _lake_upkeep(installation: Installation, lake: LakeDelivery) -> LakeUpkeep:
+    return LakeUpkeep(
+        lake,
+        installation.event_data_stores,
+        installation.journal,
+        installation.signer,
+        installation.clock,
+        installation.identifiers,
+        installation.settings_view.catch_up,
     )
 
 

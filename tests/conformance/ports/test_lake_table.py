@@ -11,7 +11,7 @@ import pytest
 from opentrail.adapters.lake_table.delta import DeltaLakeTables
 from opentrail.digest.merkle import tree_hash
 from opentrail.ports.journal import START, Position
-from opentrail.ports.lake_table import LakeTable, LakeTables
+from opentrail.ports.lake_table import DayProof, LakeTable, LakeTables
 from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
 from tests.memory.lake_table import InMemoryLakeTable, InMemoryLakeTables, Rows
 
@@ -167,8 +167,10 @@ async def test_compaction_keeps_every_record_and_the_position(tables: LakeTables
 async def test_dropped_days_are_gone_and_later_ones_stay(tables: LakeTables) -> None:
     table = await tables.open(STORE)
     old, new = event(1, "2026-11-01T00:00:00Z"), event(2)
-    await put(table, 5, old, new)
-
+    first = await table.commit([old, new], at(5), OLDEST, NEWEST)
+    assert first is not None
+    line = f"1 1 {first.days[date(2026, 11, 1)].root}".encode()
+    assert await table.ending_days(date(2026, 11, 21)) == {date(2026, 11, 1): DayProof(1, tree_hash([line]))}
     assert await table.drop_days(date(2026, 11, 21), {"signed": "text"}) == [date(2026, 11, 1)]
     assert await table.drop_days(date(2026, 11, 21), {}) == []
 

@@ -35,6 +35,7 @@ from opentrail.adapters.lake_table.statements import (
     Standing,
     actions_of,
     commit_statement,
+    days_of,
     read_commit,
     standing_after,
     statements,
@@ -57,6 +58,9 @@ from opentrail.resource.lake_columns import PARTITION_COLUMN, Column, Scalar, st
 
 THREADS = 2
 """Tables that are written or read at the same time."""
+
+VERSIONS_PER_CHECKPOINT = 100
+"""Versions of a table's log after which it gets a further checkpoint."""
 
 APPLICATION = "opentrail"
 """Whose numbers the table's application transactions are: the number of the last commit of events."""
@@ -121,6 +125,9 @@ class DeltaLakeTable:
 
     async def compact(self) -> int:
         return await self._write(self._table.compact)
+
+    async def ending_days(self, before: date) -> Mapping[date, DayProof]:
+        return await self._write(lambda: self._table.ending_days(before))
 
     async def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
         return await self._write(lambda: self._table.drop_days(before, tombstone))
@@ -262,6 +269,7 @@ class _Table:
         self.standing = standing
         self.current = self._read_version()
         self._is_usable = True
+        pa.default_memory_pool().release_unused()
 
     def _check_usable(self) -> None:
         if not self._is_usable:
@@ -317,6 +325,10 @@ class _Table:
         now = int(time.time() * 1000)
         return RemoveAction(place, is_new, now, file.size_bytes, {PARTITION_COLUMN: str(file.day)})
 
+    def ending_days(self, before: date) -> dict[date, DayProof]:
+        days = {file.day for file in self.current.files if file.day < before}
+        return days_of(self.commits(), days) if days else {}
+
     def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
         self._check_usable()
         files = [file for file in self.current.files if file.day < before]
@@ -330,9 +342,7 @@ class _Table:
     def vacuum(self) -> int:
         """Delete what no version of the last hours lists; checkpoint the log on the way."""
         self._fault("vacuum")
-        self._delta.create_checkpoint()
-        for path in (*self._log.glob("*.checkpoint*.parquet"), self._log / "_last_checkpoint", self._log):
-            sync(path)
+        self._checkpoint()
         listed = {Path(file.location) for file in self.current.files}
         since = time.time() - SNAPSHOT_HOURS * 3600
         kept = {self._root / path for path in self._removed_since(since)}
@@ -347,6 +357,14 @@ class _Table:
             if not any(folder.iterdir()):
                 folder.rmdir()
         return len(gone)
+
+    def _checkpoint(self) -> None:
+        """Shorten the reading of a log that has grown; opening leaves out a checkpoint that a power cut tore."""
+        last = max((int(path.name[:20]) for path in self._log.glob("*.checkpoint*.parquet")), default=0)
+        if self.current.version - last >= VERSIONS_PER_CHECKPOINT:
+            self._delta.create_checkpoint()
+            for path in (*self._log.glob("*.checkpoint*.parquet"), self._log / "_last_checkpoint", self._log):
+                sync(path)
 
     def _removed_since(self, since: float) -> set[str]:
         """Return the paths of files that versions of the log removed after ``since`` (seconds of the epoch)."""

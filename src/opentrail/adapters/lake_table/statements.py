@@ -5,7 +5,7 @@ table is. Each commit names the SHA-256 of the one before, so that the last one 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from opentrail.digest.merkle import tree_hash
 from opentrail.ports.journal import START, Position
 from opentrail.ports.lake_table import Commit, DayProof, TableDamaged
 
@@ -64,6 +65,18 @@ def read_commit(statement: str) -> Commit | None:
         return None
     days = {date.fromisoformat(day): DayProof(proof["count"], proof["root"]) for day, proof in said["days"].items()}
     return Commit(said["number"], Position(said["position"]), days, said["set_aside"])
+
+
+def days_of(commits: Sequence[Commit], days: Collection[date]) -> dict[date, DayProof]:
+    """Return how many events commits brought of each of ``days``, and the root over what they say of them."""
+    lines: dict[date, list[bytes]] = {day: [] for day in sorted(days)}
+    counts = dict.fromkeys(lines, 0)
+    for commit in commits:
+        for day in commit.days.keys() & lines.keys():
+            proof = commit.days[day]
+            lines[day].append(f"{commit.number} {proof.count} {proof.root}".encode())
+            counts[day] += proof.count
+    return {day: DayProof(counts[day], tree_hash(lines[day])) for day in lines}
 
 
 def statements(log: Path) -> Iterator[tuple[int, str]]:

@@ -54,7 +54,9 @@ async def visible_stores(ports: ApiPorts, call: Call) -> Sequence[EventDataStore
         (
             store
             for store in found
-            if store.covers_region(call.region) and (store.account_id == call.account_id or store.is_organization)
+            if not store.is_gone(call.received_at)
+            and store.covers_region(call.region)
+            and (store.account_id == call.account_id or store.is_organization)
         ),
         key=lambda store: store.arn,
     )
