@@ -260,7 +260,7 @@ class Gateway:
             owner = await self._owner(call)
         if owner is Owner.OWN:
             return await self._answer_own(client, call, body, is_continue_due=is_continue_due)
-        if call.operation is None and may_be_form(call.request, call.scope):
+        if call.operation is None and may_be_form(call.request):
             await self._hold(client, call, body, FORM_LIMIT_BYTES, is_continue_due=is_continue_due)
             is_continue_due = False
             form = read_form(call.request, body.payload)
@@ -286,9 +286,10 @@ class Gateway:
     async def _pass_form(self, client: Connection, call: _Call, body: RequestBody, form: FormCall) -> bool:
         """Pass on a form that posts an object to S3, recorded as the call it makes."""
         request = form.request.with_body(None, len(body.payload)) if body.is_whole else form.request
+        reason = form.contradiction or ("The call is signed beside its form." if call.scope is not None else "")
         call = _Call(call.head, request, form.scope, WRITES_LIKE)
-        if form.contradiction:
-            return await self._refuse(client, call, "InvalidRequest", form.contradiction, 400, is_whole=body.is_whole)
+        if reason:
+            return await self._refuse(client, call, "InvalidRequest", reason, 400, is_whole=body.is_whole)
         return await self._pass_on(client, call, body, holds_answer=True, is_continue_due=False)
 
     async def _owner(self, call: _Call) -> Owner:

@@ -27,9 +27,17 @@ FORM_LIMIT_BYTES = 32 * 1024
 WRITES_LIKE = Operation("s3", "PutObject")
 """The operation of S3's model that does the same."""
 
+_FORM_TYPE = "multipart/form-data"
 _BOUNDARY = re.compile(r'multipart/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200}))', re.I)
-_DISPOSITION = re.compile(rb"^content-disposition:[ \t]*form-data[ \t]*;([^\r\n]*)", re.I | re.M)
-_PARAMETER = re.compile(rb'(?:^|;)[ \t]*(name|filename)="((?:[^"\\]|\\.)*)"', re.I)
+_BOUNDARIES = re.compile(r"boundary[\s*0-9]*=", re.I)
+_CONTENT_TYPE_LIMIT = 1000
+_END_OF_DELIMITER = re.compile(rb"[ \t]*\r\n")
+_HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n]*)")
+_DISPOSITION = re.compile(
+    rb'form-data((?:[ \t]*;[ \t]*[a-z]+\*?=(?:"(?:[^"\\]|\\.)*"|[^\s;"\\]+))*)[ \t]*;?[ \t]*', re.I
+)
+_PARAMETER = re.compile(rb';[ \t]*([a-z]+\*?)=(?:"((?:[^"\\]|\\.)*)"|([^\s;"\\]+))', re.I)
+_PLAIN_ENCODINGS = frozenset({b"", b"7bit", b"8bit", b"binary"})
 _FILE = "file"
 _SAYS_WHO_AND_WHAT = frozenset(
     {
@@ -51,18 +59,20 @@ class FormCall(NamedTuple):
     contradiction: str
 
 
-def may_be_form(request: HttpRequest, scope: CredentialScope | None) -> bool:
-    """Say whether an unsigned request could be a form that posts an object: to a bucket, with no query string."""
-    if request.method != "POST" or scope is not None or request.raw_query:
-        return False
-    return len(object_segments(object_path(request))) == 1 and bool(_boundary(request))
+def may_be_form(request: HttpRequest) -> bool:
+    """Say whether a request that names no operation could be a form that posts an object to a bucket. Query strings
+    and signatures in headers are no reason against it: servers of S3 read the form all the same."""
+    is_form_type = request.headers.get("content-type").lstrip()[: len(_FORM_TYPE)].lower() == _FORM_TYPE
+    return is_form_type and request.method == "POST" and len(object_segments(object_path(request))) == 1
 
 
 def read_form(request: HttpRequest, beginning: bytes) -> FormCall | None:
-    """Return the call that a form makes, None when ``beginning`` holds no whole fields with a key. Never raises."""
-    parts = _fields(beginning[:FORM_LIMIT_BYTES], b"--" + _boundary(request).encode("latin-1"))
-    if parts is None:
-        return None
+    """Return the call that a form makes, None when it is whole and has no key, so that it is none of S3's. One that
+    servers could read in more than one way, or whose fields are not all there, is a contradiction. Never raises."""
+    try:
+        parts = _fields(beginning[:FORM_LIMIT_BYTES], b"--" + _boundary(request).encode("latin-1"))
+    except _AmbiguousForm as error:
+        return FormCall(request, None, str(error))
     fields: dict[str, str] = {}
     twice = ""
     for name, value in parts:
@@ -100,43 +110,63 @@ def _version_4(scope: CredentialScope, fields: Mapping[str, str], secret: str, p
     return hmac.digest(key, policy, "sha256").hex().encode("ascii")
 
 
+class _AmbiguousForm(Exception):
+    """The form is not well-formed, so that servers may read other fields than are read here."""
+
+
 def _boundary(request: HttpRequest) -> str:
-    match = _BOUNDARY.match(request.headers.get("content-type")[:1000])
-    return (match[1] or match[2]) if match is not None else ""
+    given = request.headers.get("content-type").lstrip()
+    match = _BOUNDARY.match(given[:_CONTENT_TYPE_LIMIT])
+    if match is None or len(given) > _CONTENT_TYPE_LIMIT or len(_BOUNDARIES.findall(given)) != 1:
+        raise _AmbiguousForm("The form's Content-Type does not name one boundary.")
+    return match[1] or match[2]
 
 
-def _fields(data: bytes, delimiter: bytes) -> list[tuple[str, str]] | None:
-    """Return the fields up to the file, whose value is its name; None when they are not all there."""
+def _fields(data: bytes, delimiter: bytes) -> list[tuple[str, str]]:
+    """Return the fields up to the file, whose value is its name."""
     found: list[tuple[str, str]] = []
     at = data.find(delimiter)
     if at < 0 or (at > 0 and data[at - 2 : at] != b"\r\n"):
-        return None
+        raise _AmbiguousForm("The form does not begin with its boundary.")
     while True:
         at += len(delimiter)
         if data[at : at + 2] == b"--":
             return found
+        end_of_line = _END_OF_DELIMITER.match(data, at)
         end_of_head = data.find(b"\r\n\r\n", at)
-        if data[at : at + 2] != b"\r\n" or end_of_head < 0:
-            return None
-        names = _names(data[at + 2 : end_of_head])
-        name = names.get("name", "").lower()
+        if end_of_line is None or end_of_head < 0:
+            raise _AmbiguousForm("The form's fields are malformed, or too long.")
+        name, filename = _names(data[end_of_line.end() : end_of_head])
         if name == _FILE:
-            return [*found, (_FILE, names.get("filename", ""))]
-        end = data.find(b"\r\n" + delimiter, end_of_head + 4)
-        if not name or end < 0:
-            return None
-        found.append((name, data[end_of_head + 4 : end].decode("utf-8", "replace")))
-        at = end + 2
+            return [*found, (_FILE, filename)]
+        at = data.find(delimiter, end_of_head + 4)
+        if at < 0 or data[at - 2 : at] != b"\r\n" or at - 2 < end_of_head + 4:
+            raise _AmbiguousForm("The form's fields are malformed, or too long.")
+        found.append((name, data[end_of_head + 4 : at - 2].decode("utf-8", "replace")))
 
 
-def _names(head: bytes) -> dict[str, str]:
-    match = _DISPOSITION.search(head)
-    if match is None:
-        return {}
-    return {
-        kind.decode("ascii").lower(): re.sub(rb"\\(.)", rb"\1", value).decode("utf-8", "replace")
-        for kind, value in _PARAMETER.findall(match[1])
-    }
+def _names(head: bytes) -> tuple[str, str]:
+    """Return a part's field name, in lower case, and its file name."""
+    headers: dict[bytes, bytes] = {}
+    for line in head.split(b"\r\n"):
+        match = _HEADER.fullmatch(line)
+        if match is None or match[1].lower() in headers:
+            raise _AmbiguousForm("A field of the form has a malformed header, or one twice.")
+        headers[match[1].lower()] = match[2].strip()
+    disposition = _DISPOSITION.fullmatch(headers.get(b"content-disposition", b""))
+    is_encoded = headers.get(b"content-transfer-encoding", b"").lower() not in _PLAIN_ENCODINGS
+    if disposition is None or is_encoded:
+        raise _AmbiguousForm("A field of the form has no proper Content-Disposition, or is encoded.")
+    names: dict[bytes, bytes] = {}
+    for name, quoted, bare in _PARAMETER.findall(disposition[1]):
+        if name.lower() in names:
+            raise _AmbiguousForm("A field of the form is named twice.")
+        names[name.lower()] = quoted or bare
+    field = names.get(b"name", b"")
+    if not field or b"\\" in field or b"name*" in names:
+        raise _AmbiguousForm("A field of the form has no plain name.")
+    filename = re.sub(rb"\\(.)", rb"\1", names.get(b"filename", b""))
+    return field.decode("utf-8", "replace").lower(), filename.decode("utf-8", "replace")
 
 
 def _as_call(request: HttpRequest, fields: dict[str, str], filename: str) -> HttpRequest:
