@@ -43,6 +43,12 @@ def plain(text: object) -> Text:
     return Text("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(text)))
 
 
+def visible_line(text: str) -> str:
+    """Return one line of tab-separated fields for a terminal or a pipe, every other control character made visible, so
+    that a hostile name can neither steer a terminal nor feign a line of its own."""
+    return "\t".join(plain(part).plain for part in text.split("\t"))
+
+
 def print_table(columns: list[str], rows: list[list[str]], empty: str) -> None:
     """Print rows as a table, or the sentence ``empty`` when there are none."""
     if not rows:

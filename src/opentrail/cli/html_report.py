@@ -9,6 +9,7 @@ from datetime import datetime
 from html import escape
 
 from opentrail import __version__
+from opentrail.cli.console import plain
 from opentrail.cli.timeline import Timeline
 from opentrail.clock import format_time
 from opentrail.digest.verdicts import BEYOND_AWS, Finding, FindingKind, ValidationSummary
@@ -183,7 +184,7 @@ def _tiles(summary: ValidationSummary) -> str:
 
 def _witness_row(text: str) -> str:
     word, _, rest = text.partition("\t")
-    cell = f'<td colspan="2"><code>{escape(rest)}</code></td>'
+    cell = f'<td colspan="2"><code>{escape(plain(rest).plain)}</code></td>'
     return f'<tr><td><span class="bad-word">{escape(word)}</span></td>{cell}</tr>'
 
 
@@ -198,6 +199,6 @@ def _row(finding: Finding) -> str:
     word = "CONCERN" if finding.kind in BEYOND_AWS else "INVALID"
     meaning = _MEANINGS[finding.kind]
     return (
-        f'<tr><td><span class="bad-word">{word}</span></td><td><code>{escape(where)}</code></td>'
-        f'<td>{escape(finding.verdict)}<br><span class="soft">{meaning}</span></td></tr>'
+        f'<tr><td><span class="bad-word">{word}</span></td><td><code>{escape(plain(where).plain)}</code></td>'
+        f'<td>{escape(plain(finding.verdict).plain)}<br><span class="soft">{meaning}</span></td></tr>'
     )

@@ -11,7 +11,8 @@ import orjson
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from opentrail.cli.console import Context, HomeOption, errors
+from opentrail.cli.console import Context, HomeOption, errors, visible_line
+from opentrail.cli.event_printer import terminal_json
 from opentrail.cli.html_report import HtmlReport
 from opentrail.cli.log_sources import AwsOption, EndpointOption, LogSource, PublicKeysOption, Where, open_source
 from opentrail.cli.lookup import parse_when
@@ -146,9 +147,9 @@ class Report:
             if self._is_verbose or not finding.is_valid or finding.kind is FindingKind.GAP:
                 self._findings.append(finding.to_json())
         elif not finding.is_valid:
-            typer.echo(finding.text(), err=True)
+            typer.echo(visible_line(finding.text()), err=True)
         elif self._is_verbose or finding.kind is FindingKind.GAP:
-            typer.echo(finding.text())
+            typer.echo(visible_line(finding.text()))
             self._has_lines = True
 
     def close(self, *, is_finished: bool) -> None:
@@ -169,14 +170,14 @@ class Report:
             document = {**validation.summary.to_json(), "findings": self._findings}
             if told:
                 document["witnesses"] = [one.to_json() for one in told]
-            typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2))
+            typer.echo(terminal_json(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()))
             return
         for finding in (finding for one in told for finding in one.findings):
             if self._is_verbose or not finding.is_sound:
-                typer.echo(finding.text(), err=not finding.is_sound)
+                typer.echo(visible_line(finding.text()), err=not finding.is_sound)
         typer.echo(("\n" if self._has_lines else "") + validation.summary.text())
         for one in told:
-            typer.echo(one.text())
+            typer.echo(visible_line(one.text()))
 
 
 async def _validate(

@@ -69,7 +69,8 @@ class Finding:
         return self.verdict == VALID or self.kind is FindingKind.GAP
 
     def text(self) -> str:
-        """Return the line that ``aws cloudtrail validate-logs`` prints; a concern is worded alike."""
+        """Return the line that ``aws cloudtrail validate-logs`` prints; a concern is worded alike. Control signs of
+        keys and verdicts, which come from the bucket, are made visible: no name can feign a line or a column."""
         prefix = "(backfill) " if self.is_backfill and self.kind is not FindingKind.LOG_FILE else ""
         if self.gap_start is not None and self.gap_end is not None:
             between = f"between {format_time(self.gap_start)} and {format_time(self.gap_end)}"
@@ -79,7 +80,7 @@ class Finding:
         is_file = self.kind in {FindingKind.LOG_FILE, FindingKind.FILE_CONCERN}
         subject = "Log file" if is_file else "Digest file"
         state = self.verdict if self.is_valid else f"{self._severity}: {self.verdict}"
-        return f"{prefix}{subject}\ts3://{self.bucket}/{self.key}\t{state}"
+        return f"{prefix}{subject}\ts3://{self.bucket}/{_visible(self.key)}\t{_visible(state)}"
 
     @property
     def _severity(self) -> str:
@@ -95,6 +96,10 @@ class Finding:
         if self.gap_start and self.gap_end:
             values |= {"gap_start": format_time(self.gap_start), "gap_end": format_time(self.gap_end)}
         return values
+
+
+def _visible(text: str) -> str:
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
 @dataclass(slots=True)

@@ -22,6 +22,9 @@ from opentrail.ports.notices import Notice, NoticeRefused, ReceiverNotFound
 MAX_CONNECTIONS = 8
 """Calls under way at once, over all topics."""
 
+MAX_CLIENTS = 32
+"""Regions whose client is kept; callers name topics in any. Of more, the one that was made first goes."""
+
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 15
 ATTEMPTS = 2
@@ -92,6 +95,8 @@ class SnsTopics:
     def _ask(self, endpoint: SnsEndpoint, region: str, operation: str) -> Callable[..., Any]:
         with self._making:
             if region not in self._clients:
+                if len(self._clients) >= MAX_CLIENTS:
+                    del self._clients[next(iter(self._clients))]
                 self._clients[region] = _make_client(endpoint, region)
             call: Callable[..., Any] = getattr(self._clients[region], operation)
             return call

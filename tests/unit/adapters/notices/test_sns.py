@@ -1,6 +1,8 @@
 """Topics of a real SNS endpoint (moto's server): what is published, what a check finds, how refusals are read."""
 
+import gc
 import json
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +11,7 @@ from uuid import uuid4
 import boto3
 import pytest
 
+from opentrail.adapters.notices import sns
 from opentrail.adapters.notices.sns import SnsEndpoint, SnsTopics
 from opentrail.ports import Unavailable
 from opentrail.ports.notices import Notice, NoticeRefused, ReceiverNotFound
@@ -62,6 +65,31 @@ async def test_a_notice_is_published_in_the_topics_own_region_as_cloudtrails_mes
     envelope = json.loads(message["Body"])
     assert envelope["Message"] == '{"s3Bucket":"logs","s3ObjectKey":["AWSLogs/x.json.gz"]}'
     assert not envelope.keys() & {"Subject", "MessageAttributes"}
+
+
+async def test_topics_of_ever_other_regions_keep_no_more_clients_than_stated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[weakref.ref[Any]] = []
+
+    class Client:
+        def get_topic_attributes(self, **_: str) -> dict[str, Any]:
+            return {}
+
+    def make(_endpoint: SnsEndpoint, _region: str) -> Client:
+        made.append(weakref.ref(client := Client()))
+        return client
+
+    monkeypatch.setattr(sns, "_make_client", make)
+    topics = SnsTopics(SnsEndpoint("http://127.0.0.1:1", "testing", "testing"))
+
+    for number in range(3 * sns.MAX_CLIENTS):
+        await topics.check_topic(f"arn:aws:sns:made-up-{number}:123456789012:t", TRAIL)
+    topics.close()
+
+    assert len(made) == 3 * sns.MAX_CLIENTS
+    gc.collect()
+    assert sum(reference() is not None for reference in made) <= sns.MAX_CLIENTS + 1
 
 
 async def test_a_topic_with_sns_own_policy_is_accepted(url: str, topics: SnsTopics) -> None:
