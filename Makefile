@@ -84,6 +84,7 @@ bench: setup-compiled setup-clients ## every benchmark of the compiled wheel, bo
 
 docs: setup ## write the generated pages again
 	@$(BIN)/python -m opentrail.aws.coverage docs/coverage.md
+	@$(BIN)/python -m opentrail.lakesql.documentation docs/lake-sql.md
 	@$(BIN)/python -m tests.conformance.protocols.ambiguities docs/ambiguities.md
 	@$(BIN)/python -m tests.conformance.manipulations.table docs/manipulations.md
 

@@ -17,6 +17,7 @@ from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Operation
+from opentrail.query.lake_queries import LakeQueries
 from opentrail.resource.key import Key, KeyAlias
 from opentrail.resource.organization import Account, Organization
 from opentrail.resource.trail import Trail
@@ -29,6 +30,7 @@ from tests.memory.journal import InMemoryJournal
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.lake_table import InMemoryLakeTables
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
+from tests.memory.query_engine import InMemoryQueryEngine, InMemoryQueryLog
 from tests.memory.signer import InMemorySigner
 from tests.memory.topics import InMemoryTopics
 from tests.memory.trail_store import InMemoryTrailStore
@@ -212,6 +214,9 @@ class World:
         self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores)
         self.tables = InMemoryLakeTables()
         self.lake = LakeDelivery(self.journal, self.event_data_stores, self.tables, self.clock)
+        self.query_engine = InMemoryQueryEngine()
+        self.query_log = InMemoryQueryLog()
+        self.queries = LakeQueries(self.query_log, self.query_engine, self.lake, self.clock, self.identifiers)
         self.keys = InMemoryKeyStore(self.clock)
         self.key_ring = LocalKeyRing(self.keys)
         self.bucket: InMemoryObjectStore = self.archives.stores["logs"]
@@ -219,6 +224,7 @@ class World:
             trails=self.trails,
             event_data_stores=self.event_data_stores,
             lake=self.lake,
+            queries=self.queries,
             channel_statuses=ChannelStatuses(),
             identities=self.identities,
             delivery_log=self.delivery_log,

@@ -71,6 +71,11 @@ class Home:
         return self.path / "lake"
 
     @property
+    def queries(self) -> Path:
+        """A folder for each query of the lake, named by its id."""
+        return self.path / "queries"
+
+    @property
     def archives(self) -> Path:
         return self.path / "archives"
 
@@ -102,7 +107,7 @@ class Home:
         os.umask(_PRIVATE_UMASK)
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.journal, self.history, self.archives, self.lake, self.signing_keys):
+            for folder in (self.journal, self.history, self.archives, self.lake, self.queries, self.signing_keys):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise OperatorError(f"the home folder {self.path} cannot be made: {error.strerror}") from error

@@ -27,6 +27,7 @@ from opentrail.ports.object_store import ObjectStores
 from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
 from opentrail.protocol import Operation, Parameters
+from opentrail.query.lake_queries import LakeQueries
 from opentrail.resource.organization import Organization
 
 Effect = Callable[[], Awaitable[None]]
@@ -39,6 +40,7 @@ class ApiPorts:
     trails: TrailStore
     event_data_stores: EventDataStores
     lake: Lake
+    queries: LakeQueries
     channel_statuses: ChannelStatuses
     identities: IdentityStore
     delivery_log: DeliveryLog

@@ -18,6 +18,8 @@ import uvloop
 
 from opentrail import __version__
 from opentrail.adapters.lake_table.local import LocalLakeTables
+from opentrail.adapters.query_engine.duckdb import DuckDbEngine
+from opentrail.adapters.query_log.local import LocalQueryLog
 from opentrail.adapters.stand_in.moto import MotoStandIn
 from opentrail.admin.administration import Answer
 from opentrail.admin.control import ControlServer
@@ -36,6 +38,7 @@ from opentrail.pipeline.recording import recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
 from opentrail.protocol.models import preload
+from opentrail.query.lake_queries import LakeQueries
 from opentrail.settings import RecordingMode, Settings, SettingsReport
 from opentrail.wiring import api_listener
 from opentrail.wiring.api_listener import ApiListener
@@ -133,11 +136,20 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     topics = open_topics(settings, upstream_url, owner_key)
     tables = LocalLakeTables(installation.home.lake)
     lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
+    queries = LakeQueries(
+        LocalQueryLog(installation.home.queries),
+        DuckDbEngine(installation.home.queries),
+        lake,
+        installation.clock,
+        installation.identifiers,
+    )
+    await queries.open()
     api = ApiServer(
         ApiPorts(
             trails=installation.trails,
             event_data_stores=installation.event_data_stores,
             lake=lake,
+            queries=queries,
             channel_statuses=ChannelStatuses(),
             identities=installation.identities,
             delivery_log=installation.delivery_log,
@@ -184,7 +196,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     watch(installation, delivery, attestation)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
-        await stack.enter_async_context(_readers(installation, delivery, attestation, notices, lake))
+        stack.push_async_callback(queries.close)
+        await stack.enter_async_context(_readers(installation, delivery, attestation, notices, lake, queries))
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         changes = {name: _then(processes.forget, command) for name, command in installation.commands().items()}
         examining = examining_commands(installation, upstream_url, changes, topics)
@@ -251,6 +264,7 @@ async def _readers(
     attestation: Attestation,
     notices: NoticeDelivery,
     lake: LakeDelivery,
+    queries: LakeQueries,
 ) -> AsyncIterator[None]:
     """Run what reads the journal; one that fails for good ends the process, since the record would fall behind."""
     trimmer = JournalTrimmer(
@@ -271,6 +285,7 @@ async def _readers(
         asyncio.create_task(_key_upkeep(installation).run(), name="keys"),
         asyncio.create_task(notices.run(stop), name="notices"),
         asyncio.create_task(_lake_upkeep(installation, lake).run(), name="lake upkeep"),
+        asyncio.create_task(queries.run(), name="queries"),
     ]
     for task in (delivering, attesting, collecting, *others):
         task.add_done_callback(_end_process_on_failure)

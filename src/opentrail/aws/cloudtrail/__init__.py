@@ -21,6 +21,15 @@ from opentrail.aws.cloudtrail.insight_selectors import (
 from opentrail.aws.cloudtrail.lookup import check_lookup_events, lookup_events
 from opentrail.aws.cloudtrail.permissions import requirements
 from opentrail.aws.cloudtrail.public_keys import list_public_keys
+from opentrail.aws.cloudtrail.queries import (
+    cancel_query,
+    check_list_queries,
+    check_page_size,
+    describe_query,
+    get_query_results,
+    list_queries,
+    start_query,
+)
 from opentrail.aws.cloudtrail.resource_policies import (
     delete_resource_policy,
     get_resource_policy,
@@ -65,6 +74,11 @@ SERVICE = Service(
         "GetTrailStatus": Handler(get_trail_status),
         "ListChannels": Handler(list_channels),
         "ListEventDataStores": Handler(list_event_data_stores),
+        "CancelQuery": Handler(cancel_query),
+        "DescribeQuery": Handler(describe_query),
+        "GetQueryResults": Handler(get_query_results, check=check_page_size),
+        "ListQueries": Handler(list_queries, check=check_list_queries),
+        "StartQuery": Handler(start_query),
         "ListPublicKeys": Handler(list_public_keys),
         "ListTags": Handler(list_tags),
         "ListTrails": Handler(list_trails),

@@ -2,7 +2,9 @@
 
 from opentrail.arn import Arn, partition_of
 from opentrail.aws.service import Call, Requirement
+from opentrail.lakesql.errors import InvalidStatement
 from opentrail.protocol import Parameters
+from opentrail.query.lake_queries import references
 
 _WITHOUT_RESOURCE = frozenset(
     {"DescribeTrails", "ListChannels", "ListEventDataStores", "ListTrails", "ListPublicKeys", "LookupEvents"}
@@ -25,9 +27,22 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
     context = _tag_context(call.parameters)
     if call.operation.name in _WITHOUT_RESOURCE:
         return (Requirement(action, "*", context),)
+    if call.operation.name == "StartQuery":
+        return tuple(Requirement(action, arn, context) for arn in _queried(call))
     if call.operation.name == "ListTags":
         return tuple(Requirement(action, arn, context) for arn in call.parameters["ResourceIdList"] or ("*",))
     return (Requirement(action, _resource(call), context),)
+
+
+def _queried(call: Call) -> tuple[str, ...]:
+    """Return the event data stores that a statement names, "*" when it names none that can be read."""
+    try:
+        names = references(call.parameters.get("QueryStatement", ""))
+    except InvalidStatement:
+        return ("*",)
+    return tuple(name if name.startswith("arn:") else _arn(call, "eventdatastore", name.lower()) for name in names) or (
+        "*",
+    )
 
 
 _LAKE_MEMBERS = {"EventDataStore": ("EventDataStore", "eventdatastore"), "Channel": ("Channel", "channel")}

@@ -1,0 +1,1 @@
+"""Query engines: DuckDB in a process of its own."""

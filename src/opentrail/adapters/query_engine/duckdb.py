@@ -1,0 +1,163 @@
+"""DuckDB, one process for each running query.
+
+A process of its own because a query that takes too much memory, or meets a defect of the engine, must not take the
+recorder with it; because killing it stops a query at once wherever it is; and because the server stays small: neither
+DuckDB nor its memory is ever in it.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from opentrail.adapters.query_engine.frames import HEADER, MAX_FRAME_BYTES, Kind
+from opentrail.ports.query_engine import (
+    EngineStatistics,
+    EngineTable,
+    KeepPage,
+    QueryFailed,
+    QueryTimedOut,
+)
+
+_WORKER = "opentrail.adapters.query_engine.worker"
+_INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
+"""All that the process gets of the server's environment: no setting, and no key."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What one query may take, and how many run at a time."""
+
+    memory_bytes: int = 512 << 20
+    spill_bytes: int = 4 << 30
+    seconds: float = 3600.0
+    threads: int = 2
+    at_once: int = 2
+
+
+class DuckDbEngine:
+    """Implements QueryEngine; ``folder`` holds what queries spill, each in a folder that goes with it."""
+
+    def __init__(self, folder: Path, limits: EngineLimits | None = None) -> None:
+        self._folder = folder
+        self._limits = limits or EngineLimits()
+        self._places = asyncio.Semaphore(self._limits.at_once)
+        self._count = 0
+
+    async def run(
+        self,
+        sql: str,
+        tables: Sequence[EngineTable],
+        keep_page: KeepPage,
+        on_start: Callable[[], None] | None = None,
+    ) -> EngineStatistics:
+        async with self._places:
+            if on_start is not None:
+                on_start()
+            self._count += 1
+            spill = self._folder / f"spill-{os.getpid()}-{self._count}"
+            await asyncio.to_thread(spill.mkdir, parents=True, exist_ok=True)
+            try:
+                async with asyncio.timeout(self._limits.seconds):
+                    return await self._run_process(sql, tables, keep_page, spill)
+            except TimeoutError as error:
+                raise QueryTimedOut(f"Query exceeded the run time limit of {self._limits.seconds:g} seconds") from error
+            finally:
+                shutil.rmtree(spill, ignore_errors=True)
+
+    async def _run_process(
+        self, sql: str, tables: Sequence[EngineTable], keep_page: KeepPage, spill: Path
+    ) -> EngineStatistics:
+        fresh = {
+            table.name: await asyncio.to_thread(_stream_bytes, table.fresh)
+            for table in tables
+            if table.fresh is not None
+        }
+        request = orjson.dumps(
+            {
+                "sql": sql,
+                "settings": self._settings(spill),
+                "tables": [_described(table) for table in tables],
+                "fresh": list(fresh),
+            }
+        )
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        # The same modules as here, wherever this process found them.
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", _WORKER,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env=environment, cwd=spill,
+        )  # fmt: skip
+        try:
+            return await self._talk(
+                process, [(Kind.QUERY, request), *((Kind.ROWS, rows) for rows in fresh.values())], keep_page
+            )
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await asyncio.shield(process.wait())
+
+    def _settings(self, spill: Path) -> dict[str, Any]:
+        limits = self._limits
+        return {
+            "TimeZone": "UTC",
+            "threads": limits.threads,
+            "memory_limit": f"{limits.memory_bytes}B",
+            "temp_directory": str(spill),
+            "max_temp_directory_size": f"{limits.spill_bytes}B",
+        }
+
+    async def _talk(
+        self, process: asyncio.subprocess.Process, frames: list[tuple[Kind, bytes]], keep_page: KeepPage
+    ) -> EngineStatistics:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with contextlib.suppress(ConnectionError):
+            for kind, content in frames:
+                process.stdin.write(HEADER.pack(kind.value, len(content)) + content)
+                await process.stdin.drain()
+        while True:
+            try:
+                kind, content = await _read_frame(process.stdout)
+            except asyncio.IncompleteReadError as error:
+                raise QueryFailed("Query exceeded the memory that one query may use") from error
+            if kind is Kind.FAILED:
+                raise QueryFailed(content.decode(errors="replace"))
+            if kind is Kind.DONE:
+                return EngineStatistics(**orjson.loads(content))
+            await keep_page(content[4:], int.from_bytes(content[:4], "big"))
+
+
+async def _read_frame(stream: asyncio.StreamReader) -> tuple[Kind, bytes]:
+    kind, length = HEADER.unpack(await stream.readexactly(HEADER.size))
+    if length > MAX_FRAME_BYTES:
+        raise QueryFailed("A page of the result is too large")
+    return Kind(kind), await stream.readexactly(length)
+
+
+def _described(table: EngineTable) -> dict[str, Any]:
+    return {
+        "name": table.name,
+        "columns": table.columns,
+        "column_types": table.column_types,
+        "files": table.files,
+    }
+
+
+def _stream_bytes(rows: Any) -> bytes:
+    import pyarrow as pa
+
+    reader = pa.RecordBatchReader.from_stream(rows)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+    return bytes(sink.getvalue())

@@ -1,0 +1,39 @@
+"""The frames between the server and an engine's process: one byte of kind, four of length, then the content."""
+
+import struct
+from enum import Enum
+from typing import BinaryIO
+
+HEADER = struct.Struct(">cI")
+
+MAX_FRAME_BYTES = 512 << 20
+"""A page of results, or the rows of a table that are not in files yet."""
+
+
+class Kind(bytes, Enum):
+    """What a frame holds."""
+
+    QUERY = b"Q"
+    ROWS = b"A"
+    PAGE = b"P"
+    DONE = b"D"
+    FAILED = b"F"
+
+
+def write_frame(stream: BinaryIO, kind: Kind, content: bytes) -> None:
+    """Write one frame whole."""
+    stream.write(HEADER.pack(kind.value, len(content)))
+    stream.write(content)
+    stream.flush()
+
+
+def read_frame(stream: BinaryIO) -> tuple[Kind, bytes]:
+    """Read one frame; raises EOFError when the other side is gone."""
+    header = stream.read(HEADER.size)
+    if len(header) < HEADER.size:
+        raise EOFError
+    kind, length = HEADER.unpack(header)
+    content = stream.read(length)
+    if len(content) < length:
+        raise EOFError
+    return Kind(kind), content

@@ -1,0 +1,1 @@
+"""Query logs: where queries and their results are kept."""

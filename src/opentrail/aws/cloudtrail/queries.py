@@ -1,0 +1,246 @@
+"""StartQuery, DescribeQuery, GetQueryResults, ListQueries, CancelQuery (reference: api section 6).
+
+An account sees its own queries, those of the called Region. The deprecated EventDataStore of three of the operations is
+checked where it is given, and needed nowhere.
+"""
+
+import asyncio
+import base64
+from collections.abc import Sequence
+
+import orjson
+
+from opentrail.aws.cloudtrail.errors import (
+    EventDataStoreNotFoundException,
+    InvalidMaxResultsException,
+    InvalidNextTokenException,
+    InvalidParameterException,
+)
+from opentrail.aws.cloudtrail.event_data_store_views import find_store, is_store_reference, store_named
+from opentrail.aws.cloudtrail.lake_errors import InactiveEventDataStoreException
+from opentrail.aws.cloudtrail.query_errors import (
+    InactiveQueryException,
+    InvalidDateRangeException,
+    InvalidQueryStatementException,
+    InvalidQueryStatusException,
+    MaxConcurrentQueriesException,
+    QueryIdNotFoundException,
+)
+from opentrail.aws.common_errors import UnsupportedOperationException
+from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.lakesql.errors import InvalidStatement, UnknownStore
+from opentrail.protocol import Parameters
+from opentrail.query.lake_queries import CONCURRENT_QUERIES, TooManyQueries, references
+from opentrail.resource.event_data_store import EventDataStore
+from opentrail.resource.lake_query import LakeQuery, QueryStatus
+
+MAX_RESULTS = 1000
+"""Rows, and queries, of one page."""
+
+NULL = "null"
+"""How a result shows a value that is not there: the answer's members are strings."""
+
+
+def check_page_size(parameters: Parameters) -> None:
+    """Raise the error that GetQueryResults and ListQueries document for a page size out of range."""
+    for member in ("MaxQueryResults", "MaxResults"):
+        maximum = parameters.get(member, MAX_RESULTS)
+        if isinstance(maximum, int) and not 1 <= maximum <= MAX_RESULTS:
+            raise InvalidMaxResultsException(MAX_RESULTS)
+
+
+def check_list_queries(parameters: Parameters) -> None:
+    """Raise the errors that ListQueries documents for a page size or a status that it does not know."""
+    check_page_size(parameters)
+    status = parameters.get("QueryStatus")
+    if status is not None and status not in list(QueryStatus):
+        raise InvalidQueryStatusException(str(status))
+
+
+async def start_query(ports: ApiPorts, call: Call) -> Outcome:
+    """Check a statement, queue it, and answer its id."""
+    statement = _statement(call)
+    stores = await _stores_of(ports, call, statement)
+    try:
+        query = await ports.queries.start(call.account_id, call.region, statement, stores)
+    except UnknownStore as error:
+        raise InvalidQueryStatementException(str(error)) from error
+    except InvalidStatement as error:
+        raise InvalidQueryStatementException(str(error)) from error
+    except TooManyQueries as error:
+        raise MaxConcurrentQueriesException(CONCURRENT_QUERIES) from error
+    output: Parameters = {"QueryId": query.id}
+    if "EventDataStoreOwnerAccountId" in call.parameters:
+        output["EventDataStoreOwnerAccountId"] = call.parameters["EventDataStoreOwnerAccountId"]
+    return Outcome(output)
+
+
+async def describe_query(ports: ApiPorts, call: Call) -> Outcome:
+    """Show how a query stands and what it took."""
+    if "QueryAlias" in call.parameters:
+        raise UnsupportedOperationException("DescribeQuery with QueryAlias")
+    if "QueryId" not in call.parameters:
+        raise InvalidParameterException("You must specify a QueryId.")
+    query = await _find(ports, call)
+    output: Parameters = {
+        "QueryId": query.id,
+        "QueryString": query.statement,
+        "QueryStatus": str(query.status),
+        "QueryStatistics": {
+            "EventsMatched": query.rows,
+            "EventsScanned": query.events_scanned,
+            "BytesScanned": query.bytes_scanned,
+            "ExecutionTimeInMillis": query.run_time_ms,
+            "CreationTime": query.created_at,
+        },
+    }
+    if query.error_message:
+        output["ErrorMessage"] = query.error_message
+    return Outcome(output)
+
+
+async def get_query_results(ports: ApiPorts, call: Call) -> Outcome:
+    """Show one page of a query's result; what there is of it while the query still runs."""
+    query = await _find(ports, call)
+    first = _first_row(call, query)
+    rows = await ports.queries.rows(query, first, call.parameters.get("MaxQueryResults", MAX_RESULTS))
+    labels = [label for label, _ in query.columns]
+    output: Parameters = {
+        "QueryStatus": str(query.status),
+        "QueryStatistics": {
+            "ResultsCount": len(rows),
+            "TotalResultsCount": query.rows,
+            "BytesScanned": query.bytes_scanned,
+        },
+        "QueryResultRows": [_shown_row(labels, row) for row in rows],
+    }
+    if query.error_message:
+        output["ErrorMessage"] = query.error_message
+    if query.status.is_final and first + len(rows) < query.rows:
+        output["NextToken"] = _token(query, first + len(rows))
+    return Outcome(output)
+
+
+async def list_queries(ports: ApiPorts, call: Call) -> Outcome:
+    """List the queries of seven days on one event data store, newest first."""
+    parameters = call.parameters
+    store = await _active(ports, call, parameters["EventDataStore"])
+    start, end = parameters.get("StartTime"), parameters.get("EndTime")
+    if start is not None and end is not None and start > end:
+        raise InvalidDateRangeException
+    status = parameters.get("QueryStatus")
+    found = [
+        query
+        for query in ports.queries.of_store(store.arn, call.account_id, call.region)
+        if (start is None or query.created_at >= start)
+        and (end is None or query.created_at <= end)
+        and status in (None, str(query.status))
+    ]
+    return Outcome(_page_of_queries(call, found))
+
+
+async def cancel_query(ports: ApiPorts, call: Call) -> Outcome:
+    """Stop a query that is queued or running."""
+    query = await _find(ports, call)
+    if query.status.is_final:
+        raise InactiveQueryException(query.id, query.status)
+    cancelled = await ports.queries.cancel(query)
+    return Outcome({"QueryId": query.id, "QueryStatus": str(cancelled.status)})
+
+
+def _statement(call: Call) -> str:
+    parameters = call.parameters
+    if "QueryAlias" in parameters or "QueryParameters" in parameters:
+        raise UnsupportedOperationException("StartQuery with QueryAlias")
+    if "DeliveryS3Uri" in parameters:
+        raise UnsupportedOperationException("StartQuery with DeliveryS3Uri")
+    if "QueryStatement" not in parameters:
+        raise InvalidParameterException("You must specify a QueryStatement.")
+    statement: str = parameters["QueryStatement"]
+    return statement
+
+
+async def _stores_of(ports: ApiPorts, call: Call, statement: str) -> dict[str, EventDataStore]:
+    """Return the event data stores that a statement names, by the names that it uses."""
+    try:
+        names = await asyncio.to_thread(references, statement)
+    except InvalidStatement as error:
+        raise InvalidQueryStatementException(str(error)) from error
+    if not names:
+        raise InvalidQueryStatementException.without_store()
+    owner = call.parameters.get("EventDataStoreOwnerAccountId")
+    stores = {}
+    for name in names:
+        store = await store_named(ports, call, name if name.startswith("arn:") else name.lower())
+        if store is None and not is_store_reference(name.lower()):
+            raise InvalidQueryStatementException(str(UnknownStore(name)))
+        if store is None or owner not in (None, store.account_id):
+            raise EventDataStoreNotFoundException(name)
+        if store.is_pending_deletion:
+            raise InactiveEventDataStoreException(store.arn)
+        stores[name] = store
+    return stores
+
+
+async def _active(ports: ApiPorts, call: Call, given: str) -> EventDataStore:
+    store = await find_store(ports, call, given)
+    if store.is_pending_deletion:
+        raise InactiveEventDataStoreException(store.arn)
+    return store
+
+
+async def _find(ports: ApiPorts, call: Call) -> LakeQuery:
+    """Return the query that the call names; its event data stores must be there and active."""
+    query_id = call.parameters["QueryId"]
+    query = ports.queries.find(query_id, call.account_id, call.region)
+    given = call.parameters.get("EventDataStore")
+    if given is not None:
+        store = await _active(ports, call, given)
+        if query is not None and store.arn not in query.event_data_stores:
+            query = None
+    if query is None:
+        raise QueryIdNotFoundException(query_id)
+    for arn in query.event_data_stores:
+        await _active(ports, call, arn)
+    return query
+
+
+def _shown_row(labels: Sequence[str], row: Sequence[str | None]) -> list[dict[str, str]]:
+    return [{label: NULL if value is None else value} for label, value in zip(labels, row, strict=True)]
+
+
+def _token(query: LakeQuery, first: int) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([query.id, first])).decode()
+
+
+def _first_row(call: Call, query: LakeQuery) -> int:
+    token: str = call.parameters.get("NextToken", "")
+    if not token:
+        return 0
+    try:
+        query_id, first = orjson.loads(base64.urlsafe_b64decode(token))
+    except (ValueError, TypeError):
+        raise InvalidNextTokenException from None
+    if query_id != query.id or not isinstance(first, int) or not 0 <= first <= query.rows:
+        raise InvalidNextTokenException
+    return first
+
+
+def _page_of_queries(call: Call, found: Sequence[LakeQuery]) -> Parameters:
+    token: str = call.parameters.get("NextToken", "")
+    ids = [query.id for query in found]
+    first = 0
+    if token:
+        try:
+            first = ids.index(base64.urlsafe_b64decode(token).decode()) + 1
+        except ValueError:
+            raise InvalidNextTokenException from None
+    page = found[first : first + call.parameters.get("MaxResults", MAX_RESULTS)]
+    output: Parameters = {
+        "Queries": [
+            {"QueryId": query.id, "QueryStatus": str(query.status), "CreationTime": query.created_at} for query in page
+        ]
+    }
+    if first + len(page) < len(found):
+        output["NextToken"] = base64.urlsafe_b64encode(page[-1].id.encode()).decode()
+    return output

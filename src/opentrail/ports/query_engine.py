@@ -1,0 +1,60 @@
+"""The query engine: runs one checked statement over tables that it is handed, and nothing else."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from opentrail.ports import PortError
+from opentrail.ports.lake_table import ArrowStream
+
+PAGE_ROWS = 1000
+"""Rows of a page of results, the last one excepted: the most that GetQueryResults gives at once."""
+
+
+class QueryFailed(PortError):
+    """The statement cannot be answered; the text is for its writer, and names nothing of this installation."""
+
+
+class QueryTimedOut(QueryFailed):
+    """The query ran for as long as one may."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTable:
+    """One table as the statement names it: Parquet files and rows in memory, both with ``columns`` among theirs."""
+
+    name: str
+    columns: tuple[str, ...]
+    column_types: tuple[str, ...]
+    files: tuple[str, ...]
+    fresh: ArrowStream | None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatistics:
+    """What a finished query took: rows of its result, and bytes that it read of files and of rows in memory."""
+
+    rows: int
+    bytes_scanned: int
+
+
+KeepPage = Callable[[bytes, int], Awaitable[None]]
+"""Takes a page of the result: a JSON array of rows (each an array of strings and nulls), and how many they are."""
+
+
+class QueryEngine(Protocol):
+    """At most a stated number of queries run at a time; others wait."""
+
+    async def run(
+        self,
+        sql: str,
+        tables: Sequence[EngineTable],
+        keep_page: KeepPage,
+        on_start: Callable[[], None] | None = None,
+    ) -> EngineStatistics:
+        """Run ``sql`` and hand over its result page by page, PAGE_ROWS each, in order.
+
+        ``on_start`` is called once the query no longer waits for others. Cancelling the task stops the query at once.
+        Raises QueryFailed, QueryTimedOut; pages that were kept by then are valid.
+        """
+        ...

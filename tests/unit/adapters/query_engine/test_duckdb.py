@@ -1,0 +1,142 @@
+"""The engine's process: what it answers, what it cannot reach, and how it ends."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from opentrail.adapters.query_engine.duckdb import DuckDbEngine, EngineLimits
+from opentrail.ports.query_engine import EngineStatistics, EngineTable, QueryFailed, QueryTimedOut
+
+
+def a_table(folder: Path, rows: int = 2500, fresh: int = 3) -> EngineTable:
+    path = folder / "one.parquet"
+    pq.write_table(pa.table({"n": list(range(rows)), "s": [f"s{at}" for at in range(rows)]}), path)
+    memory = pa.table({"n": [-at for at in range(1, fresh + 1)], "s": ["fresh"] * fresh}) if fresh else None
+    return EngineTable("lake_table_0", ("n", "s"), ("BIGINT", "VARCHAR"), (str(path),), memory)
+
+
+async def run(
+    folder: Path, sql: str, tables: Sequence[EngineTable] = (), limits: EngineLimits | None = None
+) -> tuple[list[list[str | None]], EngineStatistics]:
+    rows: list[list[str | None]] = []
+
+    async def keep(page: bytes, count: int) -> None:
+        read = orjson.loads(page)
+        assert len(read) == count
+        rows.extend(read)
+
+    statistics = await DuckDbEngine(folder / "spill", limits).run(sql, tables, keep)
+    return rows, statistics
+
+
+async def test_files_and_fresh_rows_are_one_table(tmp_path: Path) -> None:
+    rows, statistics = await run(
+        tmp_path, "SELECT CAST(n AS VARCHAR) FROM lake_table_0 ORDER BY n", [a_table(tmp_path)]
+    )
+
+    assert [row[0] for row in rows] == [str(number) for number in (-3, -2, -1, *range(2500))]
+    assert statistics.rows == 2503
+    assert statistics.bytes_scanned > 0
+    assert list((tmp_path / "spill").iterdir()) == []
+
+
+async def test_a_table_without_any_row_is_empty(tmp_path: Path) -> None:
+    table = EngineTable("lake_table_0", ("n",), ("BIGINT",), (), None)
+
+    assert (await run(tmp_path, "SELECT CAST(n AS VARCHAR) FROM lake_table_0", [table]))[0] == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('{other}')",
+        "SELECT * FROM read_blob('{other}')",
+        "SELECT * FROM read_csv('{other}')",
+        "SELECT * FROM read_json('{other}')",
+        "SELECT * FROM read_parquet('{secret}')",
+        "SELECT * FROM '{secret}'",
+        "SELECT * FROM glob('{folder}/*')",
+        "SELECT * FROM read_parquet('{folder}/*.parquet')",
+        "SELECT * FROM parquet_metadata('{secret}')",
+        "COPY lake_table_0 TO '{folder}/out.csv'",
+        "COPY (SELECT 1) TO '/dev/stdout'",
+        "EXPORT DATABASE '{folder}/out'",
+        "ATTACH '{folder}/other.db'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "LOAD '{folder}/x.so'",
+        "SET enable_external_access = true",
+        "SET allowed_directories = ['/']",
+        "RESET lock_configuration",
+        "SET memory_limit = '100GB'",
+        "PRAGMA enable_profiling = 'json'",
+        "CREATE SECRET x (TYPE S3)",
+        "SELECT * FROM read_text('http://127.0.0.1:1/')",
+        "SELECT * FROM read_parquet('s3://bucket/x.parquet')",
+        "SELECT getenv('PATH')",
+        "SELECT * FROM environment",
+        "CREATE TABLE x AS SELECT * FROM read_text('/proc/self/environ')",
+    ],
+)
+async def test_the_engine_reaches_no_other_file_and_no_setting(tmp_path: Path, sql: str) -> None:
+    table = a_table(tmp_path)
+    secret = tmp_path / "secret.parquet"
+    pq.write_table(pa.table({"secret": ["MARK"]}), secret)
+    (tmp_path / "other.txt").write_text("MARK")
+    before = sorted(path.name for path in tmp_path.iterdir())
+
+    with pytest.raises(QueryFailed) as failure:
+        await run(tmp_path, sql.format(folder=tmp_path, secret=secret, other=tmp_path / "other.txt"), [table])
+
+    assert "exceeded the memory" not in str(failure.value)
+    assert "MARK" not in str(failure.value)
+    assert str(tmp_path) not in str(failure.value)
+    assert {path.name for path in tmp_path.iterdir()} - {"spill"} == set(before)
+
+
+SLOW = "SELECT CAST(count(*) AS VARCHAR) FROM range(1000000000) a(x), range(1000) b(y) WHERE hash(x + y) = 1"
+
+
+async def test_a_cancelled_query_stops_at_once(tmp_path: Path) -> None:
+    started = asyncio.Event()
+
+    async def keep(page: bytes, count: int) -> None:
+        raise AssertionError("no page was expected")
+
+    engine = DuckDbEngine(tmp_path)
+    task = asyncio.create_task(engine.run(SLOW, [], keep, started.set))
+    await started.wait()
+    await asyncio.sleep(0.5)
+    began = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert time.monotonic() - began < 2
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_query_ends_at_the_time_limit(tmp_path: Path) -> None:
+    with pytest.raises(QueryTimedOut, match="run time limit of 1 seconds"):
+        await run(tmp_path, SLOW, limits=EngineLimits(seconds=1))
+
+
+async def test_a_query_ends_at_the_memory_limit(tmp_path: Path) -> None:
+    limits = EngineLimits(memory_bytes=32 << 20, spill_bytes=1 << 20)
+
+    with pytest.raises(QueryFailed, match="memory"):
+        await run(tmp_path, "SELECT CAST(len(list(x)) AS VARCHAR) FROM range(100000000) a(x)", limits=limits)
+
+
+async def test_the_engine_sees_no_variable_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "MARK")
+
+    rows, _ = await run(tmp_path, "SELECT CAST(count(*) AS VARCHAR) FROM duckdb_settings() WHERE value LIKE '%MARK%'")
+
+    assert rows == [["0"]]

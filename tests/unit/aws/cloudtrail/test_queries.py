@@ -1,0 +1,237 @@
+"""The five operations of a query: what they answer, and every error that they document."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from opentrail.aws.cloudtrail import SERVICE
+from opentrail.errors import AwsError
+from opentrail.ports.query_engine import QueryFailed, QueryTimedOut
+from opentrail.query.lake_queries import LakeQueries
+from tests.builders import REGION, World, a_credential
+
+ROWS: list[list[str | None]] = [[str(number), None] for number in range(2500)]
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.query_engine.pages = [ROWS[:1000], ROWS[1000:2000], ROWS[2000:]]
+    return world
+
+
+async def answer(world: World, operation: str, **parameters: Any) -> dict[str, Any]:
+    region, credential = parameters.pop("region", REGION), parameters.pop("credential", None)
+    handler = SERVICE.handlers[operation]
+    if handler.check is not None:
+        handler.check(parameters)
+    call = world.call(operation, parameters, region=region, credential=credential)
+    outcome = await handler.run(world.ports, call)
+    await world.carry_out(outcome)
+    return dict(outcome.output)
+
+
+async def a_store(world: World, name: str = "store") -> str:
+    made = await answer(world, "CreateEventDataStore", Name=name, TerminationProtectionEnabled=False)
+    return str(made["EventDataStoreArn"])
+
+
+async def started(world: World, arn: str) -> str:
+    statement = f"SELECT eventID, errorCode FROM {arn.rpartition('/')[2]}"
+    return str((await answer(world, "StartQuery", QueryStatement=statement))["QueryId"])
+
+
+async def ended(world: World, query_id: str) -> dict[str, Any]:
+    for _ in range(1000):
+        described = await answer(world, "DescribeQuery", QueryId=query_id)
+        if described["QueryStatus"] not in ("QUEUED", "RUNNING"):
+            return described
+        await asyncio.sleep(0.01)
+    raise AssertionError("the query does not end")
+
+
+async def test_a_query_is_described_with_what_it_took(world: World) -> None:
+    query_id = await started(world, await a_store(world))
+
+    described = await ended(world, query_id)
+
+    assert described["QueryStatus"] == "FINISHED"
+    assert described["QueryString"].startswith("SELECT eventID")
+    assert described["QueryStatistics"]["BytesScanned"] == 1234
+    assert described["QueryStatistics"]["EventsMatched"] == 2500
+
+
+async def test_results_come_in_pages_of_any_size(world: World) -> None:
+    query_id = await started(world, await a_store(world))
+    await ended(world, query_id)
+
+    found, token = [], {}
+    while True:
+        page = await answer(world, "GetQueryResults", QueryId=query_id, MaxQueryResults=700, **token)
+        found += page["QueryResultRows"]
+        assert page["QueryStatistics"]["TotalResultsCount"] == 2500
+        if "NextToken" not in page:
+            break
+        token = {"NextToken": page["NextToken"]}
+
+    assert found == [[{"eventID": str(number)}, {"errorCode": "null"}] for number in range(2500)]
+
+
+async def test_a_running_query_can_be_cancelled_once(world: World) -> None:
+    world.query_engine.may_run.clear()
+    query_id = await started(world, await a_store(world))
+
+    assert await answer(world, "CancelQuery", QueryId=query_id) == {"QueryId": query_id, "QueryStatus": "CANCELLED"}
+    with pytest.raises(AwsError) as refusal:
+        await answer(world, "CancelQuery", QueryId=query_id)
+
+    assert refusal.value.code == "InactiveQueryException"
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"), [(QueryFailed("Division by zero"), "FAILED"), (QueryTimedOut("too long"), "TIMED_OUT")]
+)
+async def test_a_query_that_fails_says_why(world: World, failure: QueryFailed, status: str) -> None:
+    world.query_engine.failure = failure
+
+    described = await ended(world, await started(world, await a_store(world)))
+
+    assert (described["QueryStatus"], described["ErrorMessage"]) == (status, str(failure))
+
+
+async def test_the_eleventh_query_at_a_time_is_refused(world: World) -> None:
+    world.query_engine.may_run.clear()
+    arn = await a_store(world)
+    for _ in range(10):
+        await started(world, arn)
+
+    with pytest.raises(AwsError) as refusal:
+        await started(world, arn)
+
+    assert refusal.value.code == "MaxConcurrentQueriesException"
+    await world.queries.close()
+
+
+async def test_queries_of_a_store_are_listed_newest_first(world: World) -> None:
+    arn, other = await a_store(world), await a_store(world, "other")
+    ids = []
+    for _ in range(3):
+        ids.append(await started(world, arn))
+        await ended(world, ids[-1])
+        world.clock.advance(60)
+    await started(world, other)
+
+    first = await answer(world, "ListQueries", EventDataStore=arn, MaxResults=2)
+    rest = await answer(world, "ListQueries", EventDataStore=arn, MaxResults=2, NextToken=first["NextToken"])
+
+    assert [query["QueryId"] for query in first["Queries"] + rest["Queries"]] == ids[::-1]
+    assert "NextToken" not in rest
+    assert (await answer(world, "ListQueries", EventDataStore=arn, QueryStatus="FAILED"))["Queries"] == []
+
+
+async def test_queries_are_kept_for_seven_days_and_over_a_restart(world: World) -> None:
+    query_id = await started(world, await a_store(world))
+    await ended(world, query_id)
+    again = LakeQueries(world.query_log, world.query_engine, world.lake, world.clock, world.identifiers)
+    await again.open()
+    query = again.find(query_id, a_credential().principal.account_id, REGION)
+
+    assert query is not None
+    assert await again.rows(query, 2499, 5) == [["2499", None]]
+    world.clock.advance(7 * 86400)
+    with pytest.raises(AwsError) as refusal:
+        await answer(world, "DescribeQuery", QueryId=query_id)
+    assert refusal.value.code == "QueryIdNotFoundException"
+
+
+async def test_a_query_that_a_restart_interrupted_has_failed(world: World) -> None:
+    world.query_engine.may_run.clear()
+    query_id = await started(world, await a_store(world))
+
+    again = LakeQueries(world.query_log, world.query_engine, world.lake, world.clock, world.identifiers)
+    await again.open()
+
+    query = again.find(query_id, a_credential().principal.account_id, REGION)
+    assert query is not None
+    assert query.status == "FAILED"
+    await world.queries.close()
+
+
+MISSING = "0a1b2c3d-1111-4222-8333-444455556666"
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "code"),
+    [
+        ("StartQuery", {}, "InvalidParameterException"),
+        ("StartQuery", {"QueryStatement": "SELECT 1"}, "InvalidQueryStatementException"),
+        ("StartQuery", {"QueryStatement": "SELECT * FROM cloudtrail_logs"}, "InvalidQueryStatementException"),
+        ("StartQuery", {"QueryStatement": "SELECT nothing FROM STORE"}, "InvalidQueryStatementException"),
+        ("StartQuery", {"QueryStatement": "DROP TABLE STORE"}, "InvalidQueryStatementException"),
+        ("StartQuery", {"QueryStatement": f"SELECT 1 FROM {MISSING}"}, "EventDataStoreNotFoundException"),
+        ("StartQuery", {"QueryStatement": "SELECT 1 FROM STORE", "EventDataStoreOwnerAccountId": "999999999999"},
+         "EventDataStoreNotFoundException"),
+        ("StartQuery", {"QueryAlias": "x"}, "UnsupportedOperationException"),
+        ("DescribeQuery", {}, "InvalidParameterException"),
+        ("DescribeQuery", {"QueryId": MISSING}, "QueryIdNotFoundException"),
+        ("DescribeQuery", {"QueryId": MISSING, "EventDataStore": MISSING}, "EventDataStoreNotFoundException"),
+        ("DescribeQuery", {"QueryId": MISSING, "EventDataStore": "x"}, "EventDataStoreARNInvalidException"),
+        ("GetQueryResults", {"QueryId": MISSING}, "QueryIdNotFoundException"),
+        ("GetQueryResults", {"QueryId": MISSING, "MaxQueryResults": 1001}, "InvalidMaxResultsException"),
+        ("CancelQuery", {"QueryId": MISSING}, "QueryIdNotFoundException"),
+        ("ListQueries", {"EventDataStore": MISSING}, "EventDataStoreNotFoundException"),
+        ("ListQueries", {"EventDataStore": MISSING, "MaxResults": 0}, "InvalidMaxResultsException"),
+        ("ListQueries", {"EventDataStore": MISSING, "QueryStatus": "DONE"}, "InvalidQueryStatusException"),
+        ("ListQueries", {"EventDataStore": "STORE", "NextToken": "!!!!"}, "InvalidNextTokenException"),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_is_told_by_the_error_of_the_service(
+    world: World, operation: str, parameters: dict[str, Any], code: str
+) -> None:
+    store = (await a_store(world)).rpartition("/")[2]
+    given = {
+        name: value.replace("STORE", store) if isinstance(value, str) else value for name, value in parameters.items()
+    }
+
+    with pytest.raises(AwsError) as refusal:
+        await answer(world, operation, **given)
+
+    assert refusal.value.code == code
+
+
+async def test_dates_the_wrong_way_round_are_refused(world: World) -> None:
+    arn, now = await a_store(world), world.clock.now()
+
+    with pytest.raises(AwsError) as refusal:
+        await answer(world, "ListQueries", EventDataStore=arn, StartTime=now, EndTime=now - timedelta(days=1))
+
+    assert refusal.value.code == "InvalidDateRangeException"
+
+
+async def test_a_store_that_is_pending_deletion_takes_no_query_and_shows_none(world: World) -> None:
+    arn = await a_store(world)
+    query_id = await started(world, arn)
+    await ended(world, query_id)
+    await answer(world, "DeleteEventDataStore", EventDataStore=arn)
+
+    for operation, parameters in (
+        ("StartQuery", {"QueryStatement": f"SELECT 1 FROM {arn}"}),
+        ("DescribeQuery", {"QueryId": query_id}),
+        ("GetQueryResults", {"QueryId": query_id}),
+        ("ListQueries", {"EventDataStore": arn}),
+    ):
+        with pytest.raises(AwsError) as refusal:
+            await answer(world, operation, **parameters)
+        assert refusal.value.code == "InactiveEventDataStoreException"
+
+
+async def test_another_region_sees_no_query(world: World) -> None:
+    query_id = await started(world, await a_store(world))
+
+    with pytest.raises(AwsError) as refusal:
+        await answer(world, "GetQueryResults", QueryId=query_id, region="eu-west-1")
+
+    assert refusal.value.code == "QueryIdNotFoundException"
+    await world.queries.close()
