@@ -67,7 +67,8 @@ async def test_results_come_in_pages_of_any_size(world: World) -> None:
     query_id = await started(world, await a_store(world))
     await ended(world, query_id)
 
-    found, token = [], {}
+    found: list[Any] = []
+    token: dict[str, str] = {}
     while True:
         page = await answer(world, "GetQueryResults", QueryId=query_id, MaxQueryResults=700, **token)
         found += page["QueryResultRows"]
