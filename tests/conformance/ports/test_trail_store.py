@@ -2,18 +2,22 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
 
 from opentrail.arn import trail_arn
 from opentrail.ports.delivery_log import ReaderState
+from opentrail.ports.event_data_stores import LakeReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
+from opentrail.resource.channel import Channel, channel_arn
+from opentrail.resource.event_data_store import EventDataStore, Status, event_data_store_arn
 from opentrail.resource.trail import Trail
 from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
 
 ACCOUNT = "123456789012"
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture(params=TECHNOLOGIES)
@@ -198,3 +202,64 @@ async def test_deleting_a_trail_removes_its_tags(stores: MetadataStores) -> None
     await stores.trails.apply(at(2), deleted(a_trail()))
 
     assert dict(await stores.trails.tags(a_trail().arn)) == {}
+
+
+ID = "11111111-1111-4111-8111-111111111111"
+
+
+def a_store() -> EventDataStore:
+    return EventDataStore(
+        arn=event_data_store_arn("us-east-1", ACCOUNT, ID),
+        name="audit",
+        account_id=ACCOUNT,
+        home_region="us-east-1",
+        created_at=NOON,
+        updated_at=NOON,
+        deletion_at=NOON + timedelta(days=7),
+        status=Status.PENDING_DELETION,
+    )
+
+
+async def test_event_data_store_is_visible_as_it_was_saved_with_a_reader(stores: MetadataStores) -> None:
+    store = a_store()
+
+    await stores.trails.apply(at(3), SettingsEntry(store.arn, store.to_json()))
+    renamed = replace(store, name="other")
+    await stores.trails.apply(at(5), SettingsEntry(store.arn, renamed.to_json()))
+
+    assert await stores.event_data_stores.event_data_store(store.arn) == renamed
+    assert list(await stores.event_data_stores.event_data_stores(ACCOUNT)) == [renamed]
+    assert list(await stores.event_data_stores.event_data_stores("999999999999")) == []
+    assert list(await stores.event_data_stores.lake_readers()) == [LakeReaderState(store.arn, at(3), store.to_json())]
+    assert list(await stores.trails.trails(ACCOUNT)) == list(await stores.delivery_log.readers()) == []
+
+
+async def test_event_data_store_that_is_gone_leaves_its_reader_only(stores: MetadataStores) -> None:
+    store, event_data_stores = a_store(), stores.event_data_stores
+    await stores.trails.apply(at(3), SettingsEntry(store.arn, store.to_json()))
+    await stores.trails.set_tags(store.arn, {"team": "audit"})
+    await event_data_stores.set_resource_policy(store.arn, "{}")
+    await event_data_stores.finish_reader(store.arn)
+    moved = LakeReaderState(store.arn, at(4), None)
+    await event_data_stores.move_reader(moved)
+
+    await stores.trails.apply(at(5), SettingsEntry(store.arn, None))
+
+    assert await event_data_stores.event_data_store(store.arn) is None
+    assert await event_data_stores.resource_policy(store.arn) == ""
+    assert dict(await stores.trails.tags(store.arn)) == {}
+    assert list(await event_data_stores.lake_readers()) == [moved]
+    await event_data_stores.finish_reader(store.arn)
+    assert list(await event_data_stores.lake_readers()) == []
+
+
+async def test_channel_is_visible_until_it_is_deleted(stores: MetadataStores) -> None:
+    arn = channel_arn("us-east-1", ACCOUNT, ID)
+    channel = Channel(arn, "app", ACCOUNT, "us-east-1", "Custom", ({"Type": "EVENT_DATA_STORE", "Location": "x"},))
+
+    await stores.trails.apply(at(3), SettingsEntry(arn, channel.to_json()))
+    assert await stores.event_data_stores.channel(arn) == channel
+    assert list(await stores.event_data_stores.channels(ACCOUNT)) == [channel]
+
+    await stores.trails.apply(at(5), SettingsEntry(arn, None))
+    assert await stores.event_data_stores.channel(arn) is None
