@@ -1,0 +1,160 @@
+"""Hostile rules and events: refused, or answered in bounded time and memory, never with another error."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opentrail.pattern.errors import InvalidEventPattern, InvalidPattern
+from opentrail.pattern.event_pattern import parse_event_pattern
+from opentrail.pattern.filter_pattern import parse_filter_pattern
+from opentrail.pattern.ir import Field, LeafCondition, Leaves
+from opentrail.pattern.languages import LANGUAGES, InvalidEvent, Language, read_rule
+from opentrail.pattern.matcher import compile_predicate
+from opentrail.pattern.value_matcher import InvalidExpression, compile_expression
+from opentrail.pattern.values import Glob, Search, Wild, text_in
+
+SECONDS = 5.0
+"""Far beyond what any of these needs, and far below what a quadratic or exponential reading would take."""
+
+PIECES: dict[Language, tuple[str, ...]] = {
+    "event-pattern": (
+        *'{}[],:"',
+        *('"a"', '"$or"', '"prefix"', '"numeric"', '"anything-but"', '"wildcard"', '"cidr"', '"exists"'),
+        *("1", "-1e400", "true", "null", '">"', '"*a*"', '"10.0.0.0/8"', "\\", "\x00", "é", "\ud800", " "),
+    ),
+    "filter-pattern": (
+        *"{}[]()%\"'*?-,=<>!&|$. ",
+        *("$.a", "$.a[*]", "$.*", "IS", "NOT", "EXISTS", "NULL", "&&", "||", "1", "1e999", "...", "%a+%", "\x00", "é"),
+    ),
+    "filter-policy": (*'{}[],:"', '"a"', '"exists"', "true", '"numeric"', '"="', "1", '"$or"', "\ud800"),
+    "selector": (*'{}[],:"', '"FieldSelectors"', '"Field"', '"Equals"', '"eventCategory"', '"Data"', "1", "null"),
+    "sigma": (
+        "title: t\n",
+        "logsource: {product: aws}\n",
+        "detection:\n",
+        "  s: {a|re: '(x+)+y'}\n",
+        "  s: {a|cidr: 10.0.0.0/8}\n",
+        "  condition: s\n",
+        "  condition: not 1 of them\n",
+        "  condition: ((s\n",
+        "&a [*a]\n",
+        "- ",
+        "é",
+        "\x00",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_text_is_read_or_refused(language: Language, data: st.DataObject) -> None:
+    parts = data.draw(st.lists(st.sampled_from(PIECES[language]), max_size=25))
+    try:
+        rule = read_rule(language, "".join(parts))
+    except InvalidPattern:
+        return
+    for event in ({}, {"a": "x"}, {"a": [{"a": 1}]}, "text", '{"a": 1e400}'):
+        try:
+            assert rule.matches(event) in (True, False)
+            rule.explain(event)
+        except InvalidEvent:
+            assert isinstance(event, str)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@settings(max_examples=100, deadline=None)
+@given(pattern=json_values)
+def test_any_json_value_is_read_or_refused(language: Language, pattern: Any) -> None:
+    with suppress(InvalidPattern):
+        read_rule(language, pattern)
+
+
+def quick(work: Callable[[], Any]) -> Any:
+    start = time.monotonic()
+    result = work()
+    assert time.monotonic() - start < SECONDS
+    return result
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        '{"a":' * 800 + "1" + "}" * 800,
+        "[" * 4000,
+        json.dumps({"a": ["x" * 10] * 10_000}),
+        json.dumps(
+            {"$or": [{"$or": [{"$or": [{f"f{i}{j}{k}": [1]} for k in range(9)]} for j in range(9)]} for i in range(9)]}
+        ),
+        json.dumps({f"g{i}": {"$or": [{"x": [1]}, {"y": [1]}]} for i in range(12)}),
+        json.dumps({"a": [{"wildcard": "*" + "a*" * 40}]}),
+        '{"a": [' + "9" * 4000 + "]}",
+    ],
+)
+def test_big_and_deep_patterns_are_refused_or_read_at_once(pattern: str) -> None:
+    def read() -> None:
+        with suppress(InvalidEventPattern):
+            parse_event_pattern(pattern)
+
+    quick(read)
+
+
+def test_multiplied_alternatives_are_refused() -> None:
+    doubled = {f"g{number}": {"$or": [{"x": [1]}, {"y": [1]}]} for number in range(10)}
+
+    with pytest.raises(InvalidEventPattern, match="Rule is too complex"):
+        parse_event_pattern(json.dumps(doubled))
+
+
+def test_expressions_that_backtrack_elsewhere_take_linear_time() -> None:
+    text = "x" * 200_000
+
+    assert quick(lambda: compile_predicate(Field((), Search("(x+x+)+y")))(text)) is False
+    pattern = parse_filter_pattern("{ $.a = %x*x*x*x*x*x*y% }")
+    assert quick(lambda: pattern.match(json.dumps({"a": text}))) is None
+
+
+def test_an_expression_that_would_need_much_memory_is_refused() -> None:
+    with pytest.raises(InvalidExpression):
+        compile_expression("((a{100}){100}){100}")
+    with pytest.raises(InvalidExpression):
+        compile_expression("\ud800")
+
+
+def test_many_wildcards_take_no_time_to_speak_of() -> None:
+    glob = Glob((Wild.RUN, *[piece for _ in range(200) for piece in ("a", Wild.RUN)], "b"))
+
+    assert quick(lambda: compile_predicate(Field((), glob))("a" * 200_000)) is False
+
+
+def test_spellings_of_dotted_names_are_tried_within_bounds() -> None:
+    names = [f"n{number}" for number in range(20)]
+    event: dict[str, Any] = {}
+    for name in names:
+        event[f"a.{name}"] = "no"
+    event["a"] = [dict.fromkeys(names[:-1], "x"), dict.fromkeys(names, "no")]
+    rule = Leaves(tuple(LeafCondition(("a", name), text_in("x")) for name in names))
+
+    assert quick(lambda: compile_predicate(rule)(event)) is False
+
+
+def test_numbers_of_any_size_are_compared_without_fail() -> None:
+    rule = compile_predicate(parse_event_pattern('{"a": [{"numeric": [">", 1e300]}]}'))
+    logs = parse_filter_pattern("{ $.a > " + "9" * 400 + " }")
+
+    assert rule({"a": 10**4000}) is False
+    assert rule({"a": 10**301}) is True
+    assert logs.match(json.dumps({"a": 1})) is None
