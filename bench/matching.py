@@ -72,7 +72,7 @@ class Values:
         details = [envelope["detail"] for envelope in envelopes]
         self._pairs = sorted({(detail["eventSource"], detail["eventName"]) for detail in details})
         self._addresses = sorted({detail["sourceIPAddress"] for detail in details})
-        self._arns = sorted({arn for detail in details if (arn := detail["userIdentity"].get("arn"))})
+        self._arns: list[str] = sorted({arn for detail in details if (arn := detail["userIdentity"].get("arn"))})
         names = [detail["eventName"] for detail in details]
         self._common = max(set(names), key=names.count)
 
@@ -123,7 +123,7 @@ class Values:
         return rule
 
     def _part(self) -> str:
-        arn = self._rng.choice(self._arns)
+        arn: str = self._rng.choice(self._arns)
         start = self._rng.randrange(len(arn) - 8)
         return arn[start : start + self._rng.randrange(4, 8)]
 
