@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from opentrail.ports.delivery_log import DigestPlan, LogFilePlan, ReaderState
+from opentrail.ports.delivery_log import DigestPlan, DigestSpan, LogFilePlan, ReaderState
 from opentrail.ports.notices import Notice
 from opentrail.resource.account_region import AccountRegion
 
@@ -73,6 +73,16 @@ class InMemoryDeliveryLog:
     def digests(self) -> list[DigestPlan]:
         """Return every digest ever planned, chain starts too."""
         return list(self._digests.values())
+
+    async def delivered_digests(
+        self, trail_arn: str, place: AccountRegion, start: datetime, end: datetime, limit: int
+    ) -> Sequence[DigestSpan]:
+        found = [
+            DigestSpan(plan.bucket, plan.key, plan.start_time, plan.end_time)
+            for (arn, of, end_time), plan in self._digests.items()
+            if (arn, of) == (trail_arn, place) and plan.key and plan.delivered_at and start <= end_time <= end
+        ]
+        return sorted(found, key=lambda span: span.end_time, reverse=True)[:limit]
 
     async def plan_digest(self, plan: DigestPlan) -> None:
         self._digests.setdefault((plan.trail_arn, plan.place, plan.end_time), plan)

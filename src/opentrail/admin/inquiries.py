@@ -18,6 +18,8 @@ from opentrail.ports.journal import Journal
 from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
+from opentrail.query.validation_request import LEDGER_DIGESTS
+from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
 
 Answer = dict[str, Any]
@@ -64,6 +66,7 @@ class Inquiries:
                 self.list_signing_keys,
                 self.describe_trail,
                 self.list_trails,
+                self.digest_chain,
                 self.list_public_keys,
                 self.status,
             )
@@ -129,6 +132,25 @@ class Inquiries:
         trails = await self._trails.trails(self._account_id)
         ordered = sorted(trails, key=lambda trail: (not trail.is_log_file_validation_enabled, trail.arn))
         return {"trails": [{"arn": trail.arn} for trail in ordered]}
+
+    async def digest_chain(self, arn: str, account: str, region: str, start: str, end: str) -> Answer:
+        """Return what the delivery log has of a trail's chain in an account and Region.
+
+        That is the newest digests delivered that end in [start, end] (ISO 8601), up to when all were planned ("": the
+        chain never began), and whether none is due, since the last was the final one or still waits for its bucket.
+        """
+        check_account(account)
+        place = AccountRegion(account, region)
+        times = (datetime.fromisoformat(start), datetime.fromisoformat(end))
+        spans = await self._delivery_log.delivered_digests(arn, place, *times, LEDGER_DIGESTS)
+        last = next((plan for plan in await self._delivery_log.last_digests(arn) if plan.place == place), None)
+        return {
+            "delivered": [
+                [span.bucket, span.key, span.start_time.isoformat(), span.end_time.isoformat()] for span in spans
+            ],
+            "settled_until": last.end_time.isoformat() if last else "",
+            "is_resting": last is None or last.is_final or last.delivered_at is None,
+        }
 
     def _account_of(self, arn: str) -> str:
         try:

@@ -27,10 +27,12 @@ from opentrail.digest.key_file import MAX_KEY_FILE_BYTES, parse_key_file
 from opentrail.digest.signing import UnreadableKey
 from opentrail.errors import OperatorError
 from opentrail.ports import PortError
+from opentrail.ports.delivery_log import DigestSpan
 from opentrail.ports.object_store import ObjectStores
 from opentrail.ports.signer import PublicKey
 from opentrail.query.log_validation import PublicKeySource, ValidationRequest
 from opentrail.query.public_keys import FixedKeys
+from opentrail.query.validation_request import ChainLedger, DigestLedger
 
 EndpointOption = Annotated[
     str,
@@ -88,6 +90,10 @@ class LogSource:
     stopped_at: datetime | None = None
     is_delivering: bool = True
     """Whether somebody should be delivering now: False for a home that no server holds."""
+    serving_since: datetime | None = None
+    """Since when this home's server runs; None for every other source."""
+    ledger: DigestLedger | None = None
+    """The delivery log of this installation; None for every other source."""
     has_true_etags: bool = True
     """Whether the store itself works out its objects' entity tags."""
 
@@ -117,7 +123,6 @@ def _own(context: Context, where: Where) -> LogSource:
     settings = context.read_settings().settings
     serving = context.home.serving() or {}
     upstream_url = str(serving.get("upstream_url", "")) or settings.upstream__url.removeprefix("moto")
-    stopped_at = str(trail.get("logging_stopped_at") or "")
     organization_id = where.organization_id or str(trail.get("organization_id") or "")
     if organization_id and not where.account_id:
         raise OperatorError(_SAY_ACCOUNT)
@@ -131,10 +136,16 @@ def _own(context: Context, where: Where) -> LogSource:
         stores=read_buckets(context.home, settings, upstream_url, read_key(context.home, "")),
         keys=key_file(where.public_keys) if where.public_keys else ListedKeys(context),
         key_origin=_file_origin(where) or f"ListPublicKeys of the installation {context.home.path}",
-        stopped_at=datetime.fromisoformat(stopped_at) if stopped_at else None,
+        stopped_at=_moment(trail.get("logging_stopped_at")),
         is_delivering=bool(serving),
+        serving_since=_moment(serving.get("started_at")),
+        ledger=None if is_told else OwnDeliveryLog(context, str(trail["arn"])),
         has_true_etags=not (context.home.archives / (where.bucket or trail["bucket"])).is_dir(),
     )
+
+
+def _moment(text: object) -> datetime | None:
+    return datetime.fromisoformat(str(text)) if text else None
 
 
 def _told(where: Where) -> Mapping[str, Any]:
@@ -220,3 +231,21 @@ class ListedKeys:
             )
             for key in answer["keys"]
         ]
+
+
+@dataclass(frozen=True)
+class OwnDeliveryLog:
+    """The delivery log of this home, of one trail."""
+
+    context: Context
+    trail_arn: str
+
+    async def chain(self, account_id: str, region: str, start: datetime, end: datetime) -> ChainLedger:
+        """Return what is on record of the chain in an account and Region."""
+        asked = {"account": account_id, "region": region, "start": start.isoformat(), "end": end.isoformat()}
+        answer = await asyncio.to_thread(self.context.run, "digest_chain", arn=self.trail_arn, **asked)
+        spans = [
+            DigestSpan(bucket, key, datetime.fromisoformat(first), datetime.fromisoformat(last))
+            for bucket, key, first, last in answer["delivered"]
+        ]
+        return ChainLedger(spans, _moment(answer["settled_until"]), bool(answer["is_resting"]))

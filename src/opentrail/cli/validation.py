@@ -91,7 +91,7 @@ def validate_logs_command(
     source = open_source(chosen, where)
     request = source.request(start, end)
     if not source.is_delivering:
-        errors.print("opentrail: no server holds this home, so newer digests than those there are not expected")
+        errors.print("opentrail: no server holds this home, so no newer digests are expected than it delivered")
     page = HtmlReport(request, source.key_origin, Timeline(start, end)) if html else None
     report = Report(verbose=verbose, as_json=as_json, page=page, memory=_open_memory(resume, source))
     is_finished = False
@@ -195,7 +195,12 @@ async def _validate(
         source.keys,
         on_progress=report.on_progress,
         on_digest=on_digest,
-        schedule=Schedule(now=datetime.now(UTC) if source.is_delivering else None, stopped_at=source.stopped_at),
+        schedule=Schedule(
+            now=datetime.now(UTC) if source.is_delivering else None,
+            stopped_at=source.stopped_at,
+            serving_since=source.serving_since,
+        ),
+        ledger=source.ledger,
         memory=report.memory,
     )
     report.begin(request)

@@ -27,11 +27,19 @@ NO_DIGEST = "no valid digest answers for what was delivered then"
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When digests are due. ``now`` is None where nobody asks whether the newest should be there by now; ``stopped_at``
-    is when logging stopped, None while it goes on."""
+    is when logging stopped, None while it goes on.
+
+    The rest is known of an installation at hand: ``serving_since``, before which no server could make any; the spans
+    ``delivered`` by its delivery log, newest first; and ``settled_until``, up to which no other digest is due: each was
+    delivered, waits for its bucket, or never will be.
+    """
 
     now: datetime | None = None
     stopped_at: datetime | None = None
     interval: timedelta | None = None
+    serving_since: datetime | None = None
+    settled_until: datetime | None = None
+    delivered: Sequence[tuple[datetime, datetime]] = ()
 
 
 def usual_interval(digests: Sequence[ReadDigest]) -> timedelta:
@@ -46,39 +54,52 @@ def missing_digests(digests: Sequence[ReadDigest], start: datetime, end: datetim
     ``digests`` are the valid standard ones, in any order. Each span says how many are missing by the schedule.
     """
     ordered = sorted(digests, key=lambda digest: digest.start_time)
-    if not ordered:
-        return []
     interval = schedule.interval or usual_interval(ordered)
-    spans = [_missing_before(ordered[0], start)]
-    covered = ordered[0].end_time
+    spans = [_missing_before(ordered[0], start)] if ordered else []
+    covered = ordered[0].end_time if ordered else start
     for digest in ordered[1:]:
         if digest.start_time > covered and digest.previous is not None:
             spans.append((covered, digest.start_time))
         covered = max(covered, digest.end_time)
-    spans.append(_missing_after(covered, end, interval, schedule))
-    return [_missing(*span, interval) for span in reversed(spans) if span is not None and span[0] < span[1]]
+    if ordered:
+        spans.append(_due_after(covered, end, interval, schedule))
+    found = [_missing(*span, interval) for span in reversed(spans) if span is not None and span[0] < span[1]]
+    return [*_cut_off(covered, end, schedule), *found]
 
 
 def _missing_before(oldest: ReadDigest, start: datetime) -> tuple[datetime, datetime] | None:
     return None if oldest.previous is None else (start, oldest.start_time)
 
 
-def _missing_after(
+def _cut_off(covered: datetime, end: datetime, schedule: Schedule) -> list[Finding]:
+    """Return what was delivered after ``covered``, and must be there therefore."""
+    lost = [span for span in schedule.delivered if covered < span[1] and span[0] < end]
+    if not lost:
+        return []
+    return [_finding(max(covered, lost[-1][0]), min(end, lost[0][1]), len(lost), "by the delivery log")]
+
+
+def _due_after(
     covered: datetime, end: datetime, interval: timedelta, schedule: Schedule
 ) -> tuple[datetime, datetime] | None:
+    since = max(covered, schedule.settled_until or covered)
+    waited_since = max(since, schedule.serving_since or since)
     # The one that is due now may still be on its way, so two intervals pass before any is missed.
-    if schedule.now is None or schedule.now - covered < max(2 * interval, LEAST_PATIENCE):
+    if schedule.now is None or schedule.now - waited_since < max(2 * interval, LEAST_PATIENCE):
         return None
     due = min(end, schedule.now)
     if schedule.stopped_at is not None:
         due = min(due, schedule.stopped_at)
-    return (covered, due) if covered < due else None
+    return (since, due) if since < due else None
 
 
 def _missing(start: datetime, end: datetime, interval: timedelta) -> Finding:
-    count = max(1, round((end - start) / interval))
+    return _finding(start, end, max(1, round((end - start) / interval)), "by the schedule")
+
+
+def _finding(start: datetime, end: datetime, count: int, reason: str) -> Finding:
     digests = "1 digest" if count == 1 else f"{count} digests"
-    return Finding(FindingKind.MISSING, f"{NO_DIGEST}; {digests} missing by the schedule", gap_start=start, gap_end=end)
+    return Finding(FindingKind.MISSING, f"{NO_DIGEST}; {digests} missing {reason}", gap_start=start, gap_end=end)
 
 
 def overlap_concerns(digests: Sequence[ReadDigest]) -> list[Finding]:

@@ -88,6 +88,16 @@ class DigestPlan:
         return AccountRegion(self.account_id, self.region)
 
 
+@dataclass(frozen=True, slots=True)
+class DigestSpan:
+    """A delivered digest without its content: where it is and the time it answers for."""
+
+    bucket: str
+    key: str
+    start_time: datetime
+    end_time: datetime
+
+
 class DeliveryLog(Protocol):
     """Every method is durable on return and raises Unavailable."""
 
@@ -122,6 +132,14 @@ class DeliveryLog(Protocol):
 
     async def last_digests(self, trail_arn: str) -> Sequence[DigestPlan]:
         """Return the newest digest of each of the trail's chains, open or delivered, by account and Region."""
+        ...
+
+    async def delivered_digests(
+        self, trail_arn: str, place: AccountRegion, start: datetime, end: datetime, limit: int
+    ) -> Sequence[DigestSpan]:
+        """Return the confirmed digests of a chain that end in [``start``, ``end``], newest first, at most ``limit``.
+
+        What marks a chain's start is none."""
         ...
 
     async def plan_digest(self, plan: DigestPlan) -> None:

@@ -9,7 +9,7 @@ files: log_file_checks.py, added files: added_files.py, the chain as a whole: di
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,9 +27,9 @@ from opentrail.query.added_files import (
 )
 from opentrail.query.digest_walk import DigestWalk, Line
 from opentrail.query.log_file_checks import judge_log_file
+from opentrail.query.validation_request import DigestLedger, ValidationMemory
 from opentrail.query.validation_request import NoPublicKeys as NoPublicKeys
 from opentrail.query.validation_request import PublicKeySource as PublicKeySource
-from opentrail.query.validation_request import ValidationMemory
 from opentrail.query.validation_request import ValidationRequest as ValidationRequest
 from opentrail.resource.delivery_layout import (
     digest_stamp,
@@ -57,10 +57,10 @@ class LogValidation:
     """One validation. ``findings`` runs it, once; ``summary`` grows as they are taken and is whole at their end, and so
     is ``valid``: the valid digests, without the files that they list.
 
-    ``schedule`` says when digests are due; ``memory`` what an interrupted validation found. ``on_progress`` is called
-    with the objects checked and those known of so far, ``on_digest`` with each valid digest of the walk. Raises what
-    the stores raise when an object cannot be looked at (missing is a finding), and NoPublicKeys. Keeps about 300 bytes
-    in memory for each log file of the range.
+    ``schedule`` says when digests are due, ``ledger`` which were delivered, ``memory`` what an interrupted validation
+    found. ``on_progress`` is called with the objects checked and those known of so far, ``on_digest`` with each valid
+    digest of the walk. Raises what the stores and the ledger raise (an object that is missing is a finding), and
+    NoPublicKeys. Keeps about 300 bytes in memory for each log file of the range.
     """
 
     request: ValidationRequest
@@ -70,6 +70,7 @@ class LogValidation:
     on_progress: Callable[[int, int], None] | None = None
     on_digest: Callable[[ReadDigest], None] | None = None
     schedule: Schedule = field(default_factory=Schedule)
+    ledger: DigestLedger | None = None
     memory: ValidationMemory | None = None
     summary: ValidationSummary = field(init=False)
 
@@ -120,6 +121,8 @@ class LogValidation:
 
     async def _walk(self, line: Line) -> None:
         try:
+            # Asked before the bucket is, so that what it says was delivered must be there.
+            schedule = await self._known_schedule()
             standard, backfill = await self.list_digests(self.request.bucket, self.summary.end_time)
             self._listing = asyncio.create_task(self._list_log_files())
             self.total += len(standard) + len(backfill)
@@ -131,12 +134,30 @@ class LogValidation:
                 walks.append(DigestWalk(self, line, backfill, is_backfill=True))
             for walk in walks:
                 await walk.run()
-            for finding in await self._look_at_the_whole(walks):
+            for finding in await self._look_at_the_whole(walks, schedule):
                 await line.put(finding)
         finally:
             await line.put(None)
 
-    async def _look_at_the_whole(self, walks: list[DigestWalk]) -> list[Finding]:
+    async def _known_schedule(self) -> Schedule:
+        """Return the schedule with what the ledger knows of this chain."""
+        if self.ledger is None:
+            return self.schedule
+        place = self.request.place
+        end = self.summary.end_time + _SPILL
+        chain = await self.ledger.chain(place.account_id, place.region, self.summary.start_time, end)
+        return replace(
+            self.schedule,
+            now=None if chain.is_resting else self.schedule.now,
+            settled_until=chain.settled_until,
+            delivered=[
+                (span.start_time, span.end_time)
+                for span in chain.delivered
+                if span.bucket == self.request.bucket and place.matches(span.key)
+            ],
+        )
+
+    async def _look_at_the_whole(self, walks: list[DigestWalk], schedule: Schedule) -> list[Finding]:
         """Return what no digest or file alone shows."""
         start, end = self.summary.start_time, self.summary.end_time
         findings: list[Finding] = []
@@ -146,7 +167,7 @@ class LogValidation:
             if not walk.is_backfill:
                 self.valid = walk.valid
                 findings += overlap_concerns(walk.valid)
-                findings += missing_digests(walk.valid, start, end, self.schedule)
+        findings += missing_digests(self.valid, start, end, schedule)
         return findings + await self._added_files()
 
     async def _added_files(self) -> list[Finding]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from opentrail.arn import Arn
+from opentrail.ports.delivery_log import DigestSpan
 from opentrail.ports.object_store import ObjectSummary
 from opentrail.ports.signer import PublicKey
 from opentrail.resource.delivery_layout import DigestPlace
@@ -32,6 +33,29 @@ class ValidationMemory(Protocol):
 
     def remember(self, bucket: str, summary: ObjectSummary, listed: Mapping[str, Any]) -> None:
         """Note that it was."""
+        ...
+
+
+LEDGER_DIGESTS = 1_000
+"""Delivered digests that a ledger names at a time, the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLedger:
+    """What the installation that delivers has on record of a chain: the digests it ``delivered`` in a range, newest
+    first; up to when every digest was planned (None: the chain never began); whether it is
+    resting, with none due: the last was the final one, or waits for its bucket."""
+
+    delivered: Sequence[DigestSpan]
+    settled_until: datetime | None
+    is_resting: bool
+
+
+class DigestLedger(Protocol):
+    """The delivery log of the installation that delivers, where it is at hand."""
+
+    async def chain(self, account_id: str, region: str, start: datetime, end: datetime) -> ChainLedger:
+        """Return what is on record of the chain, and of it the newest LEDGER_DIGESTS that end in [start, end]."""
         ...
 
 

@@ -25,6 +25,7 @@ from opentrail.admin.administration import Answer
 from opentrail.admin.control import ControlServer
 from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
+from opentrail.clock import format_time
 from opentrail.home import Home, write_private
 from opentrail.pipeline.archive_upkeep import ArchiveUpkeep
 from opentrail.pipeline.attestation import Attestation
@@ -72,6 +73,7 @@ class Serving:
     owner_access_key_id: str
     upstream_url: str
     pid: int
+    started_at: str
     version: str = __version__
 
     def to_json(self) -> bytes:
@@ -215,6 +217,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             owner_access_key_id=installation.owner.access_key_id,
             upstream_url=upstream_url,
             pid=os.getpid(),
+            started_at=format_time(installation.clock.now()),
         )
 
 

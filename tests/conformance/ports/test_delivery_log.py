@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from opentrail.ports.delivery_log import DigestPlan, LogFilePlan, ReaderState
+from opentrail.ports.delivery_log import DigestPlan, DigestSpan, LogFilePlan, ReaderState
 from opentrail.ports.journal import Position
 from opentrail.resource.account_region import AccountRegion
 from tests.support.metadata import TECHNOLOGIES, MetadataStores, metadata_stores
@@ -231,6 +231,32 @@ async def test_the_last_digests_are_the_newest_of_each_account_s_and_region_s_ch
         a_digest(after(90), account=MEMBER),
     ]
     assert list(await stores.delivery_log.last_digests("arn:aws:cloudtrail:us-east-1:1:trail/none")) == []
+
+
+async def test_delivered_digests_are_the_newest_confirmed_of_one_chain(stores: MetadataStores) -> None:
+    log = stores.delivery_log
+    for end in (NOON, after(60), after(120), after(180), after(240)):
+        await log.plan_digest(a_digest(end))
+        await log.confirm_digest(ARN, HERE, end, after(300))
+    await log.plan_digest(a_digest(after(200)))
+    await log.plan_digest(replace(a_digest(after(190)), key="", delivered_at=after(190)))
+    for other in (
+        a_digest(after(61), account=MEMBER),
+        a_digest(after(61), "eu-west-1"),
+        a_digest(after(61), arn=OTHER_ARN),
+    ):
+        await log.plan_digest(replace(other, delivered_at=after(62)))
+
+    found = await log.delivered_digests(ARN, HERE, after(60), after(200), 10)
+
+    assert [(span.bucket, span.key, span.start_time, span.end_time) for span in found] == [
+        ("archive", "digest-150000", after(120), after(180)),
+        ("archive", "digest-140000", after(60), after(120)),
+        ("archive", "digest-130000", NOON, after(60)),
+    ]
+    assert list(await log.delivered_digests(ARN, HERE, NOON, after(999), 1)) == [
+        DigestSpan("archive", "digest-160000", after(180), after(240))
+    ]
 
 
 async def test_accounts_of_a_trail_have_digests_of_the_same_end(stores: MetadataStores) -> None:

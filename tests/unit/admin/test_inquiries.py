@@ -6,7 +6,9 @@ from typing import Any
 
 from opentrail.admin.inquiries import Inquiries
 from opentrail.pipeline.history import history_event
+from opentrail.ports.delivery_log import DigestPlan
 from opentrail.ports.journal import Position
+from opentrail.resource.account_region import AccountRegion
 from tests.builders import ACCOUNT, NOON, HandClock, an_event
 from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
@@ -20,9 +22,10 @@ from tests.memory.trail_store import InMemoryTrailStore
 class Desk:
     history: InMemoryEventHistory = dataclasses.field(default_factory=InMemoryEventHistory)
     signer: InMemorySigner = dataclasses.field(default_factory=InMemorySigner)
+    log: InMemoryDeliveryLog = dataclasses.field(default_factory=InMemoryDeliveryLog)
 
     def __post_init__(self) -> None:
-        log = InMemoryDeliveryLog()
+        log = self.log
         self.inquiries = Inquiries(
             account_id=ACCOUNT,
             region="us-east-1",
@@ -69,3 +72,24 @@ async def test_all_keys_of_a_region_are_listed_and_the_newest_signs() -> None:
     ]
     assert {key["region"] for key in keys} == {"us-east-1"}
     assert (await desk.inquiries.list_signing_keys("eu-west-1"))["keys"] == []
+
+
+async def test_the_digests_of_a_chain_are_those_of_the_delivery_log() -> None:
+    desk, arn, region = Desk(), "arn:aws:cloudtrail:us-east-1:123456789012:trail/audit", "us-east-1"
+    hour, end = timedelta(hours=1), NOON + timedelta(hours=9)
+    for number in (1, 2):
+        at = NOON + number * hour
+        plan = DigestPlan(arn, ACCOUNT, region, "logs", f"d{number}", at - hour, at, b"{}", "", "", "")
+        await desk.log.plan_digest(plan)
+    await desk.log.confirm_digest(arn, AccountRegion(ACCOUNT, region), NOON + hour, NOON + hour)
+    times = (NOON.isoformat(), end.isoformat())
+
+    chain = await desk.inquiries.digest_chain(arn, ACCOUNT, region, *times)
+
+    assert chain == {
+        "delivered": [["logs", "d1", NOON.isoformat(), (NOON + hour).isoformat()]],
+        "settled_until": (NOON + 2 * hour).isoformat(),
+        "is_resting": True,
+    }
+    other = await desk.inquiries.digest_chain(arn, "222222222222", region, *times)
+    assert other == {"delivered": [], "settled_until": "", "is_resting": True}

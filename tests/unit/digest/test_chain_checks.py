@@ -1,6 +1,6 @@
 """What a set of digests says about those that are missing, double or beside the chain."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -111,3 +111,52 @@ def test_two_digests_after_one_fork_the_chain() -> None:
 
     assert fork_concerns(chain(1, 2, 3)) == []
     assert {finding.key for finding in fork_concerns([*chain(1), *prongs])} == {"d2", "beside"}
+
+
+def delivered(*spans: tuple[int, int]) -> list[tuple[datetime, datetime]]:
+    return [(NOON + start * HOUR, NOON + end * HOUR) for start, end in reversed(spans)]
+
+
+@pytest.mark.parametrize(
+    ("log", "missing"),
+    [
+        ([(2, 3), (3, 4)], []),
+        ([(3, 4), (4, 5), (5, 6)], [(4, 6)]),
+        ([(3, 4), (4, 30)], [(4, 10)]),
+        ([(3, 4), (7, 8)], [(7, 8)]),
+        ([(3, 4), (10, 11)], []),
+    ],
+    ids=["all there", "two cut off", "one over an outage cut off", "one of a chain begun later", "beyond the range"],
+)
+def test_what_was_delivered_and_is_not_there_was_cut_off(
+    log: list[tuple[int, int]], missing: list[tuple[int, int]]
+) -> None:
+    assert spans(chain(1, 2, 3, 4), 0, 10, Schedule(delivered=delivered(*log))) == missing
+
+
+def test_digests_cut_off_are_counted_by_the_delivery_log() -> None:
+    [finding] = missing_digests(
+        chain(1), NOON, NOON + 30 * HOUR, Schedule(delivered=delivered((0, 1), (1, 9), (9, 10)))
+    )
+
+    assert finding.verdict.endswith("2 digests missing by the delivery log")
+
+
+def test_a_range_of_which_every_digest_was_cut_off_is_missing() -> None:
+    assert spans([], 0, 3, Schedule(delivered=delivered((-1, 0), (0, 1), (1, 2)))) == [(0, 2)]
+
+
+@pytest.mark.parametrize(("serving_since", "missing"), [(3, [(4, 10)]), (8, [(4, 10)]), (9, []), (10, [])])
+def test_a_digest_is_missed_two_intervals_after_the_server_started(
+    serving_since: int, missing: list[tuple[int, int]]
+) -> None:
+    schedule = Schedule(NOON + 10 * HOUR, serving_since=NOON + serving_since * HOUR)
+
+    assert spans(chain(1, 2, 3, 4), 0, 20, schedule) == missing
+
+
+def test_no_digest_is_due_for_a_time_that_is_settled() -> None:
+    settled, half = (Schedule(NOON + 10 * HOUR, settled_until=NOON + hour * HOUR) for hour in (9, 6))
+
+    assert spans(chain(1, 2, 3, 4), 0, 10, settled) == []
+    assert spans(chain(1, 2, 3, 4), 0, 10, half) == [(6, 10)]

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from opentrail.digest.chain_checks import Schedule
 from opentrail.digest.verdicts import NOT_FOUND, VALID, Finding, FindingKind
 from opentrail.ports import Unavailable
 from opentrail.ports.object_store import ObjectStore, StoredObject
 from opentrail.ports.signer import PublicKey
 from opentrail.query.log_validation import LogValidation, NoPublicKeys, ValidationRequest
+from opentrail.query.validation_request import LEDGER_DIGESTS, ChainLedger
+from opentrail.resource.account_region import AccountRegion
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 from tests.support.delivery import HOUR, MINUTE, NOON, REGION, DeliveryWorld
 
@@ -193,3 +197,104 @@ async def test_a_foreign_name_among_the_digests_is_passed_over() -> None:
     await take(validation)
 
     assert validation.summary.is_valid
+
+
+class OwnLog:
+    """The delivery log of the world's installation, as its own command gives it."""
+
+    def __init__(self, world: DeliveryWorld) -> None:
+        self._log = world.log
+
+    async def chain(self, account_id: str, region: str, start: datetime, end: datetime) -> ChainLedger:
+        place = AccountRegion(account_id, region)
+        spans = await self._log.delivered_digests(REQUEST.trail_arn, place, start, end, LEDGER_DIGESTS)
+        [last] = await self._log.last_digests(REQUEST.trail_arn)
+        return ChainLedger(spans, last.end_time, last.is_final or last.delivered_at is None)
+
+
+async def missing(
+    world: DeliveryWorld, request: ValidationRequest = REQUEST, serving_since: datetime = NOON
+) -> list[str]:
+    """Return what is missing of a chain, by the server that runs now and its delivery log."""
+    times = Schedule(now=world.clock.now(), serving_since=serving_since)
+    store = InMemoryObjectStores(world.bucket, world.other)
+    validation = LogValidation(request, store, world.signer, schedule=times, ledger=OwnLog(world))
+    return [finding.text() for finding in await take(validation) if finding.kind is FindingKind.MISSING]
+
+
+async def a_world_that_was_down(hours: int = 30) -> DeliveryWorld:
+    """Three digests, so many hours without a server, one digest over them, one more."""
+    world = await a_world()
+    world.clock.advance(hours * 3600)
+    world.restart()
+    await world.pass_time(10 * MINUTE, step=5 * MINUTE)
+    await world.record()
+    await world.pass_time(HOUR + 5 * MINUTE, step=5 * MINUTE)
+    assert len(world.digests()) == 5
+    return world
+
+
+async def test_a_chain_over_a_downtime_is_whole() -> None:
+    world = await a_world_that_was_down()
+
+    assert await missing(world) == []
+
+
+@pytest.mark.parametrize("end", [NOON + 4 * HOUR, NOON + 20 * HOUR, NOON + 32 * HOUR])
+async def test_no_digest_is_missed_in_a_range_that_ends_within_a_downtime(end: datetime) -> None:
+    world = await a_world_that_was_down()
+
+    assert await missing(world, replace(REQUEST, end_time=end)) == []
+
+
+async def test_no_digest_is_missed_while_its_bucket_does_not_take_it() -> None:
+    world = await a_world()
+    world.bucket.failure = Unavailable("down")
+    await world.pass_time(20 * HOUR, step=15 * MINUTE)
+    world.bucket.failure = None
+
+    assert await missing(world) == []
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+async def test_an_end_cut_off_is_found_when_no_server_runs(cut: int) -> None:
+    world = await a_world_that_was_down()
+    for digest in world.digests()[-cut:]:
+        world.bucket.objects.pop(digest["digestS3Object"])
+    validation = LogValidation(REQUEST, InMemoryObjectStores(world.bucket), world.signer, ledger=OwnLog(world))
+
+    found = [finding for finding in await take(validation) if finding.kind is FindingKind.MISSING]
+
+    [finding] = found
+    digests = "1 digest" if cut == 1 else "2 digests"
+    assert finding.verdict.endswith(f"{digests} missing by the delivery log")
+    assert not validation.summary.is_valid
+
+
+async def test_an_end_cut_off_is_found_right_after_a_server_started() -> None:
+    world = await a_world()
+    world.bucket.objects.pop(world.digests()[-1]["digestS3Object"])
+    world.clock.advance(30 * 3600)
+
+    [line] = await missing(world, serving_since=world.clock.now())
+
+    assert "between 2026-11-20T14:00:00Z and 2026-11-20T15:00:00Z" in line
+
+
+async def test_a_range_whose_digests_and_log_files_are_all_gone_is_missing() -> None:
+    world = await a_world()
+    world.bucket.objects.clear()
+
+    [line] = await missing(world)
+
+    assert "3 digests missing by the delivery log" in line
+
+
+async def test_digests_that_were_delivered_to_another_bucket_are_not_missed_in_the_first() -> None:
+    world = await a_world()
+    [trail] = await world.trails.trails(REQUEST.trail_arn.split(":")[4])
+    await world.settle(replace(trail, s3_bucket_name="other"))
+    await world.pass_time(3 * HOUR, step=5 * MINUTE)
+    assert any("/CloudTrail-Digest/" in key for key in world.other.objects)
+
+    assert await missing(world) == []

@@ -23,7 +23,7 @@ from opentrail.adapters.metadata_store.tables import (
     trail_status,
     trails,
 )
-from opentrail.ports.delivery_log import DigestPlan, LogFilePlan, ReaderState
+from opentrail.ports.delivery_log import DigestPlan, DigestSpan, LogFilePlan, ReaderState
 from opentrail.ports.journal import Position
 from opentrail.ports.notices import Notice
 from opentrail.resource.account_region import AccountRegion
@@ -94,6 +94,21 @@ class SqlDeliveryLog:
         query = select(digest_plans).join(newest, is_newest).where(digest_plans.c.trail_arn == trail_arn)
         rows = await self._database.read(lambda connection: connection.execute(query.order_by(*chain)).mappings().all())
         return [DigestPlan(**row) for row in rows]
+
+    async def delivered_digests(
+        self, trail_arn: str, place: AccountRegion, start: datetime, end: datetime, limit: int
+    ) -> Sequence[DigestSpan]:
+        plans = digest_plans.c
+        query = (
+            select(plans.bucket, plans.key, plans.start_time, plans.end_time)
+            .where(plans.trail_arn == trail_arn, plans.account_id == place.account_id, plans.region == place.region)
+            .where(plans.end_time >= start, plans.end_time <= end)
+            .where(plans.delivered_at.is_not(None), plans.key != "")
+            .order_by(plans.end_time.desc())
+            .limit(limit)
+        )
+        rows = await self._database.read(lambda connection: connection.execute(query).mappings().all())
+        return [DigestSpan(**row) for row in rows]
 
     async def plan_digest(self, plan: DigestPlan) -> None:
         await self._database.write(lambda connection: add(connection, digest_plans, asdict(plan)))
