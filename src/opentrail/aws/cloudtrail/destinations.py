@@ -32,6 +32,7 @@ async def check_bucket(ports: ApiPorts, trail: Trail, *folders: str) -> None:
 
     Raises S3BucketDoesNotExist, InsufficientS3BucketPolicy, InsufficientEncryptionPolicy, Kms.
     """
+    _check_archive_owner(ports, trail)
     base = account_prefix(trail.s3_key_prefix, trail.account_id, trail.organization_id)
     bucket = ports.object_stores.bucket(trail.s3_bucket_name)
     try:
@@ -45,6 +46,21 @@ async def check_bucket(ports: ApiPorts, trail: Trail, *folders: str) -> None:
         if error.code.startswith("KMS."):
             raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, trail.kms_key_id) from error
         raise InsufficientS3BucketPolicyException(trail.s3_bucket_name) from error
+
+
+def _check_archive_owner(ports: ApiPorts, trail: Trail) -> None:
+    """Raise InsufficientS3BucketPolicy for the archive of an account that the trail's has nothing to do with.
+
+    An archive has no bucket policy that could let others in, and what is locked in it stays: so it takes deliveries of
+    its own account's trails, and of those in its organization.
+    """
+    archive = ports.archives.get(trail.s3_bucket_name)
+    if archive is None or archive.account_id in trail.account_ids:
+        return
+    organization = ports.organization
+    accounts = (archive.account_id, trail.account_id)
+    if organization is None or any(organization.account(account) is None for account in accounts):
+        raise InsufficientS3BucketPolicyException(trail.s3_bucket_name)
 
 
 async def check_topic(ports: ApiPorts, trail: Trail) -> None:

@@ -10,7 +10,19 @@ from opentrail.aws.cloudtrail.trails import create_trail, prepare_create_trail, 
 from opentrail.ports import Unavailable
 from opentrail.ports.object_store import AccessRefused
 from opentrail.resource.key import KeyState
-from tests.builders import ACCOUNT, OTHERS_KEY_POLICY, World, a_key, a_trail
+from opentrail.resource.organization import Organization
+from tests.builders import (
+    ACCOUNT,
+    AUDIT,
+    DEV,
+    OTHERS_KEY_POLICY,
+    World,
+    a_credential,
+    a_key,
+    a_root,
+    a_trail,
+    an_organization,
+)
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 
 TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT}:deliveries"
@@ -234,3 +246,25 @@ async def test_bucket_elsewhere_says_what_is_wrong_with_a_key(
 
     with pytest.raises(error):
         await create(world, S3BucketName="upstream", KmsKeyId=FOREIGN_KEY)
+
+
+@pytest.mark.parametrize("organization", [None, an_organization(AUDIT)])
+async def test_an_archive_takes_no_trail_of_an_account_that_its_owner_has_nothing_to_do_with(
+    organization: Organization | None,
+) -> None:
+    world = World(organization=organization)
+    call = world.call("CreateTrail", {"Name": "flood", "S3BucketName": "logs"}, credential=a_credential(a_root(DEV)))
+
+    with pytest.raises(errors.InsufficientS3BucketPolicyException):
+        await prepare_create_trail(world.ports, call)
+
+    assert world.bucket.puts == []
+
+
+async def test_an_archive_takes_the_trails_of_its_owners_organization() -> None:
+    world = World(organization=an_organization())
+    call = world.call("CreateTrail", {"Name": "own", "S3BucketName": "logs"}, credential=a_credential(a_root(DEV)))
+
+    await prepare_create_trail(world.ports, call)
+
+    assert world.bucket.puts != []
