@@ -110,6 +110,22 @@ def test_a_secret_under_a_misspelt_name_is_not_told_to_the_terminal(variable: st
     assert "hunter2hunter2" not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["upstream.url", "upstream.logs", "signer.url", "witness.vault.url"])
+def test_a_url_with_a_password_is_refused_and_not_told_to_the_terminal(name: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read_settings(None, {}, {name: "https://user:hush-hush@example.com"})
+
+    assert "without user name and password" in str(refused.value)
+    assert "hush-hush" not in str(refused.value)
+
+
+def test_the_url_of_a_witness_is_masked_for_it_may_hold_a_token() -> None:
+    given = {"kind": "webhook", "url": "https://example.com/T0KEN", "secret": "hush"}
+    options = {f"witness.vault.{name}": value for name, value in given.items()}
+
+    assert "T0KEN" not in str(read_settings(None, {}, options).rows())
+
+
 def test_a_secret_of_the_wrong_type_is_not_told_to_the_terminal(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as raised:
         read_settings(write(tmp_path, "[upstream]\nsecret_access_key = 1234567890"), {})

@@ -340,8 +340,10 @@ _SECRET_WORDS = ("secret", "password", "key", "token", "credential", "metadata_u
 
 
 def _shown(name: str, value: object) -> str:
-    """Return a value for an error message; one whose name, be it misspelt, speaks of a secret is hidden."""
-    return "(hidden)" if any(word in name.lower() for word in _SECRET_WORDS) else repr(value)
+    """Return a value for an error message; one whose name, be it misspelt, speaks of a secret is hidden, and a URL
+    with a password."""
+    is_secret = any(word in name.lower() for word in _SECRET_WORDS) or ("://" in str(value) and "@" in str(value))
+    return "(hidden)" if is_secret else repr(value)
 
 
 def _refuse_open_listener(name: str, host: str, trusted_proxies: tuple[str, ...]) -> None:

@@ -137,9 +137,12 @@ def as_size(value: object) -> int:
 
 
 def as_url(value: object) -> str:
-    """Read a URL without query; its final slash is dropped."""
+    """Read a URL without query and without user name and password, which settings and logs would show; its final slash
+    is dropped."""
     text = as_text(value)
     parts = urlsplit(text)
+    if "@" in parts.netloc:
+        raise ValueError("must be a URL without user name and password, such as http://127.0.0.1:9000")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be a URL such as http://127.0.0.1:9000")
     return text.rstrip("/")

@@ -49,7 +49,12 @@ class WitnessSettings:
     """One witness: ``witness.<name>.kind`` and what its kind needs."""
 
     kind: WitnessKind = setting(_witness_kind, "webhook", "s3-bucket, time-stamp or webhook")
-    url: str = setting(as_optional_url, "", "where it answers; for an s3-bucket empty is AWS")
+    url: str = setting(
+        as_optional_url,
+        "",
+        "where it answers; for an s3-bucket empty is AWS; hidden, since it may hold a token",
+        is_secret=True,
+    )
     bucket: str = setting(as_text, "", "s3-bucket: the bucket, with Object Lock")
     prefix: str = setting(as_text, "", "s3-bucket: what its keys begin with")
     region: str = setting(as_region, "us-east-1", "s3-bucket: the bucket's Region")
