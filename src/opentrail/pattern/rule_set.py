@@ -17,7 +17,7 @@ from opentrail.pattern.alternatives import Alternative, Condition, alternatives_
 from opentrail.pattern.ir import DottedPath, Predicate
 from opentrail.pattern.leaves import dotted_edges, leaf_values
 from opentrail.pattern.matcher import Matcher, compile_predicate
-from opentrail.pattern.text_index import ValueIndex
+from opentrail.pattern.text_index import MemoBudget, ValueIndex
 from opentrail.pattern.values import AnythingAsText, NumbersAsText, SomeTest, Test, TextIn
 
 MAX_GUARD_TEXTS = 64
@@ -39,7 +39,8 @@ class RuleSet(Generic[Name]):
         self._filed: dict[Name, list[tuple[_Place | None, _Bucket[Name], int]]] = {}
         self._guards: dict[DottedPath, dict[str, _Bucket[Name]]] = {}
         self._readers: dict[DottedPath, _Reader] = {}
-        self._rest: _Bucket[Name] = _Bucket()
+        self._budget = MemoBudget()
+        self._rest: _Bucket[Name] = _Bucket(self._budget)
 
     def __len__(self) -> int:
         return len(self._matchers)
@@ -58,6 +59,7 @@ class RuleSet(Generic[Name]):
         """Take a rule out; without one of this name nothing happens."""
         if self._matchers.pop(name, None) is None:
             return
+        self._readers.clear()
         for place, bucket, number in self._filed.pop(name):
             bucket.remove(number)
             if place is not None and not len(bucket):
@@ -106,7 +108,7 @@ class RuleSet(Generic[Name]):
         _, path, chosen = best
         filed = self._guards.setdefault(path, {})
         for text in chosen:
-            yield (path, text), filed.setdefault(text, _Bucket())
+            yield (path, text), filed.setdefault(text, _Bucket(self._budget))
 
 
 def _guard_texts(condition: Condition) -> frozenset[str] | None:
@@ -135,7 +137,8 @@ def _may_be_json(text: str) -> bool:
 class _Bucket(Generic[Name]):
     """Alternatives filed together, each at a place with its bit."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: MemoBudget) -> None:
+        self._budget = budget
         self.active = 0
         self._entries: list[tuple[Name, Alternative] | None] = []
         self._empty: list[int] = []
@@ -155,7 +158,7 @@ class _Bucket(Generic[Name]):
         if alternative.needs_proof:
             self._proofs |= bit
         for condition in alternative.conditions:
-            self._paths.setdefault(condition.path, _PathBits()).add(condition, bit)
+            self._paths.setdefault(condition.path, _PathBits(self._budget)).add(condition, bit)
         return place
 
     def remove(self, place: int) -> None:
@@ -203,11 +206,11 @@ class _PathBits:
 
     __slots__ = ("absent", "index", "mentioned", "of_fields")
 
-    def __init__(self) -> None:
+    def __init__(self, budget: MemoBudget) -> None:
         self.mentioned = 0
         self.absent = 0
         self.of_fields = 0
-        self.index = ValueIndex()
+        self.index = ValueIndex(budget)
 
     def add(self, condition: Condition, bit: int) -> None:
         self.mentioned |= bit

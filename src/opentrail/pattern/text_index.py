@@ -30,29 +30,51 @@ from opentrail.pattern.values import (
     fold,
 )
 
-MEMO_BYTES = 1 << 20
-"""What the memo of one path may hold, by estimate; a full memo starts again."""
+MEMO_BYTES = 32 << 20
+"""What all memos of a set of rules may hold together, by estimate; when they are full they start again."""
+
+MAX_MEMO_CHARACTERS = 1_000
+"""A longer text is not remembered."""
 
 _GRAM = 3
 _ENTRY_BYTES = 120
 
 
+class MemoBudget:
+    """What the memos that share it may still hold."""
+
+    def __init__(self, limit_bytes: int = MEMO_BYTES) -> None:
+        self._limit = limit_bytes
+        self._left = limit_bytes
+        self._memos: list[dict[Any, int]] = []
+
+    def spend(self, memo: dict[Any, int], entry_bytes: int) -> None:
+        """Count an entry that goes into ``memo``; empties all memos when it is one too many."""
+        self._left -= entry_bytes
+        if self._left < 0:
+            for known in self._memos:
+                known.clear()
+            self._memos.clear()
+            self._left = self._limit
+        if not memo:
+            self._memos.append(memo)
+
+
 class ValueIndex:
     """The tests of many rules on one path: ``add`` and ``remove`` a rule's test, ``bits`` of a value's rules."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: MemoBudget) -> None:
+        self._budget = budget
         self._tests: dict[Test, int] = {}
         self._compiled: dict[Test, ValueMatcher] = {}
         self._holding = _Atoms()
         self._excluding = _Atoms()
         self._excluders = 0
         self._memo: dict[Any, int] = {}
-        self._memo_limit = 64
 
     def add(self, test: Test, bit: int) -> None:
         """Let ``bit`` be set for values that pass ``test``."""
         self._change(test, lambda bits: bits | bit)
-        self._memo_limit = max(64, MEMO_BYTES // (_ENTRY_BYTES + bit.bit_length() // 8))
 
     def remove(self, test: Test, bit: int) -> None:
         """Undo ``add``."""
@@ -64,9 +86,10 @@ class ValueIndex:
         found = self._memo.get(key)
         if found is None:
             found = self._text_bits(value) if type(value) is str else self._other_bits(value)
-            if len(self._memo) >= self._memo_limit:
-                self._memo.clear()
-            self._memo[key] = found
+            characters = len(value) if type(value) is str else 0
+            if characters <= MAX_MEMO_CHARACTERS:
+                self._budget.spend(self._memo, _ENTRY_BYTES + characters + found.bit_length() // 8)
+                self._memo[key] = found
         return found
 
     def _text_bits(self, text: str) -> int:

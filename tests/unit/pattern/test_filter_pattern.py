@@ -209,7 +209,7 @@ def test_terms(pattern: str, yes: list[str], no: list[str]) -> None:
     assert [message for message in no if answer(pattern, message) is not None] == []
 
 
-def test_the_cis_filters_are_taken_and_those_of_the_same_name_agree_on_real_events() -> None:
+def test_the_cis_filters_are_taken_and_most_of_them_fire_on_real_events() -> None:
     cases = json.loads(shared("corpus", "conformance", "metric-filters", "cis-patterns.json").read_text())
     events = [event for _, event in real_events("invictus-ir", "stratus-red-team", "traildiscover")]
     hits = {}

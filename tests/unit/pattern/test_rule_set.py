@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from opentrail.pattern.event_pattern import parse_event_pattern
 from opentrail.pattern.ir import ALWAYS, NEVER, Predicate
 from opentrail.pattern.rule_set import RuleSet
+from opentrail.pattern.text_index import MemoBudget, ValueIndex
+from opentrail.pattern.values import StartsWith, text_in
 from tests.support.corpus import lines
 from tests.support.pattern_reference import holds
 from tests.support.pattern_strategies import events, predicates
@@ -15,7 +17,7 @@ from tests.support.pattern_strategies import events, predicates
 FOLDER = ("corpus", "conformance", "event-patterns")
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(predicates, max_size=8), st.lists(events, min_size=1, max_size=3), st.data())
 def test_the_index_finds_what_each_rule_alone_does(
     rules: list[Predicate], given_events: list[dict[str, Any]], data: st.DataObject
@@ -57,6 +59,22 @@ def test_all_patterns_at_once_answer_each_real_event_as_they_do_alone() -> None:
 
     assert len(index) > 300
     assert [case["id"] for case in cases if (case["pattern"] in answers[case["event_ref"]]) is not case["match"]] == []
+
+
+def test_memos_start_again_when_they_are_full_and_answers_stay_the_same() -> None:
+    budget = MemoBudget(limit_bytes=2_000)
+    first, second = ValueIndex(budget), ValueIndex(budget)
+    for number in range(20):
+        first.add(StartsWith((f"x{number}",)), 1 << number)
+        second.add(text_in(f"x{number}"), 1 << number)
+
+    for _ in range(2):
+        for number in range(200):
+            assert second.bits(f"x{number}") == (1 << number if number < 20 else 0)
+            assert bool(first.bits(f"x{number}") & 2) is f"x{number}".startswith("x1")
+    assert len(first._memo) + len(second._memo) < 20
+    assert first.bits("x1" * 1_000) == 2
+    assert "x1" * 1_000 not in first._memo
 
 
 def test_a_set_emptied_of_its_rules_keeps_nothing_of_them() -> None:
