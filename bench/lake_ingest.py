@@ -81,7 +81,7 @@ async def main(events: int) -> None:
         created_at=now,
         updated_at=now,
     )
-    parsing = writing = 0.0
+    parsing = writing = parsing_cpu = writing_cpu = 0.0
     before = resident_mb()
     with tempfile.TemporaryDirectory(prefix="lake-") as folder:
         tables = LocalLakeTables(Path(folder))
@@ -89,14 +89,16 @@ async def main(events: int) -> None:
         opened = resident_mb()
         for start in range(0, events, BATCH):
             batch = [an_event(number, now) for number in range(start, min(start + BATCH, events))]
-            began = time.perf_counter()
+            began, began_cpu = time.perf_counter(), time.process_time()
             for data in batch:
                 orjson.loads(data)
-            parsed = time.perf_counter()
+            parsed, parsed_cpu = time.perf_counter(), time.process_time()
             position = Position(f"{start + len(batch):020d}")
             await table.commit(batch, position, now - timedelta(days=7), now + timedelta(days=1))
             parsing += parsed - began
             writing += time.perf_counter() - parsed
+            parsing_cpu += parsed_cpu - began_cpu
+            writing_cpu += time.process_time() - parsed_cpu
         files = (await table.version()).files
         began = time.perf_counter()
         joined = await table.compact()
@@ -107,6 +109,7 @@ async def main(events: int) -> None:
         size = sum(file.size_bytes for file in after)
     print(f"parse alone  {events / parsing:12,.0f} events/s")
     print(f"commit       {events / writing:12,.0f} events/s   ratio {parsing / writing:.2f}")
+    print(f"processor    {parsing_cpu / events * 1e6:.1f} and {writing_cpu / events * 1e6:.1f} us an event")
     print(f"compaction   {joined} files to {len(after)} in {compacting:.1f} s; {size / events:.0f} bytes a row")
     print(f"resident     {before} MB before, {opened} MB with a table open, {resident_mb()} MB after the run")
 

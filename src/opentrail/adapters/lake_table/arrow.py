@@ -1,19 +1,15 @@
-"""Records as Arrow rows: each column built at once, by the types of ``resource.lake_columns``.
-
-A member whose value does not fit its column's type is NULL there (or its JSON text, in a text column); the record in
-``eventjson`` has it as it came.
-"""
+"""The Arrow types of ``resource.lake_columns``, and how values as JSON has them become values of each."""
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
-from opentrail.resource.lake_columns import Array, Column, LakeType, Scalar, Struct
+from opentrail.resource.lake_columns import Array, Column, LakeType, Scalar
 
 # The default pool keeps 130 MB resident from its first use on; the system's keeps what is in use.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -21,7 +17,7 @@ pa.set_memory_pool(pa.system_memory_pool())
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
-_SCALARS = {
+SCALARS = {
     Scalar.TEXT: pa.string(),
     Scalar.JSON: pa.string(),
     Scalar.BOOLEAN: pa.bool_(),
@@ -34,7 +30,7 @@ _SCALARS = {
 def arrow_type(kind: LakeType) -> pa.DataType:
     """Return the Arrow type of a column's type."""
     if isinstance(kind, Scalar):
-        return _SCALARS[kind]
+        return SCALARS[kind]
     if isinstance(kind, Array):
         return pa.list_(arrow_type(kind.item))
     return pa.struct([(member.name, arrow_type(member.type)) for member in kind.members])
@@ -48,15 +44,6 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
 def lowered(value: Any) -> dict[str, Any] | None:
     """Return a record's object with its member names in lower case, None for anything else."""
     return {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else None
-
-
-def build_array(kind: LakeType, values: list[Any]) -> pa.Array:
-    """Return one column from its values as JSON has them."""
-    if isinstance(kind, Struct):
-        return _structs(kind, [lowered(value) for value in values])
-    if isinstance(kind, Array):
-        return _lists(kind, [value if isinstance(value, list) else None for value in values])
-    return pa.array(_CONVERSIONS[kind](values), _SCALARS[kind])
 
 
 def checksum(record: bytes) -> str:
@@ -80,33 +67,8 @@ def parse_moment(text: str) -> datetime:
         raise ValueError(f"{text[:40]!r} is no time in UTC") from error
 
 
-def _structs(kind: Struct, rows: list[dict[str, Any] | None]) -> pa.Array:
-    children = [
-        build_array(member.type, [None if row is None else row.get(member.name) for row in rows])
-        for member in kind.members
-    ]
-    nulls = pa.array([row is None for row in rows], pa.bool_())
-    return pa.StructArray.from_arrays(children, fields=list(arrow_type(kind)), mask=nulls)
-
-
-def _lists(kind: Array, rows: list[list[Any] | None]) -> pa.Array:
-    offsets = [0]
-    items: list[Any] = []
-    for row in rows:
-        items += row or ()
-        offsets.append(len(items))
-    nulls = pa.array([row is None for row in rows], pa.bool_())
-    return pa.ListArray.from_arrays(
-        pa.array(offsets, pa.int32()), build_array(kind.item, items), type=arrow_type(kind), mask=nulls
-    )
-
-
 def _texts(values: list[Any]) -> list[str | None]:
     return [value if value.__class__ is str or value is None else _json_text(value) for value in values]
-
-
-def _json_texts(values: list[Any]) -> list[str | None]:
-    return [None if value is None else _json_text(value) for value in values]
 
 
 def _json_text(value: Any) -> str:
@@ -148,11 +110,11 @@ def _doubles(values: list[Any]) -> list[float | None]:
     return [float(value) if value.__class__ in (int, float) else None for value in values]
 
 
-_CONVERSIONS = {
+CONVERSIONS: dict[Scalar, Callable[[list[Any]], list[Any]]] = {
     Scalar.TEXT: _texts,
-    Scalar.JSON: _json_texts,
     Scalar.BOOLEAN: _booleans,
     Scalar.TIMESTAMP: _times,
     Scalar.INTEGER: _integers,
     Scalar.DOUBLE: _doubles,
 }
+"""From values as JSON has them to what Arrow takes for a column; None where a value does not fit."""

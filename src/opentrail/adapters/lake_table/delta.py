@@ -224,7 +224,7 @@ class _Table:
         if position <= self.standing.position or not events:
             return None
         number = self.standing.number + 1
-        days, aside = read_records(events, oldest, newest)
+        days, aside = read_records(self._kind, events, oldest, newest)
         self._fault("set aside")
         if aside:
             lines = [{"reason": one.reason, "event": one.event.decode(errors="replace")} for one in aside]
@@ -296,7 +296,7 @@ class _Table:
         return TableVersion(self._delta.version(), self.standing.position, ordered)
 
     def rows(self, events: Sequence[bytes], oldest: datetime, newest: datetime) -> tuple[pa.Table, int]:
-        days, _ = read_records(events, oldest, newest)
+        days, _ = read_records(self._kind, events, oldest, newest)
         number = self.standing.number + 1
         tables = [build_rows(self._kind, records, number) for records in days.values()]
         rows = pa.concat_tables(tables) if tables else arrow_schema(stored_columns(self._kind)).empty_table()

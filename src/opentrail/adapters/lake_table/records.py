@@ -3,40 +3,41 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from functools import cache
 
-import orjson
 import pyarrow as pa
 
-from opentrail.adapters.lake_table.arrow import arrow_schema, build_array, checksum, lowered, microseconds, parse_moment
+from opentrail.adapters.lake_table.arrow import SCALARS, arrow_schema, checksum, microseconds, parse_moment
+from opentrail.adapters.lake_table.rows import Row, RowType
 from opentrail.clock import format_time
 from opentrail.ports.lake_table import SetAside
 from opentrail.resource.event_data_store import EventDataStoreKind
-from opentrail.resource.lake_columns import COMMIT_COLUMN, INDEX_COLUMN, stored_columns
+from opentrail.resource.lake_columns import COLUMNS, COMMIT_COLUMN, INDEX_COLUMN, Scalar, stored_columns
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record that the table takes: its moment, its bytes, and its members by lower-case name."""
+    """One record that the table takes: its moment, its bytes, and its row."""
 
     moment: datetime
     data: bytes
-    members: dict[str, Any]
+    row: Row
 
 
 def read_records(
-    events: Iterable[bytes], oldest: datetime, newest: datetime
+    kind: EventDataStoreKind, events: Iterable[bytes], oldest: datetime, newest: datetime
 ) -> tuple[dict[date, list[Record]], list[SetAside]]:
     """Return the records by day, each day in the order of time, and what is to be set aside.
 
     Records of the same moment keep their order.
     """
+    row_type = _row_type(kind)
     days: dict[date, list[Record]] = {}
     aside: list[SetAside] = []
     moments: dict[str, datetime] = {}
     for data in events:
         try:
-            record = _read(data, moments)
+            record = _read(row_type, data, moments)
         except ValueError as error:
             aside.append(SetAside(data, str(error)))
             continue
@@ -49,35 +50,30 @@ def read_records(
     return dict(sorted(days.items())), aside
 
 
-def _read(data: bytes, moments: dict[str, datetime]) -> Record:
-    members = lowered(orjson.loads(data))
-    if members is None:
-        raise ValueError("it is no JSON object")
-    text = members.get("eventtime")
-    if not isinstance(text, str):
+@cache
+def _row_type(kind: EventDataStoreKind) -> RowType:
+    own = {"eventjson", "eventjsonchecksum"}
+    return RowType([column for column in COLUMNS[kind] if column.name not in own])
+
+
+def _read(row_type: RowType, data: bytes, moments: dict[str, datetime]) -> Record:
+    row = row_type.read(data)
+    text = row.eventtime
+    if text is None:
         raise ValueError("it has no eventTime")
     if text not in moments:
         moments[text] = parse_moment(text)
-    return Record(moments[text], data, members)
+    return Record(moments[text], data, row)
 
 
 def build_rows(kind: EventDataStoreKind, records: Sequence[Record], commit: int) -> pa.Table:
-    """Return one day's records as the rows that its file has, in their order. About 15 us a record."""
-    columns = stored_columns(kind)
-    arrays = []
-    for column in columns:
-        match column.name:
-            case "eventtime":
-                values = [microseconds(record.moment) for record in records]
-                arrays.append(pa.array(values, pa.timestamp("us", tz="UTC")))
-            case "eventjson":
-                arrays.append(pa.array([record.data for record in records], pa.binary()).cast(pa.string()))
-            case "eventjsonchecksum":
-                arrays.append(pa.array([checksum(record.data) for record in records], pa.string()))
-            case name if name == COMMIT_COLUMN:
-                arrays.append(pa.array([commit] * len(records), pa.int64()))
-            case name if name == INDEX_COLUMN:
-                arrays.append(pa.array(range(len(records)), pa.int64()))
-            case name:
-                arrays.append(build_array(column.type, [record.members.get(name) for record in records]))
-    return pa.table(arrays, schema=arrow_schema(columns))
+    """Return one day's records as the rows that its file has, in their order."""
+    count = len(records)
+    arrays = _row_type(kind).arrays([record.row for record in records])
+    arrays["eventtime"] = pa.array([microseconds(record.moment) for record in records], SCALARS[Scalar.TIMESTAMP])
+    arrays["eventjson"] = pa.array([record.data for record in records], pa.binary()).cast(pa.string())
+    arrays["eventjsonchecksum"] = pa.array([checksum(record.data) for record in records], pa.string())
+    arrays[COMMIT_COLUMN] = pa.array([commit] * count, pa.int64())
+    arrays[INDEX_COLUMN] = pa.array(range(count), pa.int64())
+    schema = arrow_schema(stored_columns(kind))
+    return pa.table([arrays[name] for name in schema.names], schema=schema)

@@ -1,0 +1,147 @@
+"""Records as typed rows: decoded straight into structs that follow the table's columns, then turned into columns.
+
+A record that has only members with a column of their own, each of its column's type, is decoded in one step. Any other
+is read member by member, whatever the case of their names: a value that does not fit its column is NULL there (or its
+JSON text, in a text column). Both ways give the same columns; the record itself is kept beside them in any case.
+"""
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+import pyarrow as pa
+
+from opentrail.adapters.lake_table.arrow import CONVERSIONS, SCALARS, arrow_type, lowered
+from opentrail.resource.lake_columns import Array, Column, LakeType, Scalar, Struct
+
+Row = Any
+"""A struct with a member for each column, as ``RowType`` makes them."""
+
+_MIXED_CASE = """
+accessKeyId accountId additionalEventData apiVersion awsRegion channelARN cipherSuite
+clientProvidedHostHeader creationDate credentialsIssuedTo ec2IssuedInVpc ec2RoleDelivery edgeDeviceDetails
+errorCode errorMessage eventCategory eventContext eventData eventID eventName eventSource eventTime
+eventType eventVersion federatedProvider identityProvider identityStoreArn inScopeOf ingestionTime
+insightDetails invokedBy issuerType managementEvent mfaAuthenticated onBehalfOf originalEventID originalUID
+principalId principalTags readOnly recipientAccountId requestContext requestID requestParameters
+resourceTags responseElements serviceEventDetails sessionContext sessionCredentialFromConsole sessionIssuer
+sharedEventID sourceAccount sourceArn sourceIPAddress sourceIdentity tagContext tlsDetails tlsVersion
+updatedFields userAgent userId userIdentity userName vpcEndpointAccountId vpcEndpointId webIdFederationData
+"""
+
+_WIRE_NAMES = {name.lower(): name for name in _MIXED_CASE.split()}
+"""How records spell the members that are not all in lower case."""
+
+_OF_RESOURCES = {"arn": "ARN", "arnprefix": "ARNPrefix"}
+_OF_AUDIT_EVENTS = {"uid": "UID"}
+_NO_JSON = msgspec.Raw(b"")
+
+_FIELD_TYPES: dict[Scalar, Any] = {
+    Scalar.TEXT: str | None,
+    Scalar.JSON: msgspec.Raw,
+    Scalar.BOOLEAN: bool | None,
+    Scalar.TIMESTAMP: str | None,
+    Scalar.INTEGER: Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)] | None,
+    Scalar.DOUBLE: float | None,
+}
+
+
+class RowType:
+    """How records become rows of ``columns``, and rows become Arrow arrays."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._struct = Struct(tuple(columns))
+        self._types: dict[Struct, type[msgspec.Struct]] = {}
+        self._decode: Callable[[bytes], Row] = msgspec.json.Decoder(self._type_of(self._struct)).decode
+
+    def read(self, record: bytes) -> Row:
+        """Return a record's row; raises ValueError when it is no JSON object, or no UTF-8."""
+        if not record.isascii():
+            record.decode()
+        try:
+            return self._decode(record)
+        except (msgspec.MsgspecError, RecursionError):
+            row = self._coerced(self._struct, orjson.loads(record))
+        if row is None:
+            raise ValueError("it is no JSON object")
+        return row
+
+    def arrays(self, rows: Sequence[Row]) -> dict[str, pa.Array]:
+        """Return the columns of rows by name."""
+        return {member.name: self._array(member.type, _values(member, rows)) for member in self._struct.members}
+
+    def _type_of(self, struct: Struct) -> type[msgspec.Struct]:
+        if struct not in self._types:
+            names = {member.name for member in struct.members}
+            wire = _WIRE_NAMES | (_OF_RESOURCES if "arnprefix" in names else {}) | _OF_AUDIT_EVENTS
+            self._types[struct] = msgspec.defstruct(
+                "Row",
+                [
+                    (member.name, self._field_type(member.type), _NO_JSON if member.type is Scalar.JSON else None)
+                    for member in struct.members
+                ],
+                rename={name: wire[name] for name in names & wire.keys()},
+                forbid_unknown_fields=True,
+                gc=False,
+            )
+        return self._types[struct]
+
+    def _field_type(self, kind: LakeType) -> Any:
+        if isinstance(kind, Struct):
+            return self._type_of(kind) | None
+        if isinstance(kind, Array):
+            return list[self._field_type(kind.item)] | None  # type: ignore[misc]
+        return _FIELD_TYPES[kind]
+
+    def _coerced(self, kind: LakeType, value: Any) -> Any:
+        """Return ``value`` as its column takes it: what decoding in one step would give, as far as it fits."""
+        if isinstance(kind, Struct):
+            members = lowered(value)
+            if members is None:
+                return None
+            given = {member.name: self._coerced(member.type, members.get(member.name)) for member in kind.members}
+            return self._type_of(kind)(**given)
+        if isinstance(kind, Array):
+            return [self._coerced(kind.item, item) for item in value] if isinstance(value, list) else None
+        if kind is Scalar.JSON:
+            return msgspec.Raw(orjson.dumps(value))
+        if kind is Scalar.TIMESTAMP:
+            return value if isinstance(value, str) else None
+        return CONVERSIONS[kind]([value])[0]
+
+    def _array(self, kind: LakeType, values: list[Any]) -> pa.Array:
+        if isinstance(kind, Struct):
+            return self._structs(kind, values)
+        if isinstance(kind, Array):
+            return self._lists(kind, values)
+        if kind is Scalar.JSON:
+            texts = [None if value in (b"", b"null") else value for value in map(bytes, values)]
+            return pa.array(texts, pa.binary()).cast(pa.string())
+        if kind is Scalar.TIMESTAMP:
+            return pa.array(CONVERSIONS[kind](values), SCALARS[kind])
+        return pa.array(values, SCALARS[kind])
+
+    def _structs(self, kind: Struct, rows: list[Any]) -> pa.Array:
+        blank = self._type_of(kind)()
+        mask = pa.array([row is None for row in rows], pa.bool_())
+        whole = [blank if row is None else row for row in rows]
+        children = [self._array(member.type, _values(member, whole)) for member in kind.members]
+        return pa.StructArray.from_arrays(children, fields=list(arrow_type(kind)), mask=mask)
+
+    def _lists(self, kind: Array, rows: list[Any]) -> pa.Array:
+        offsets = [0]
+        items: list[Any] = []
+        for row in rows:
+            items += row or ()
+            offsets.append(len(items))
+        mask = pa.array([row is None for row in rows], pa.bool_())
+        return pa.ListArray.from_arrays(
+            pa.array(offsets, pa.int32()), self._array(kind.item, items), type=arrow_type(kind), mask=mask
+        )
+
+
+def _values(member: Column, rows: Sequence[Row]) -> list[Any]:
+    # One list a column: tuples a row would have the garbage collector go over all of them, again and again.
+    return list(map(attrgetter(member.name), rows))
