@@ -51,6 +51,7 @@ class Expressions:
             raise InvalidStatement("An expression is missing.")
         emitter = _EMITTERS.get(type(node).__name__, _refused)
         try:
+            _refuse_unread(node)
             return emitter(self, node, scope)
         except InvalidStatement as error:
             raise self.translator.placed(error, node) from error
@@ -79,6 +80,32 @@ def dotted_parts(node: exp.Expression) -> list[str] | None:
         before = dotted_parts(node.this)
         return None if before is None else [*before, node.expression.name]
     return None
+
+
+def _refuse_unread(node: exp.Expression) -> None:
+    """Refuse what the parser noted of a node and no emitter reads, so that no word of a statement is passed over."""
+    known = _READ.get(type(node).__name__, frozenset({"this", "expression"}))
+    unread = [name for name, value in node.args.items() if value and name not in known]
+    if unread:
+        raise InvalidStatement(f"{_name_of(node)} with {unread[0].strip('_').upper()} is not supported")
+
+
+_READ: dict[str, frozenset[str]] = {
+    name: frozenset(members.split())
+    for name, members in {
+        "Column": "this table db catalog", "Identifier": "this quoted", "Literal": "this is_string",
+        "Like": "this expression negate", "Div": "this expression typed safe", "DPipe": "this expression safe",
+        "Between": "this low high symmetric", "In": "this expressions query unnest field", "Case": "this ifs default",
+        "If": "this true false", "Cast": "this to safe format default action",
+        "TryCast": "this to safe format default action",
+        "Trim": "this position expression collation", "Substring": "this start length", "StrPosition": "this substr",
+        "ParseJSON": "this is_literal", "Array": "expressions value_constructor", "Tuple": "expressions",
+        "Bracket": "this expressions", "Interval": "this unit", "AtTimeZone": "this zone",
+        "Anonymous": "this expressions", "Window": "this partition_by order spec alias over first",
+        "GroupConcat": "this separator on_overflow", "HexString": "this", "CurrentTimestamp": "this",
+    }.items()
+}  # fmt: skip
+"""The members of each kind of node that are read; of all others, ``this`` and ``expression``."""
 
 
 def _refused(self: Expressions, node: exp.Expression, scope: Scope) -> Typed:
@@ -203,7 +230,8 @@ def _like(self: Expressions, node: exp.Expression, scope: Scope) -> Typed:
     value, pattern = self.emit(node.this, scope), self.emit(node.expression, scope)
     if not (value.kind.is_text and pattern.kind.is_text):
         raise InvalidStatement(f"Left and right side of LIKE expression must evaluate to a varchar: {value.kind}")
-    return Typed(f"({value.text} LIKE {pattern.text}{escape})", BOOLEAN)
+    word = "NOT LIKE" if node.args.get("negate") else "LIKE"
+    return Typed(f"({value.text} {word} {pattern.text}{escape})", BOOLEAN)
 
 
 def _is(self: Expressions, node: exp.Expression, scope: Scope) -> Typed:

@@ -1,0 +1,192 @@
+"""AWS's published Lake queries over real records and seeded ones give what plain Python gives."""
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from opentrail.adapters.lake_table.local import LocalLakeTables
+from opentrail.adapters.query_engine.duckdb import DuckDbEngine
+from opentrail.lakesql.store_schema import schema_of_kind
+from opentrail.lakesql.translation import translate
+from opentrail.ports.journal import Position
+from opentrail.ports.query_engine import EngineTable
+from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
+from tests.conformance.lake_sql.published import (
+    PATCH_STATES,
+    PATCHES,
+    PLACEHOLDERS,
+    PUBLISHED,
+    REPAIRS,
+    Record,
+    Row,
+    a_configuration_item,
+    when,
+)
+from tests.conformance.records.witnesses import CORPUS
+
+SHARED = CORPUS.parents[1]
+QUERIES = SHARED / "corpus" / "conformance" / "lake-sql"
+ATHENA = SHARED / "acceptance" / "athena.sql"
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+STORE, ITEMS = "0a1b2c3d-1111-4222-8333-444455556666", "0a1b2c3d-1111-4222-8333-444455557777"
+
+if not QUERIES.is_dir() and not os.environ.get("CI"):
+    pytest.skip(f"no queries at {QUERIES}", allow_module_level=True)
+
+
+def a_store(store_id: str, category: str) -> EventDataStore:
+    selectors = ({"Name": "all", "FieldSelectors": [{"Field": "eventCategory", "Equals": [category]}]},)
+    arn = event_data_store_arn("us-east-1", "111111111111", store_id)
+    return EventDataStore(arn, "s", "111111111111", "us-east-1", NOW, NOW, advanced_event_selectors=selectors)
+
+
+def real_records() -> list[Record]:
+    records: list[Record] = []
+    for path in sorted((CORPUS / "invictus-ir").rglob("*.json")):
+        records += json.loads(path.read_bytes())["Records"]
+    return records
+
+
+def all_records() -> list[Record]:
+    records = real_records() + [seed for published in PUBLISHED.values() for seed in published.seeds]
+    records.append(
+        {**records[-1], "eventName": "DeleteBucket", "eventTime": "2023-02-01T00:00:00Z",
+         "userIdentity": {"type": "IAMUser", "userName": "alice"},
+         "requestParameters": {"bucketName": "my-resource-name"}}
+    )  # fmt: skip
+    records.append({**records[0], "eventTime": "2022-05-02T00:00:00Z"})
+    return [record | {"eventID": record.get("eventID") or f"seed-{at}"} for at, record in enumerate(records)]
+
+
+@dataclass
+class Tables:
+    """Two event data stores in their real tables, and the engine."""
+
+    engine: DuckDbEngine
+    files: dict[str, tuple[str, ...]]
+    stores: dict[str, EventDataStore]
+    records: list[Record]
+
+    async def ask(self, statement: str) -> tuple[list[str], list[Row]]:
+        translation = translate(statement, lambda name: schema_of_kind(self.stores[name].kind), NOW)
+        tables = []
+        for use in translation.tables:
+            columns = schema_of_kind(self.stores[use.reference].kind).columns
+            names, types = zip(*((name, kind.duckdb) for name, kind in columns), strict=True)
+            tables.append(EngineTable(use.view, names, types, self.files[use.reference], None))
+        rows: list[Row] = []
+
+        async def keep(page: bytes, count: int) -> None:
+            rows.extend(orjson.loads(page))
+
+        await self.engine.run(translation.sql, tables, keep)
+        return [column.label for column in translation.columns], rows
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tables(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tables]:
+    folder = tmp_path_factory.mktemp("lake")
+    lake = LocalLakeTables(folder / "tables")
+    stores = {STORE: a_store(STORE, "Management"), ITEMS: a_store(ITEMS, "ConfigurationItem")}
+    records = all_records()
+    items = [a_configuration_item("2023-06-24T00:00:00Z"), a_configuration_item("2023-06-23T01:00:00Z")]
+    files = {}
+    for name, content in ((STORE, records), (ITEMS, items)):
+        table = await lake.open(stores[name])
+        events = [orjson.dumps(record) for record in content]
+        await table.commit(events, Position("1"), datetime(2000, 1, 1, tzinfo=UTC), NOW)
+        files[name] = tuple(file.location for file in (await table.version()).files)
+    yield Tables(DuckDbEngine(folder / "spill"), files, stores, records)
+    await lake.close()
+
+
+def statement_of(name: str, store: str = STORE) -> str:
+    statement = (QUERIES / name).read_text()
+    for found, put in REPAIRS.get(name, ()):
+        assert found in statement
+        statement = statement.replace(found, put)
+    for placeholder in PLACEHOLDERS:
+        statement = statement.replace(placeholder, store)
+    return statement
+
+
+def ordered(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=repr)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", sorted(PUBLISHED))
+async def test_a_published_query_gives_what_python_gives(tables: Tables, name: str) -> None:
+    published = PUBLISHED[name]
+
+    labels, rows = await tables.ask(statement_of(name))
+
+    if published.columns:
+        places = [[label.lower() for label in labels].index(column.lower()) for column in published.columns]
+        if name.startswith("list-all-events-in"):
+            places[2] = 2
+            places[4] = 5
+        rows = [[row[place] for place in places] for row in rows]
+    expected = published.answer(tables.records)
+    assert rows
+    if "LIMIT" in statement_of(name):
+        assert len(rows) == min(len(expected), 20 if name == "top-s3-objects.sql" else 10)
+        assert all(row in expected for row in rows)
+    else:
+        assert ordered(rows) == ordered(expected)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("ssm-patch-compliance-distinct-ec2-instance-latest.sql", 1),
+     ("ssm-patch-compliance-selected-ec2-instance-time-range.sql", 2)],
+)  # fmt: skip
+async def test_a_published_query_on_configuration_items(tables: Tables, name: str, count: int) -> None:
+    labels, rows = await tables.ask(statement_of(name, ITEMS))
+
+    found = [dict(zip(labels, row, strict=True)) for row in rows]
+    assert len(found) == count
+    for row in found:
+        assert row["InstanceId"] == "i-1"
+        for state in PATCH_STATES:
+            wanted = [patch["Id"] for patch in PATCHES.values() if patch["PatchState"] == state]
+            assert json.loads(row[state] or "") == wanted
+
+
+def test_every_published_query_is_among_them() -> None:
+    known = set(PUBLISHED) | {"ssm-patch-compliance-distinct-ec2-instance-latest.sql"}
+    known.add("ssm-patch-compliance-selected-ec2-instance-time-range.sql")
+
+    assert {path.name for path in QUERIES.glob("*.sql")} == known
+
+
+ATHENA_ANSWERS: list[Any] = [
+    lambda r: (r.get("userIdentity") or {}).get("userName") == "alice",
+    lambda r: r["eventName"] == "DeleteBucket",
+    lambda r: r.get("errorCode") is not None,
+    lambda r: r["eventName"] == "ConsoleLogin",
+    lambda r: r["eventName"] == "DeleteBucket" and "my-resource-name" in json.dumps(r.get("requestParameters")),
+]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("at", range(len(ATHENA_ANSWERS)))
+async def test_the_everyday_queries_of_athena_find_the_same_events(tables: Tables, at: int) -> None:
+    selects = [part for part in ATHENA.read_text().split(";") if part.strip().startswith("SELECT")]
+    assert len(selects) == len(ATHENA_ANSWERS)
+    limit = re.search(r"LIMIT (\d+)", selects[at])
+
+    _, rows = await tables.ask(selects[at].replace("cloudtrail_logs", STORE))
+
+    times = sorted((when(record) for record in tables.records if ATHENA_ANSWERS[at](record)), reverse=True)
+    assert [row[0] for row in rows] == times[: int(limit[1]) if limit else None]
+    assert rows
