@@ -86,7 +86,7 @@ def text(value: Any) -> str | None:
 
 
 def when(record: Record) -> str:
-    return record["eventTime"].replace("T", " ").replace("Z", ".000")
+    return str(record["eventTime"]).replace("T", " ").replace("Z", ".000")
 
 
 def between(low: str, high: str) -> Callable[[Record], bool]:
