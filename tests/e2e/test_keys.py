@@ -104,6 +104,38 @@ def test_a_trail_s_files_are_sealed_and_outlive_rotation_a_disabled_key_and_a_cr
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_an_altered_encrypted_file_is_named_by_both_verifiers(make_server: MakeServer) -> None:
+    server = make_server().start()
+    assert server.opentrail("archive", "create", "logs").returncode == 0
+    key = client(server, "kms").create_key()["KeyMetadata"]["Arn"]
+    cloudtrail = client(server, "cloudtrail")
+    arn = cloudtrail.create_trail(Name="main", S3BucketName="logs", KmsKeyId=key, EnableLogFileValidation=True)
+    cloudtrail.start_logging(Name="main")
+    folder = server.home / "archives" / "logs"
+    wait_until(lambda: len(list(folder.rglob("*_CloudTrail_*.json.gz"))) >= 1, "a log file")
+    ended = len(list(folder.rglob("*_CloudTrail-Digest_*.json.gz")))
+    wait_until(lambda: len(list(folder.rglob("*_CloudTrail-Digest_*.json.gz"))) >= ended + 3, "a digest after its own")
+    log_file = min(folder.rglob("*_CloudTrail_*.json.gz"))
+    digest = max(folder.rglob("*_CloudTrail-Digest_*.json.gz"))
+    for path in (log_file, digest):
+        content = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 600))
+    question = ("validate-logs", "--trail-arn", arn["TrailARN"], "--start-time", start)
+
+    aws, own = server.aws("cloudtrail", *question), server.opentrail(*question)
+
+    assert "Traceback" not in aws.stderr
+    for judged in (aws, own):
+        assert judged.returncode == 1, judged.stdout + judged.stderr
+        [line] = [line for line in judged.stderr.splitlines() if log_file.name in line]
+        assert line.endswith("INVALID: invalid format")
+        [line] = [line for line in judged.stderr.splitlines() if digest.name in line]
+        assert "INVALID" in line
+        assert "digest files valid" in judged.stdout
+
+
 def test_with_an_upstream_for_kms_its_keys_are_asked_for(make_server: MakeServer) -> None:
     server = make_server().start()
     own = client(server, "kms").create_key()["KeyMetadata"]["Arn"]

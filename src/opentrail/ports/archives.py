@@ -74,6 +74,7 @@ class ArchiveStore(ObjectStore, Protocol):
     async def read(self, key: str, caller: KeyCaller | None = None) -> ArchivedObject:
         """Return an object for ``caller``, whom the key of an encrypted one must let decrypt (None: the owner).
 
+        What was altered where it is kept, and so does not open, comes as it is kept: encrypted bytes that are no file.
         Raises ObjectNotFound, and AccessRefused when the key is refused, disabled or gone.
         """
         ...

@@ -96,15 +96,9 @@ class KmsKeyDisabled(AwsError, code="KMS.DisabledException"):
     """The key of an encrypted object is disabled, or waits for its deletion."""
 
 
-class KmsInvalidCiphertext(AwsError, code="KMS.InvalidCiphertextException"):
-    """An encrypted object was altered, or its data key was not sealed for it."""
-
-
 def refusal(error: AccessRefused) -> AwsError:
     """Return what S3 says of a key that does not open an object."""
-    known: dict[str, type[AwsError]] = {
-        kind.code: kind for kind in (KmsKeyNotFound, KmsKeyDisabled, KmsInvalidCiphertext)
-    }
+    known: dict[str, type[AwsError]] = {kind.code: kind for kind in (KmsKeyNotFound, KmsKeyDisabled)}
     return known.get(error.code, AccessDenied)(str(error))
 
 
