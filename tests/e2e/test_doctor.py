@@ -39,8 +39,8 @@ def test_faults_are_found_and_gone_once_they_are_mended(make_server: MakeServer)
     said = server.opentrail("doctor")
     assert said.returncode == 1
     assert "audit: it does not log" in said.stdout
-    assert "mend: aws cloudtrail start-logging --region us-east-1 --name audit" in said.stdout
-    assert "mend: aws cloudtrail start-logging" in server.opentrail("status").stdout
+    assert "mend: opentrail exec -- aws cloudtrail start-logging --region us-east-1 --name audit" in said.stdout
+    assert "mend: opentrail exec -- aws cloudtrail start-logging" in server.opentrail("status").stdout
 
     must(server, "s3", "rb", "--force", "s3://logs")
     assert diagnose(server) == (1, ["logging-stopped", "bucket-missing"])

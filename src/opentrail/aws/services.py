@@ -8,6 +8,7 @@ from functools import cache
 from opentrail.aws import cloudtrail, cloudtrail_data, kms, organizations, s3, sts
 from opentrail.aws.common_errors import AccessDenied, Family, UnknownOperation, UnsupportedOperationException
 from opentrail.aws.service import Handler, Service
+from opentrail.capture.ownership import ALWAYS_OWN
 from opentrail.errors import AwsError
 from opentrail.http_message import HttpRequest
 from opentrail.protocol import CredentialScope, Operation
@@ -82,4 +83,7 @@ def not_answered(operation: Operation | None, request: HttpRequest) -> AwsError:
         return AccessDenied("Archives are read-only: only trails write to them.")
     if any(shape.name == UnsupportedOperationException.code for shape in model.error_shapes):
         return UnsupportedOperationException(operation.name)
-    return UnknownOperation(f"The operation {operation.name} is not supported by this installation.")
+    refusal = f"The operation {operation.name} is not supported by this installation."
+    if operation.service not in SERVICES and operation.service not in ALWAYS_OWN:
+        refusal += f" Its setting upstream.{operation.service} = URL hands calls of {operation.service} to an upstream."
+    return UnknownOperation(refusal)

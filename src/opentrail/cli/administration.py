@@ -65,7 +65,8 @@ def create_user(
     arguments = {"name": name, "policy": _read(policy), "managed": managed, "account": account}
     answer = Context.of(context, home).run("create_user", **arguments)
     output.print(f"Created the user {answer['arn']}")
-    output.print(f"Next: opentrail keys create --user {name}", style="dim")
+    where = f" --account {account}" if account else ""
+    output.print(f"Next: opentrail keys create --user {name}{where} --save", style="dim")
 
 
 @users_app.command("list")

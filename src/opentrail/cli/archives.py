@@ -111,7 +111,7 @@ def show_archive(context: typer.Context, name: str, as_json: JsonOption = False,
     ]
     if abs(answer["time_behind_seconds"]) > _TOLD_SECONDS:
         rows.append(["Time", f"{answer['time_behind_seconds']:,} s behind the clock: locks end that much later"])
-    print_table(["Archive", answer["name"]], rows, "")
+    print_table(["Archive", answer["name"]], rows, "", is_cut=False)
 
 
 @archive_app.command("set")

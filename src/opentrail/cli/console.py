@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,15 +49,22 @@ def visible_line(text: str) -> str:
     return "\t".join(plain(part).plain for part in text.split("\t"))
 
 
-def print_table(columns: list[str], rows: list[list[str]], empty: str) -> None:
-    """Print rows as a table, or the sentence ``empty`` when there are none."""
+def print_table(
+    columns: Sequence[str | Column], rows: Sequence[Sequence[str]], empty: str, *, is_cut: bool = True
+) -> None:
+    """Print rows as a table, or the sentence ``empty`` when there are none.
+
+    Where the terminal is narrow the last column is cut, unless ``is_cut`` is false, and others as they say themselves.
+    """
     if not rows:
         output.print(empty, style="dim")
         return
-    shown = [Column(title) for title in columns[:-1]] + [Column(columns[-1], shrinks=1, least=24)]
+    shown = [Column(column) if isinstance(column, str) else column for column in columns]
+    if is_cut and isinstance(columns[-1], str):
+        shown[-1] = Column(columns[-1], shrinks=1, least=24)
     cells = [[plain(cell) for cell in row] for row in rows]
     widths = fit(shown, cells, output.width)
-    for line_cells in ([Text(title, style="bold") for title in columns], *cells):
+    for line_cells in ([Text(column.title, style="bold") for column in shown], *cells):
         output.print(line(line_cells, widths), soft_wrap=True)
 
 

@@ -55,6 +55,7 @@ class _Clue:
 
     event_time: str = ""
     region: str = ""
+    account_id: str = ""
 
 
 def prove_command(
@@ -88,14 +89,14 @@ def prove_command(
     clue = _Clue() if is_remote else _clue(chosen, event_id)
     start = parse_when(since, now) or search_start(clue.event_time, now - DEFAULT_SPAN)
     trails = [trail] if trail else _trails(chosen, is_remote=is_remote)
-    refusals = []
+    refusals, unread = [], []
     for name in trails:
         where = Where(
             trail=name,
             region=region or clue.region,
             bucket=s3_bucket,
             prefix=s3_prefix,
-            account_id=account_id,
+            account_id=account_id or clue.account_id,
             endpoint_url=endpoint_url,
             is_aws=aws,
             public_keys=public_keys,
@@ -105,8 +106,13 @@ def prove_command(
         except NoProof as error:
             refusals.append(str(error))
             continue
+        except OperatorError as error:
+            unread.append(f"{name}: {error}")
+            continue
         _write(proof, target)
         return
+    if unread:
+        raise OperatorError("; ".join([*refusals, *unread]))
     errors.print("no proof: ", style="bold red", end="")
     errors.print(plain("; ".join(refusals)))
     raise typer.Exit(EXIT_NOT_PROVED)
@@ -117,7 +123,11 @@ def _clue(context: Context, event_id: str) -> _Clue:
         found = context.run("lookup_events", region=region, attributes=[("EventId", event_id)])["events"]
         if found:
             event = orjson.loads(found[0]["event"])
-            return _Clue(str(event.get("eventTime", "")), str(event.get("awsRegion", "")))
+            return _Clue(
+                str(event.get("eventTime", "")),
+                str(event.get("awsRegion", "")),
+                str(event.get("recipientAccountId", "")),
+            )
     return _Clue()
 
 

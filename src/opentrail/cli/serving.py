@@ -10,11 +10,16 @@ import typer
 from rich.panel import Panel
 from rich.text import Text
 
+from opentrail.cli.columns import Column
 from opentrail.cli.console import Context, HomeOption, output, print_table
 from opentrail.cli.doctoring import print_findings
 
 if TYPE_CHECKING:
     from opentrail.wiring.serving import Serving
+
+
+_WIDE = 100
+"""Columns of a terminal from which on `opentrail settings` has room for more than a word of what a setting is."""
 
 
 def serve_command(
@@ -96,7 +101,14 @@ def settings_command(
         named = [dict(zip(("name", "value", "origin", "help"), row, strict=True)) for row in rows]
         typer.echo(orjson.dumps({"settings": named}, option=orjson.OPT_INDENT_2).decode())
         return
-    print_table(["Setting", "Value", "Origin", "What it is"], rows, "")
+    shown = [[name, value, origin.rpartition("/")[2], told] for name, value, origin, told in rows]
+    told_least = 24 if output.width >= _WIDE else 10
+    columns = (
+        Column("Value", shrinks=2, least=13),
+        Column("Origin"),
+        Column("What it is", shrinks=3, least=told_least),
+    )
+    print_table([Column("Setting"), *columns], shown, "")
 
 
 def status_command(

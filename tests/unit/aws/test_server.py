@@ -5,9 +5,11 @@ import orjson
 import pytest
 
 from opentrail.aws.server import ApiServer
+from opentrail.aws.services import not_answered
 from opentrail.identity import Credential
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import EventEntry, SettingsEntry
+from opentrail.protocol import Operation
 from tests.builders import ACCOUNT, World, a_credential, a_request, a_root, a_trail, a_user, a_user_principal
 from tests.support.api import api_server, call_cloudtrail, cloudtrail_request, recorded, signed, sts_request
 
@@ -383,6 +385,16 @@ async def test_operation_that_is_not_answered_says_so(operation: str, code: str)
 
     assert (response.status, error["__type"]) == (400, code)
     assert recorded(world)[0]["errorCode"] == code
+
+
+def test_a_service_that_is_not_built_names_the_setting_that_hands_it_to_an_upstream() -> None:
+    request = cloudtrail_request("CreateTopic", {})
+
+    unbuilt = not_answered(Operation("sns", "CreateTopic"), request)
+    built = not_answered(Operation("sts", "GetWebIdentityToken"), request)
+
+    assert "upstream.sns = URL" in str(unbuilt)
+    assert "upstream" not in str(built)
 
 
 async def test_presigned_calls_are_for_s3_and_get_caller_identity_only() -> None:

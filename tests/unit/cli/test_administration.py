@@ -72,3 +72,13 @@ def test_an_mfa_device_can_be_printed_for_programs(home: Path) -> None:
 
     assert sorted(answer) == ["name", "otpauth_uri", "secret", "serial_number"]
     assert f"secret={answer['secret']}&" in answer["otpauth_uri"]
+
+
+def test_a_user_of_a_member_account_is_told_the_next_command_with_its_account(tmp_path: Path) -> None:
+    (tmp_path / "settings.toml").write_text(
+        '[organization]\nid = "o-exampleorgid"\nmember_accounts = ["333333333333"]\n'
+    )
+
+    made = opentrail(tmp_path, "users", "create", "alice", "--account", "333333333333")
+
+    assert "Next: opentrail keys create --user alice --account 333333333333 --save" in made.output

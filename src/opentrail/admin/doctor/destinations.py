@@ -108,12 +108,16 @@ class Destinations:
         return Finding(Fault.ROLE, trail.name, f"its role {name} does not trust {CLOUDTRAIL_PRINCIPAL}", mend)
 
     async def _check_topic(self, trail: Trail, topics: Topics) -> Finding | None:
-        mend = f"aws sns set-topic-attributes --topic-arn {trail.sns_topic_arn} --attribute-name Policy"
         try:
             await topics.check_topic(trail.sns_topic_arn, trail.arn)
         except ReceiverNotFound:
+            mend = f"aws cloudtrail update-trail --name {trail.name} --sns-topic-name TOPIC, with a topic that is there"
             return Finding(Fault.TOPIC, trail.name, f"its topic {trail.sns_topic_arn} does not exist", mend)
         except NoticeRefused as error:
+            mend = (
+                f"aws sns set-topic-attributes --topic-arn {trail.sns_topic_arn} --attribute-name Policy "
+                f"--attribute-value file://POLICY, which lets {CLOUDTRAIL_PRINCIPAL} sns:Publish (docs/destinations.md)"
+            )
             return Finding(Fault.TOPIC, trail.name, f"its topic does not let CloudTrail publish: {error}", mend)
         except PortError as error:
             return Finding(Fault.TOPIC, trail.name, f"its topic does not answer: {error}", "see that SNS answers")

@@ -43,4 +43,8 @@ class Finding:
     mend: str
 
     def to_json(self) -> dict[str, str]:
-        return {name: str(value) for name, value in asdict(self).items()}
+        """Return it as the operator is told it: an AWS client's command goes through the gateway."""
+        told = {name: str(value) for name, value in asdict(self).items()}
+        if self.mend.startswith("aws "):
+            told["mend"] = f"opentrail exec -- {self.mend}"
+        return told

@@ -296,7 +296,7 @@ MAKERS: list[tuple[Callable[[Clinic], Awaitable[None]], Fault, str]] = [
     (key_policy_of_the_upstream, Fault.KEY_POLICY, "aws kms put-key-policy"),
     (role_missing, Fault.ROLE, "opentrail roles create deliver"),
     (role_trusts_another, Fault.ROLE, "sts:AssumeRole"),
-    (topic_missing, Fault.TOPIC, "aws sns"),
+    (topic_missing, Fault.TOPIC, "--sns-topic-name"),
     (topic_policy, Fault.TOPIC, "aws sns set-topic-attributes"),
     (delivery_failing, Fault.DELIVERY_FAILING, "get-trail-status"),
     (delivery_late, Fault.DELIVERY_LATE, "opentrail serve"),
@@ -349,3 +349,11 @@ async def test_what_is_wrong_with_one_trail_is_told_of_that_trail(clinic: Clinic
     findings = await clinic.examine()
 
     assert [(finding.where, finding.fault) for finding in findings] == [("third", Fault.LOGGING_STOPPED)]
+
+
+async def test_a_mend_by_an_aws_client_is_told_with_the_command_that_leads_it_here(clinic: Clinic) -> None:
+    await clinic.world.stop_logging(await clinic.world.create("third", is_log_file_validation_enabled=True))
+
+    told = (await clinic.examine())[0].to_json()
+
+    assert told["mend"].startswith("opentrail exec -- aws cloudtrail start-logging ")
