@@ -261,3 +261,23 @@ async def test_a_client_that_leaves_in_the_middle_leaves_a_record() -> None:
         await peer.close()
 
     assert [call.reason for call in rig.recorder.calls] == ["client-disconnected"]
+
+
+@pytest.mark.parametrize("rest", [b"", b"abc"])
+async def test_a_body_shorter_than_it_was_stated_takes_nothing_of_the_next_call(rest: bytes) -> None:
+    async with gateway_rig(tell_hash) as rig:
+        peer = await Http2Peer.connect(rig.port)
+        short = await peer.begin("PUT", "/bucket/short", ("content-length", "300"), ends=not rest)
+        if rest:
+            await peer.send(short, rest)
+            peer.h2.reset_stream(short)
+            await peer.flush()
+        else:
+            await peer.answer(short)
+        answer = await peer.call("PUT", "/bucket/next", ("content-length", "3"), body=b"abc")
+        await peer.close()
+
+    assert answer.body.decode() == hashlib.sha256(b"abc").hexdigest()
+    carriers = [connection for connection in rig.upstream.connections if b"/bucket/next" in connection.received]
+    assert len(carriers) == 1
+    assert b"/bucket/short" not in carriers[0].received
