@@ -6,14 +6,16 @@ Everything that comes from a bucket is hostile and escaped; the file forbids its
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from html import escape
+from html import escape as escape_html
 
 from opentrail import __version__
 from opentrail.cli.console import plain
 from opentrail.cli.timeline import Timeline
+from opentrail.cli.witnesses import WitnessReport
 from opentrail.clock import format_time
 from opentrail.digest.verdicts import BEYOND_AWS, Finding, FindingKind, ValidationSummary
 from opentrail.query.validation_request import ValidationRequest
+from opentrail.query.witness_check import WitnessFinding, WitnessVerdict
 
 MAX_ROWS = 1_000
 """Findings shown one by one; the rest is counted, and all are in --json."""
@@ -77,23 +79,25 @@ class HtmlReport:
         self,
         summary: ValidationSummary,
         made_at: datetime,
-        witnesses: Sequence[str] = (),
-        contradictions: Sequence[str] = (),
+        told: Sequence[WitnessReport] = (),
     ) -> str:
-        """Return the page. ``witnesses`` are their closing lines, ``contradictions`` what they say against digests."""
+        """Return the page. ``told`` is what the witnesses that were asked said."""
+        against = [(one.name, finding) for one in told for finding in one.findings if not finding.is_sound]
         body = "".join(
             [
                 "<h1>Log file validation</h1>",
-                f'<p class="soft">{escape(self.request.trail_arn)} in {escape(self.request.region)}</p>',
-                _verdict(summary, len(contradictions), has_witness=bool(witnesses)),
+                f'<p class="soft">{_escape(self.request.trail_arn)} in {_escape(self.request.region)}</p>',
+                _verdict(summary, len(against), has_witness=bool(told)),
                 _tiles(summary),
                 "<h2>Timeline</h2>",
                 self.timeline.svg(),
                 _KEY,
                 "<h2>What was looked at</h2>",
-                self._facts(summary, made_at, witnesses),
+                self._facts(summary, made_at),
+                "<h2>Witnesses</h2>",
+                _witnesses(told),
                 "<h2>Findings</h2>",
-                self._findings(contradictions),
+                self._findings(against),
                 _EXPLANATION,
             ]
         )
@@ -104,7 +108,7 @@ class HtmlReport:
             f"<style>{_STYLE}</style></head><body><main>{body}</main></body></html>\n"
         )
 
-    def _facts(self, summary: ValidationSummary, made_at: datetime, witnesses: Sequence[str]) -> str:
+    def _facts(self, summary: ValidationSummary, made_at: datetime) -> str:
         request = self.request
         covered = "nothing"
         if summary.found_start_time and summary.found_end_time:
@@ -114,21 +118,21 @@ class HtmlReport:
             "Asked for": f"{format_time(summary.start_time)} to {format_time(summary.end_time)}",
             "Covered by valid digests": covered,
             "Public keys from": self.key_origin,
-            "Witnesses": "; ".join(witnesses) or "none was asked",
             "Not looked at again": f"{summary.remembered} log files that an interrupted validation had found valid",
             "Not digested yet": f"{summary.undigested} log files are younger than the newest digest",
             "Outside every digest": f"{summary.uncovered} log files, from times that no valid digest answers for",
             "Made": f"{format_time(made_at)} by opentrail {__version__}",
         }
-        rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in facts.items())
+        rows = "".join(f"<dt>{_escape(name)}</dt><dd>{_escape(fact)}</dd>" for name, fact in facts.items())
         return f"<dl>{rows}</dl>"
 
-    def _findings(self, contradictions: Sequence[str]) -> str:
-        if not self._bad and not self._gaps and not contradictions:
+    def _findings(self, against: Sequence[tuple[str, WitnessFinding]]) -> str:
+        if not self._bad and not self._gaps and not against:
             return "<p>None.</p>"
-        rows = "".join(map(_witness_row, contradictions[:MAX_ROWS]))
+        rows = "".join(_witness_row(name, finding) for name, finding in against[:MAX_ROWS])
         rows += "".join(map(_row, [*self._bad, *self._gaps[:MAX_ROWS]]))
-        more = f"<p>{self._left_out} more are in the JSON report.</p>" if self._left_out else ""
+        left_out = self._left_out + max(0, len(against) - MAX_ROWS)
+        more = f"<p>{left_out} more are in the JSON report.</p>" if left_out else ""
         head = "<tr><th>What</th><th>Where</th><th>Finding</th></tr>"
         return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>{more}"
 
@@ -182,10 +186,37 @@ def _tiles(summary: ValidationSummary) -> str:
     return f'<div class="tiles">{"".join(cells)}</div>'
 
 
-def _witness_row(text: str) -> str:
-    word, _, rest = text.partition("\t")
-    cell = f'<td colspan="2"><code>{escape(plain(rest).plain)}</code></td>'
-    return f'<tr><td><span class="bad-word">{escape(word)}</span></td>{cell}</tr>'
+def _escape(text: str) -> str:
+    """Return a text for the page, control characters made visible: no name hides or turns around what stands there."""
+    return escape_html(plain(text).plain)
+
+
+def _witnesses(told: Sequence[WitnessReport]) -> str:
+    """Return a row for each witness: of how many digests it said what."""
+    if not told:
+        return "<p>None was asked.</p>"
+    verdicts = [verdict for verdict in WitnessVerdict if any(one.verdicts[verdict] for one in told)]
+    head = "".join(f"<th>{_escape(verdict.value)}</th>" for verdict in verdicts)
+    rows = "".join(
+        f"<tr><td>{_escape(one.name)}</td>{''.join(_count(verdict, one) for verdict in verdicts)}</tr>" for one in told
+    )
+    return f"<table><thead><tr><th>Witness</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _count(verdict: WitnessVerdict, told: WitnessReport) -> str:
+    count = told.verdicts[verdict]
+    is_against = count > 0 and not verdict.is_sound
+    return f'<td><span class="bad-word">{count:,}</span></td>' if is_against else f"<td>{count:,}</td>"
+
+
+def _witness_row(name: str, finding: WitnessFinding) -> str:
+    bound = f"existed by {format_time(finding.existed_by)}" if finding.existed_by else ""
+    says = "; ".join(part for part in (finding.verdict.value, bound, finding.detail) if part)
+    where = f"s3://{finding.bucket}/{finding.key}"
+    return (
+        f'<tr><td><span class="bad-word">INVALID</span></td><td><code>{_escape(where)}</code></td>'
+        f'<td>{_escape(says)}<br><span class="soft">So says the witness {_escape(name)}.</span></td></tr>'
+    )
 
 
 def _row(finding: Finding) -> str:
@@ -195,10 +226,10 @@ def _row(finding: Finding) -> str:
         where = f"s3://{finding.bucket}/{finding.key}"
     if finding.kind is FindingKind.GAP:
         says = "No digests were made: validation or logging was off."
-        return f"<tr><td>gap</td><td>{escape(where)}</td><td>{says}</td></tr>"
+        return f"<tr><td>gap</td><td>{_escape(where)}</td><td>{says}</td></tr>"
     word = "CONCERN" if finding.kind in BEYOND_AWS else "INVALID"
     meaning = _MEANINGS[finding.kind]
     return (
-        f'<tr><td><span class="bad-word">{word}</span></td><td><code>{escape(plain(where).plain)}</code></td>'
-        f'<td>{escape(plain(finding.verdict).plain)}<br><span class="soft">{meaning}</span></td></tr>'
+        f'<tr><td><span class="bad-word">{word}</span></td><td><code>{_escape(where)}</code></td>'
+        f'<td>{_escape(finding.verdict)}<br><span class="soft">{meaning}</span></td></tr>'
     )

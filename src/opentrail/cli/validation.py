@@ -163,9 +163,7 @@ class Report:
 
     def end(self, validation: LogValidation, told: Sequence[WitnessReport]) -> None:
         if self._page is not None:
-            against = [finding.text() for one in told for finding in one.findings if not finding.is_sound]
-            lines = [one.text() for one in told]
-            self._html = self._page.page(validation.summary, datetime.now(UTC), lines, against)
+            self._html = self._page.page(validation.summary, datetime.now(UTC), told)
         if self._is_json:
             document = {**validation.summary.to_json(), "findings": self._findings}
             if told:

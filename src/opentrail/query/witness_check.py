@@ -40,8 +40,10 @@ class WitnessVerdict(StrEnum):
     CONTRADICTED = "contradicted"
     MISSING = "attested, and missing"
 
-
-_SOUND = frozenset({WitnessVerdict.ATTESTED, WitnessVerdict.NOT_YET})
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is nothing against the digest."""
+        return self in {WitnessVerdict.ATTESTED, WitnessVerdict.NOT_YET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class WitnessFinding:
     @property
     def is_sound(self) -> bool:
         """Whether nothing speaks against the digest."""
-        return self.verdict in _SOUND
+        return self.verdict.is_sound
 
     def text(self) -> str:
         """Return the finding as one line for people."""

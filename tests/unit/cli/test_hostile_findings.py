@@ -7,8 +7,10 @@ import pytest
 from opentrail.cli.html_report import HtmlReport
 from opentrail.cli.timeline import Timeline
 from opentrail.cli.validation import Report
+from opentrail.cli.witnesses import WitnessReport
 from opentrail.digest.verdicts import Finding, FindingKind, ValidationSummary
 from opentrail.query.validation_request import ValidationRequest
+from opentrail.query.witness_check import WitnessFinding, WitnessVerdict
 
 START, END = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC)
 HOSTILE = 'x\x1b]0;owned\x07\r\nLog file\ts3://b/k\tvalid\u202e\x9b2J<script>alert(1)</script>"&'
@@ -47,9 +49,12 @@ def test_the_page_escapes_what_comes_from_the_bucket() -> None:
     page = HtmlReport(request, HOSTILE, Timeline(START, END))
     page.add(a_finding())
 
-    text = page.page(ValidationSummary(START, END), END, [HOSTILE], [f"Digest file\t{HOSTILE}"])
+    told = WitnessReport(HOSTILE)
+    told.add(WitnessFinding(WitnessVerdict.CONTRADICTED, "bucket", HOSTILE, END, END, HOSTILE))
+
+    text = page.page(ValidationSummary(START, END), END, [told])
 
     assert "<script" not in text
-    row = text.split("<tbody>")[1]
-    assert row.count("&lt;script&gt;") == 3
-    assert not UNSEEN - {"\n"} & set(row)
+    witnesses, rows = text.split("<tbody>")[1:]
+    assert (witnesses.count("&lt;script&gt;"), rows.count("&lt;script&gt;")) == (1, 5)
+    assert not UNSEEN - {"\n"} & set(witnesses + rows)
