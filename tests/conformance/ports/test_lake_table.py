@@ -185,3 +185,13 @@ async def test_removed_table_starts_anew(tables: LakeTables) -> None:
     await tables.remove(STORE.arn)
 
     assert await stored(await tables.open(STORE)) == []
+
+
+async def test_commit_of_nothing_but_what_is_set_aside_moves_the_position(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+
+    commit = await table.commit([b"{}"], at(5), OLDEST, NEWEST)
+
+    assert commit is not None
+    assert (commit.set_aside, commit.days) == (1, {})
+    assert (await tables.open(STORE)).committed == at(5)
