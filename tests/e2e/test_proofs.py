@@ -56,3 +56,16 @@ def test_an_event_is_proved_and_the_proof_checked_with_a_key_alone(server: Runni
 
     assert refused.returncode == 1
     assert json.loads(refused.stdout)["is_proved"] is False
+
+
+def test_a_trail_that_cannot_be_searched_for_a_proof_is_named(server: RunningServer) -> None:
+    must(server, "s3", "mb", "s3://gone")
+    must(server, "cloudtrail", "create-trail", "--name", "a-first", "--s3-bucket-name", "gone")
+    must(server, "s3", "rb", "--force", "s3://gone")
+    event_id = event_id_of(server, "alice")
+
+    wait_until(lambda: server.opentrail("prove", event_id).returncode == 0, "a proof")
+
+    unknown = server.opentrail("prove", "no-such-event")
+    assert unknown.returncode == 2
+    assert "a-first" in unknown.stderr
