@@ -14,7 +14,8 @@ import pytest
 from opentrail.aws.server import ApiServer
 from opentrail.identity import Credential
 from opentrail.resource.trail import Trail
-from tests.builders import World, a_credential, a_root
+from tests.builders import World, a_credential, a_root, an_archive
+from tests.memory.archives import InMemoryArchives
 from tests.support.api import api_server, call_cloudtrail
 
 RECORDED = Path(__file__).parents[3] / ".." / "shared" / "corpus" / "conformance" / "c7n-recorded-responses"
@@ -70,7 +71,7 @@ def trail_of(recorded: dict[str, Any]) -> Trail:
 
 
 async def served(account: str) -> tuple[World, ApiServer, Credential]:
-    world = World()
+    world = World(archives=InMemoryArchives(an_archive(account_id=account)))
     credential = a_credential(a_root(account))
     await world.identities.add_credential(credential)
     return world, api_server(world), credential
