@@ -71,6 +71,7 @@ def test_digests_are_attested_within_seconds_and_a_validation_asks_every_witness
 ) -> None:
     wait_until(lambda: all(len(receipts(server, name)) >= 2 for name in WITNESSES), "receipts of every witness")
     must(server, "cloudtrail", "stop-logging", "--name", "audit")
+    wait_until(lambda: _has_last_digest(server), "the last digest")
     wait_until(lambda: _waiting(server) == dict.fromkeys(WITNESSES, "0"), "the last digest to be attested")
     kept = tmp_path / "received.jsonl"
     kept.write_bytes(receiver.log())
@@ -107,6 +108,12 @@ def test_a_name_that_is_no_witness_is_refused(server: RunningServer) -> None:
 
     assert code == 2
     assert "neither a file nor a witness of the settings (there: clock, far-away, vault)" in " ".join(said.split())
+
+
+def _has_last_digest(server: RunningServer) -> bool:
+    """Say whether what was delivered after StopLogging is there; a status has times in seconds since 1970."""
+    status = orjson.loads(must(server, "cloudtrail", "get-trail-status", "--name", "audit"))
+    return float(status["LatestDigestDeliveryTime"]) >= int(float(status["StopLoggingTime"]))
 
 
 def _waiting(server: RunningServer) -> dict[str, str]:
