@@ -38,6 +38,7 @@ from opentrail.pipeline.organization_trails import settle_organization
 from opentrail.pipeline.recording import recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
+from opentrail.ports.object_store import ObjectStores
 from opentrail.protocol.models import preload
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.settings import RecordingMode, Settings, SettingsReport
@@ -138,13 +139,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     topics = open_topics(settings, upstream_url, owner_key)
     tables = LocalLakeTables(installation.home.lake)
     lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
-    queries = LakeQueries(
-        LocalQueryLog(installation.home.queries),
-        DuckDbEngine(installation.home.queries),
-        lake,
-        installation.clock,
-        installation.identifiers,
-    )
+    queries = _lake_queries(installation, lake)
     await queries.open()
     api = ApiServer(
         ApiPorts(
@@ -172,19 +167,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         regions=installation.regions,
         settings_view=installation.settings_view,
     )
-    delivery = TrailDelivery(
-        journal=installation.journal,
-        delivery_log=installation.delivery_log,
-        object_stores=stores,
-        signer=installation.signer,
-        clock=installation.clock,
-        installation_id=installation.installation_id,
-        log_file_interval=settings.log_file_interval,
-        digest_interval=settings.digest_interval,
-        report_gap=installation.report_gap,
-        trails=installation.trails,
-        receivers=receivers_of(settings),
-    )
+    delivery = _trail_delivery(installation, stores)
     notices = NoticeDelivery(
         installation.notices,
         installation.delivery_log,
@@ -219,6 +202,33 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             pid=os.getpid(),
             started_at=format_time(installation.clock.now()),
         )
+
+
+def _lake_queries(installation: Installation, lake: LakeDelivery) -> LakeQueries:
+    return LakeQueries(
+        LocalQueryLog(installation.home.queries),
+        DuckDbEngine(installation.home.queries),
+        lake,
+        installation.clock,
+        installation.identifiers,
+    )
+
+
+def _trail_delivery(installation: Installation, stores: ObjectStores) -> TrailDelivery:
+    settings = installation.settings
+    return TrailDelivery(
+        journal=installation.journal,
+        delivery_log=installation.delivery_log,
+        object_stores=stores,
+        signer=installation.signer,
+        clock=installation.clock,
+        installation_id=installation.installation_id,
+        log_file_interval=settings.log_file_interval,
+        digest_interval=settings.digest_interval,
+        report_gap=installation.report_gap,
+        trails=installation.trails,
+        receivers=receivers_of(settings),
+    )
 
 
 def _then(follow: Callable[[], Awaitable[None]], command: Command) -> Command:
