@@ -21,7 +21,6 @@ from opentrail.aws.common_errors import (
     RequestTooLarge,
     ServiceUnavailable,
     Unauthenticated,
-    ValidationFailed,
     WireError,
     wire_error,
 )
@@ -185,7 +184,7 @@ class ApiServer:
         except MalformedRequest as error:
             raise MalformedCall(error.code, str(error)) from error
         except ValidationError as error:
-            raise ValidationFailed(str(error)) from error
+            raise SERVICES[operation.service].invalid_parameters(str(error)) from error
         assert exchange.scope is not None
         return Call(
             operation=operation,

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from opentrail.aws.common_errors import ValidationFailed
 from opentrail.clock import Clock, Identifiers
+from opentrail.errors import AwsError
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal
 from opentrail.pipeline.channel_statuses import ChannelStatuses
@@ -127,8 +129,13 @@ class Handler:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One AWS service: botocore's name for it, its handlers by operation name, and what each call must be allowed."""
+    """One AWS service: botocore's name for it, its handlers by operation name, and what each call must be allowed.
+
+    ``invalid_parameters`` makes the error for parameters that break the model's constraints, of the sentence that
+    tells which, for services that do not answer ValidationException.
+    """
 
     name: str
     handlers: Mapping[str, Handler]
     requirements: Callable[[Call], tuple[Requirement, ...]]
+    invalid_parameters: Callable[[str], AwsError] = ValidationFailed

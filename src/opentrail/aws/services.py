@@ -5,7 +5,7 @@ A new service is a new package with one ``Service`` value, named here.
 
 from functools import cache
 
-from opentrail.aws import cloudtrail, cloudtrail_data, kms, organizations, s3, sts
+from opentrail.aws import cloudtrail, cloudtrail_data, events, kms, logs, organizations, s3, sts
 from opentrail.aws.common_errors import AccessDenied, Family, UnknownOperation, UnsupportedOperationException
 from opentrail.aws.service import Handler, Service
 from opentrail.capture.ownership import ALWAYS_OWN
@@ -19,14 +19,16 @@ SERVICES: dict[str, Service] = {
     for service in (
         cloudtrail.SERVICE,
         cloudtrail_data.SERVICE,
+        events.SERVICE,
         kms.SERVICE,
+        logs.SERVICE,
         organizations.SERVICE,
         sts.SERVICE,
         s3.SERVICE,
     )
 }
 
-SPOKEN = ("cloudtrail", "cloudtrail-data", "kms", "organizations", "sts", "s3")
+SPOKEN = ("cloudtrail", "cloudtrail-data", "events", "kms", "logs", "organizations", "sts", "s3")
 """Services whose operations ``docs/coverage.md`` lists."""
 
 _SERVICE_OF_SIGNING_NAME = {
@@ -84,6 +86,6 @@ def not_answered(operation: Operation | None, request: HttpRequest) -> AwsError:
     if any(shape.name == UnsupportedOperationException.code for shape in model.error_shapes):
         return UnsupportedOperationException(operation.name)
     refusal = f"The operation {operation.name} is not supported by this installation."
-    if operation.service not in SERVICES and operation.service not in ALWAYS_OWN:
+    if operation.service not in ALWAYS_OWN and operation.service not in ("s3", "sts"):
         refusal += f" Its setting upstream.{operation.service} = URL hands calls of {operation.service} to an upstream."
     return UnknownOperation(refusal)
