@@ -59,8 +59,15 @@ class InMemoryArchiveStore(InMemoryObjectStore):
         async for found in self.describe_all(prefix, start_after):
             yield found.summary
 
-    async def describe_all(self, prefix: str = "", start_after: str = "") -> AsyncIterator[ArchivedObject]:
+    async def describe_all(
+        self, prefix: str = "", start_after: str = "", delimiter: str = ""
+    ) -> AsyncIterator[ArchivedObject]:
+        groups = set()
         async for summary in super().list(prefix, start_after):
+            before, found, _ = summary.key[len(prefix) :].partition(delimiter or "\0")
+            if found and before in groups:
+                continue
+            groups |= {before} if found else set()
             yield await self.describe(summary.key)
 
     async def set_retention(self, key: str, retention: Retention | None, *, may_bypass: bool = False) -> None:

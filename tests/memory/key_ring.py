@@ -58,6 +58,9 @@ class InMemoryKeyRing:
         await self._usable(key_arn, caller)
         return plaintext
 
+    async def is_altered(self, blob: bytes, context: Mapping[str, str], key_arn: str) -> bool:
+        return self._blobs.get(blob, ("", {}, b""))[:2] != (key_arn, dict(context))
+
     async def _usable(self, key: str, caller: KeyCaller) -> Key:
         self.callers.append(caller)
         found = await self.describe(key)

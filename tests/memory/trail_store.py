@@ -54,8 +54,10 @@ class InMemoryTrailStore:
         return None if settings is None else Trail.from_json(settings)
 
     async def trails(self, account_id: str) -> Sequence[Trail]:
-        trails = [Trail.from_json(settings) for _, settings in sorted(self._trails.items())]
-        return [trail for trail in trails if trail.account_id == account_id]
+        return [trail for trail in await self.all_trails() if trail.account_id == account_id]
+
+    async def all_trails(self) -> Sequence[Trail]:
+        return [Trail.from_json(settings) for _, settings in sorted(self._trails.items())]
 
     async def enabled_regions(self) -> Sequence[str]:
         return self._regions

@@ -159,11 +159,12 @@ class ArchiveAdministration:
     async def delete_archive(self, name: str, *, purge: bool = False, mfa_code: str = "") -> Answer:
         """Delete an archive that is empty, or with ``purge`` and its objects when none of them is locked."""
         archive = self._archive(name)
-        users = [trail.name for trail in await self._trails.trails(archive.account_id) if trail.s3_bucket_name == name]
-        if users:
-            raise OperatorError(
-                f"the trail {users[0]} delivers to {name}: delete the trail, or give it another bucket, first"
-            )
+        for trail in await self._trails.all_trails():
+            if trail.s3_bucket_name == name:
+                called = trail.name if trail.account_id == self._account_id else trail.arn
+                raise OperatorError(
+                    f"the trail {called} delivers to {name}: delete the trail, or give it another bucket, first"
+                )
         figures, _ = await self._figures(name)
         if figures.objects and not purge:
             raise OperatorError(f"{name} holds {figures.objects} objects; --purge deletes them, too")

@@ -83,8 +83,14 @@ class ArchiveStore(ObjectStore, Protocol):
         """Return what ``read`` does without the bytes; no key is asked. Raises ObjectNotFound."""
         ...
 
-    def describe_all(self, prefix: str = "", start_after: str = "") -> AsyncIterator[ArchivedObject]:
-        """Yield what ``describe`` returns of every object, in key order, as ``list`` does."""
+    def describe_all(
+        self, prefix: str = "", start_after: str = "", delimiter: str = ""
+    ) -> AsyncIterator[ArchivedObject]:
+        """Yield what ``describe`` returns of every object, in key order, as ``list`` does.
+
+        With a ``delimiter``, of the keys that are alike up to its first place behind the prefix only the first is
+        yielded; the others cost nothing but their names.
+        """
         ...
 
     async def set_retention(self, key: str, retention: Retention | None, *, may_bypass: bool = False) -> None:

@@ -83,6 +83,11 @@ class KeyRing(Protocol):
         """
         ...
 
+    async def is_altered(self, blob: bytes, context: Mapping[str, str], key_arn: str) -> bool:
+        """Say whether a blob is not what ``key_arn`` made for ``context``, whoever asks and whatever the key's state;
+        what it holds is not told. Of a key that is gone only its name can be compared."""
+        ...
+
 
 def delivery_caller(trail_arn: str) -> KeyCaller:
     """Return CloudTrail acting for a trail, as CloudTrail's key policies know it (aws:SourceArn, aws:SourceAccount)."""

@@ -27,6 +27,10 @@ class TrailStore(Protocol):
         """Return every trail of the account, in all Regions, by ARN."""
         ...
 
+    async def all_trails(self) -> Sequence[Trail]:
+        """Return every trail of every account, by ARN."""
+        ...
+
     async def enabled_regions(self) -> Sequence[str]:
         """Return the Regions enabled so far, sorted."""
         ...

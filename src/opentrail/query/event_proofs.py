@@ -1,7 +1,8 @@
 """Finding the proof of one event: from its id, over a trail's signed digests, to the log file that holds it.
 
 Digests are read oldest first, from the time of the event where Event history knows it, else over the whole range asked
-for; each is verified before anything it lists is believed, and each log file against the hash that the digest lists.
+for; then, along their chain, those that lie where the trail had its bucket or prefix before. Each is verified before
+anything it lists is believed, and each log file against the hash that the digest lists.
 """
 
 import asyncio
@@ -35,6 +36,13 @@ _KEY_MARGIN = timedelta(hours=2)
 _LISTING_OVERLAP = timedelta(minutes=1)
 
 
+_Place = tuple[str, str]
+"""A digest's bucket and key."""
+
+_Link = tuple[_Place | None, datetime]
+"""The digest before one that was read, and when that one begins."""
+
+
 class NoProof(Exception):
     """There is no proof of the event; the message says how far the search went."""
 
@@ -59,15 +67,42 @@ class ProofSearch:
 
     async def find(self) -> EventProof:
         """Return the proof. Raises NoProof."""
+        keys = await self._public_keys()
+        seen, links = set[_Place](), list[_Link]()
+        async for place in self._digest_keys():
+            seen.add(place)
+            digest = await self._read(*place, keys)
+            if digest is None:
+                continue
+            if (proof := await self._search(digest)) is not None:
+                return proof
+            links.append((digest.previous, digest.start_time))
+        for link in links:
+            if (proof := await self._search_elsewhere(link, seen, keys)) is not None:
+                return proof
+        raise NoProof(self._failure())
+
+    async def _public_keys(self) -> Mapping[str, PublicKey]:
         listed = await self.keys.public_keys(
             self.request.region, self.request.start_time - _KEY_MARGIN, self.request.end_time + _KEY_MARGIN
         )
-        keys = {key.fingerprint: key for key in listed}
-        async for bucket, key in self._digest_keys():
-            digest = await self._read(bucket, key, keys)
-            if digest is not None and (proof := await self._search(digest)) is not None:
+        return {key.fingerprint: key for key in listed}
+
+    async def _search_elsewhere(
+        self, link: _Link, seen: set[_Place], keys: Mapping[str, PublicKey]
+    ) -> EventProof | None:
+        """Follow the chain to digests that were not listed, back to the start of the range. Ends grow older with each
+        step, so that no chain is followed for ever."""
+        place, until = link
+        while place is not None and place not in seen and until > self.request.start_time:
+            seen.add(place)
+            digest = await self._read(*place, keys)
+            if digest is None or digest.end_time > until:
+                return None
+            if (proof := await self._search(digest)) is not None:
                 return proof
-        raise NoProof(self._failure())
+            place, until = digest.previous, digest.start_time
+        return None
 
     def _failure(self) -> str:
         request = self.request
@@ -78,7 +113,7 @@ class ProofSearch:
         ]
         return "; ".join([*parts, *self.skipped[:5]])
 
-    async def _digest_keys(self) -> AsyncIterator[tuple[str, str]]:
+    async def _digest_keys(self) -> AsyncIterator[_Place]:
         place, bucket = self.request.place, self.request.bucket
         first = format_digest_stamp(self.request.start_time)
         async for summary in self.stores.bucket(bucket).list(

@@ -30,6 +30,9 @@ class ReadingKeys:
     async def decrypt(self, blob: bytes, context: Mapping[str, str], caller: KeyCaller) -> bytes:
         return await (await self._opened()).decrypt(blob, context, caller)
 
+    async def is_altered(self, blob: bytes, context: Mapping[str, str], key_arn: str) -> bool:
+        return await (await self._opened()).is_altered(blob, context, key_arn)
+
     async def _opened(self) -> LocalKeyRing:
         async with self._opening:
             if self._ring is None:

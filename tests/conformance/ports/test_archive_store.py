@@ -177,6 +177,21 @@ async def test_describing_all_says_of_each_what_describing_it_says(bench: Bench)
     assert [item.summary.key async for item in bench.store.describe_all("a/", "a/1.gz")] == ["a/2.gz"]
 
 
+async def test_of_keys_that_are_alike_up_to_the_delimiter_the_first_is_described(bench: Bench) -> None:
+    for key in ("a/1.gz", "a/2.gz", "a/b/3.gz", "b.gz", "c/1.gz", "c/2.gz", "d"):
+        await bench.put(key)
+
+    async def described(*asked: str) -> list[str]:
+        return [item.summary.key async for item in bench.store.describe_all(*asked)]
+
+    assert await described("", "", "/") == ["a/1.gz", "b.gz", "c/1.gz", "d"]
+    assert await described("a/", "", "/") == ["a/1.gz", "a/2.gz", "a/b/3.gz"]
+    assert await described("", "a/1.gz", "/") == ["a/2.gz", "b.gz", "c/1.gz", "d"]
+    assert await described("", "", ".g") == ["a/1.gz", "a/2.gz", "a/b/3.gz", "b.gz", "c/1.gz", "c/2.gz", "d"]
+    assert await described("", "", "/1.g") == ["a/1.gz", "a/2.gz", "a/b/3.gz", "b.gz", "c/1.gz", "c/2.gz", "d"]
+    assert await described("a", "", "/") == ["a/1.gz"]
+
+
 async def test_an_archive_goes_empty_or_purged_and_never_with_a_locked_object(bench: Bench) -> None:
     bench.locks(LockMode.GOVERNANCE, 1)
     await bench.put()

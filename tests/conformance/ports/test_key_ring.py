@@ -129,6 +129,19 @@ async def test_a_key_that_is_not_enabled_does_nothing_until_it_is(world: Ring, s
     assert await world.ring.decrypt(made.blob, {}, ROOT) == made.plaintext
 
 
+async def test_what_was_altered_is_told_from_what_is_refused_whatever_the_keys_state(world: Ring) -> None:
+    made = await world.ring.generate_data_key(KEY.arn, CONTEXT, ROOT)
+
+    for state in (KeyState.ENABLED, KeyState.DISABLED, KeyState.PENDING_DELETION):
+        await world.set_state(state)
+        assert not await world.ring.is_altered(made.blob, CONTEXT, KEY.arn)
+        assert await world.ring.is_altered(made.blob, {}, KEY.arn)
+        assert await world.ring.is_altered(made.blob, CONTEXT, KEY.arn.replace("1111", "2222"))
+        for place in range(len(made.blob)):
+            blob = made.blob[:place] + bytes([made.blob[place] ^ 4]) + made.blob[place + 1 :]
+            assert await world.ring.is_altered(blob, CONTEXT, KEY.arn), place
+
+
 async def test_a_key_that_is_gone_is_not_found(world: Ring) -> None:
     made = await world.ring.generate_data_key(KEY.arn, {}, ROOT)
     await world.remove()
@@ -139,3 +152,4 @@ async def test_a_key_that_is_gone_is_not_found(world: Ring) -> None:
         await world.ring.generate_data_key(ALIAS, {}, ROOT)
     with pytest.raises(KeyNotFound):
         await world.ring.decrypt(made.blob, {}, ROOT)
+    assert not await world.ring.is_altered(made.blob, {}, KEY.arn)

@@ -213,12 +213,15 @@ async def test_an_archive_is_deleted_empty_or_with_all_it_holds_and_never_while_
     assert bench.recorded == [("DeleteBucket", {"bucketName": "logs", "objects": 1, "sizeBytes": 10})]
 
 
-async def test_an_archive_that_a_trail_delivers_to_stays() -> None:
+@pytest.mark.parametrize(
+    ("account_id", "called"), [(ACCOUNT, "main"), ("222222222222", "arn:aws:cloudtrail:.*:222222222222:trail/main")]
+)
+async def test_an_archive_that_a_trail_of_any_account_delivers_to_stays(account_id: str, called: str) -> None:
     bench = await Bench().with_archive()
-    trail = a_trail("main")
+    trail = a_trail("main", account_id=account_id, arn=a_trail("main").arn.replace(ACCOUNT, account_id))
     await bench.trails.apply(Position("0000"), SettingsEntry(trail.arn, trail.to_json()))
 
-    with pytest.raises(OperatorError, match="the trail main delivers to logs"):
+    with pytest.raises(OperatorError, match=f"the trail {called} delivers to logs"):
         await bench.administration.delete_archive("logs", purge=True)
 
     assert bench.archives.get("logs") is not None

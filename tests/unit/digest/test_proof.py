@@ -94,6 +94,27 @@ async def test_the_time_of_the_event_spares_reading_other_files() -> None:
     assert search.files_read == 1
 
 
+async def test_the_chain_is_followed_into_the_buckets_and_prefixes_that_the_trail_had_before() -> None:
+    world = await a_world()
+    trail = await world.trails.trail(REQUEST.trail_arn)
+    assert trail is not None
+    for bucket, prefix in (("other", ""), ("logs", "new")):
+        trail = await world.settle(replace(trail, s3_bucket_name=bucket, s3_key_prefix=prefix))
+        await world.record()
+        await world.pass_time(HOUR)
+    request = replace(REQUEST, key_prefix="new")
+    stores = InMemoryObjectStores(world.bucket, world.other)
+
+    for number in range(1, 17):
+        proof = await ProofSearch(request, stores, world.signer, f"event-{number}").find()
+        assert check(proof.to_json(), await keys_of(world)).event["eventID"] == f"event-{number}"
+
+    assert (len(world.put_keys(bucket=world.other)), len(world.put_keys())) == (1, 5)
+    late = ProofSearch(replace(request, start_time=NOON + 2 * HOUR), stores, world.signer, "event-1")
+    with pytest.raises(NoProof, match="that 2 digests"):
+        await late.find()
+
+
 async def test_an_event_that_was_not_delivered_has_no_proof() -> None:
     world = await a_world()
 

@@ -53,6 +53,22 @@ class LocalKeyRing:
         except BlobBroken as error:
             raise BlobInvalid(_BROKEN) from error
 
+    async def is_altered(self, blob: bytes, context: Mapping[str, str], key_arn: str) -> bool:
+        try:
+            named = read_blob(blob)
+        except BlobBroken:
+            return True
+        if not key_arn.endswith(f"/{named.key_id}"):
+            return True
+        material = await self._keys.material(named.key_id, named.version)
+        if material is None:
+            return await self._keys.find_by_id(named.key_id) is not None
+        try:
+            open_blob(material.secret, blob, context)
+        except BlobBroken:
+            return True
+        return False
+
 
 def _judge(action: str, key: Key, context: Mapping[str, str], caller: KeyCaller) -> None:
     verdict = judge_key_use(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import orjson
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Select, delete, select
 
 from opentrail.adapters.metadata_store.database import Database, put
 from opentrail.adapters.metadata_store.delivery_log import start_reader
@@ -35,8 +35,14 @@ class SqlTrailStore:
         return None if settings is None else Trail.from_json(settings)
 
     async def trails(self, account_id: str) -> Sequence[Trail]:
-        query = select(trails.c.settings).where(trails.c.account_id == account_id).order_by(trails.c.arn)
-        found = await self._database.read(lambda connection: connection.execute(query).scalars().all())
+        return await self._found(select(trails.c.settings).where(trails.c.account_id == account_id))
+
+    async def all_trails(self) -> Sequence[Trail]:
+        return await self._found(select(trails.c.settings))
+
+    async def _found(self, query: Select[bytes]) -> Sequence[Trail]:
+        ordered = query.order_by(trails.c.arn)
+        found = await self._database.read(lambda connection: connection.execute(ordered).scalars().all())
         return [Trail.from_json(settings) for settings in found]
 
     async def enabled_regions(self) -> Sequence[str]:

@@ -209,16 +209,21 @@ class ObjectFiles:
         finally:
             new.unlink(missing_ok=True)
 
-    def walk(self, prefix: bytes, start_after: bytes) -> Iterator[Found]:
-        """Yield the objects whose key starts with ``prefix`` and is greater than ``start_after``, in key order."""
+    def walk(self, prefix: bytes, start_after: bytes, delimiter: bytes = b"") -> Iterator[Found]:
+        """Yield the objects whose key starts with ``prefix`` and is greater than ``start_after``, in key order; of
+        those that are alike up to the first ``delimiter`` behind the prefix, the first."""
         # A heap of (key or start of keys, is a folder, path): a folder is opened only when the start of its keys is
         # the smallest thing known, so objects leave in key order and only the folders on the way are in memory.
         waiting: list[tuple[bytes, bool, str]] = [(b"", True, str(self._objects))]
+        group = b""
         while waiting:
             start, is_folder, path = heapq.heappop(waiting)
+            if group and start.startswith(group):
+                continue  # a whole folder at once, where the group is one
             if not is_folder:
                 found = self._found(start.decode(), Path(path))
                 if found is not None:
+                    group = _group(start, prefix, delimiter)
                     yield found
                 continue
             for child in _children(start, path):
@@ -267,6 +272,12 @@ def _may_hold(start: bytes, is_folder: bool, prefix: bytes, start_after: bytes) 
     return (start.startswith(prefix) or prefix.startswith(start)) and (
         start > start_after or start_after.startswith(start)
     )
+
+
+def _group(key: bytes, prefix: bytes, delimiter: bytes) -> bytes:
+    """Return what the keys of ``key``'s group begin with, b"" when it stands alone."""
+    end = key.find(delimiter, len(prefix)) if delimiter else -1
+    return key[: end + len(delimiter)] if end >= 0 else b""
 
 
 def _sidecar_path(path: Path) -> Path:

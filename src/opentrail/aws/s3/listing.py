@@ -121,23 +121,17 @@ async def _page(store: ArchiveStore, prefix: str, delimiter: str, after: str, ma
     page = _Page()
     if max_keys == 0:
         return page
-    position = _past_common_prefix(after, prefix, delimiter)
-    while True:
-        next_position = ""
-        async for found in store.describe_all(prefix, position):
-            if len(page) == max_keys:
-                page.is_truncated = True
-                return page
-            common = _common_prefix(found.summary.key, prefix, delimiter)
-            if common:
-                page.prefixes.append(common)
-                page.last, next_position = common, common + _AFTER_EVERY_KEY
-                break
-            page.objects.append(found)
-            page.last = found.summary.key
-        if not next_position:
+    async for found in store.describe_all(prefix, _past_common_prefix(after, prefix, delimiter), delimiter):
+        if len(page) == max_keys:
+            page.is_truncated = True
             return page
-        position = next_position
+        common = _common_prefix(found.summary.key, prefix, delimiter)
+        if common:
+            page.prefixes.append(common)
+        else:
+            page.objects.append(found)
+        page.last = common or found.summary.key
+    return page
 
 
 def _common_prefix(key: str, prefix: str, delimiter: str) -> str:

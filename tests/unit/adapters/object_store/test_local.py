@@ -1,5 +1,7 @@
 """How an archive's objects lie on disk, and what a crash or a stranger may leave there."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from opentrail.adapters.object_store import durable_file, local
 from opentrail.adapters.object_store.archives import ArchiveDamaged, LocalArchives
 from opentrail.adapters.object_store.local import LocalBucket
+from opentrail.adapters.object_store.object_files import Found, ObjectFiles
 from opentrail.ports import Unavailable
 from opentrail.ports.object_store import AlreadyExists, ObjectNotFound
 from tests.builders import an_archive
@@ -29,6 +32,39 @@ async def test_an_object_is_a_plain_file_with_a_sidecar_beside_it(tmp_path: Path
     files = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "objects").rglob("*") if path.is_file())
     assert files == [f"objects/{KEY}", f"objects/{KEY}%meta"]
     assert (tmp_path / "objects" / KEY).read_bytes() == b"body"
+
+
+async def test_grouping_reads_each_folder_once_and_one_sidecar_of_a_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = LocalBucket(tmp_path)
+    for number in range(60):
+        await put(bucket, f"logs/{number % 3}/{number:02}.gz")
+    described, scan = list[str](), os.scandir
+    scanned = list[str]()
+
+    def scandir(path: str) -> Iterator[os.DirEntry[str]]:
+        scanned.append(path)
+        return scan(path)
+
+    def found(files: ObjectFiles, key: str, path: Path) -> Found | None:
+        described.append(key)
+        return find(files, key, path)
+
+    find = ObjectFiles._found
+    monkeypatch.setattr("os.scandir", scandir)
+    monkeypatch.setattr(ObjectFiles, "_found", found)
+
+    async def cost(delimiter: str) -> tuple[int, int, int]:
+        described.clear()
+        scanned.clear()
+        keys = [item.summary.key async for item in bucket.describe_all("", "", delimiter)]
+        return len(keys), len(described), len(scanned)
+
+    assert await cost(".gz") == (60, 60, 5)
+    assert await cost("/") == (1, 1, 3)
+    assert await cost("0/") == (41, 41, 5)
+    assert await cost("l") == (1, 1, 3)
 
 
 async def test_files_are_the_owners_alone_and_for_reading(tmp_path: Path) -> None:

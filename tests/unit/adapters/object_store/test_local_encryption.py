@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,48 @@ async def test_what_was_altered_on_disk_comes_as_it_lies_and_never_decrypted(tmp
             assert found.body == bench.file.read_bytes()
             assert b"nobody reads" not in found.body
         assert [item.key async for item in bench.store.list("")] == [KEY]
+
+
+CONTEXT_POLICY = orjson.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            *orjson.loads(TRAILS_KEY_POLICY)["Statement"],
+            {
+                **READER_STATEMENT,
+                "Resource": "*",
+                "Condition": {"StringEquals": {"kms:EncryptionContext:aws:cloudtrail:arn": a_trail().arn}},
+            },
+        ],
+    }
+).decode()
+
+
+async def test_no_flipped_bit_makes_an_error_of_what_was_altered(tmp_path: Path) -> None:
+    async with Bench(tmp_path, CONTEXT_POLICY) as bench:
+        await bench.put(b"body")
+        file = bench.file.read_bytes()
+        assert (await bench.store.read(KEY, READER)).body == b"body"
+
+        for bit in range(0, len(file) * 8, 7):
+            spoilt = bytearray(file)
+            spoilt[bit // 8] ^= 1 << bit % 8
+            bench.spoil(bytes(spoilt))
+            assert (await bench.store.read(KEY, READER)).body == bytes(spoilt), bit
+
+
+async def test_a_key_that_is_gone_or_disabled_is_an_error_and_no_altered_file(tmp_path: Path) -> None:
+    async with Bench(tmp_path) as bench:
+        await bench.put()
+        disabled = replace(bench.key, state=KeyState.DISABLED)
+        await bench.keys.change(bench.key, disabled)
+        with pytest.raises(AccessRefused) as refused:
+            await bench.store.read(KEY, READER)
+        assert refused.value.code == "KMS.DisabledException"
+        await bench.keys.change(disabled, replace(disabled, deletion_at=NOON - timedelta(days=1)))
+        with pytest.raises(AccessRefused) as refused:
+            await bench.store.read(KEY, READER)
+        assert refused.value.code == "KMS.NotFoundException"
 
 
 async def test_a_file_that_was_moved_to_another_key_does_not_open(tmp_path: Path) -> None:
