@@ -18,6 +18,7 @@ class InMemoryDeliveryLog:
     def __init__(self) -> None:
         self.live_trails: set[str] = set()
         self.notices: dict[str, Notice] = {}
+        self.postponed_notices: dict[str, datetime] = {}
         self._readers: dict[str, ReaderState] = {}
         self._plans: dict[tuple[str, str], LogFilePlan] = {}
         self._digests: dict[tuple[str, AccountRegion, datetime], DigestPlan] = {}

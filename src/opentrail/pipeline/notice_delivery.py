@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from opentrail.clock import Clock, format_time
-from opentrail.pipeline.delivery_context import GIVE_UP_AFTER, NOTICE, Backoff, DeliveryCounts
+from opentrail.pipeline.delivery_context import FIRST_RETRY, GIVE_UP_AFTER, NOTICE, Backoff, DeliveryCounts
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.notices import WEBHOOK, Notice, NoticeLog, NoticeRefused, NoticeSender, ReceiverNotFound
@@ -26,7 +26,11 @@ PAGE = 100
 IN_FLIGHT = 8
 """Notices to one receiver on their way at a time."""
 
-SENDER_FAILURES = (Unavailable, ReceiverNotFound, NoticeRefused)
+LONGEST_WAIT = timedelta(hours=1)
+"""Of a notice that is refused while others are taken: after 1 s, then twice as long each time, at most this."""
+
+REFUSALS = (ReceiverNotFound, NoticeRefused)
+SENDER_FAILURES = (Unavailable, *REFUSALS)
 
 _log = structlog.get_logger(__name__)
 
@@ -40,8 +44,9 @@ class _Result:
 class NoticeDelivery:
     """Every receiver in its own time: one that fails is tried again with back-off and keeps no other waiting.
 
-    Notices to a receiver go out oldest first, up to IN_FLIGHT together. While it fails, the oldest of a page is tried,
-    then the newest: when only that is taken, the other waits by itself. Either ``run`` or ``tick``, not both.
+    Notices to a receiver go out oldest first, up to IN_FLIGHT together. While it fails, the oldest is tried, then the
+    newest: when one is taken, those that it refuses wait each by itself, behind all that were never refused.
+    Either ``run`` or ``tick``, not both.
     """
 
     def __init__(
@@ -53,7 +58,6 @@ class NoticeDelivery:
         self._clock = clock
         self._counts = counts
         self._receivers: dict[str, Backoff] = {}
-        self._stuck: dict[str, Backoff] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def tick(self, now: datetime) -> None:
@@ -98,15 +102,19 @@ class NoticeDelivery:
 
     async def _serve(self, receiver: str, now: datetime) -> None:
         backoff = self._receivers.setdefault(receiver, Backoff())
+        has_taken = False
         while not backoff.must_wait(now):
-            page = await self._drop_expired(await self._notices.pending(receiver, PAGE), now)
-            waiting = [notice for notice in page if not self._is_stuck(notice, now)]
-            if not waiting:
+            page = await self._notices.pending(receiver, now, PAGE)
+            waiting = await self._drop_expired(page, now)
+            if not page:
                 return
+            if not waiting:
+                continue
             results = await (self._probe(waiting) if backoff.is_failing else self._send_all(waiting[:IN_FLIGHT]))
-            sent = [result.notice for result in results if result.error is None]
-            await self._notices.remove([notice.notice_id for notice in sent])
-            self._judge(backoff, results, now)
+            sent = [result.notice.notice_id for result in results if result.error is None]
+            await self._notices.remove(sent)
+            has_taken = has_taken or bool(sent)
+            await self._judge(backoff, results, now, has_taken=has_taken)
             await self._note(results, now)
 
     async def _send_all(self, notices: Sequence[Notice]) -> Sequence[_Result]:
@@ -119,9 +127,6 @@ class NoticeDelivery:
             return [oldest]
         return [oldest, await self._send(waiting[-1])]
 
-    def _is_stuck(self, notice: Notice, now: datetime) -> bool:
-        return notice.notice_id in self._stuck and self._stuck[notice.notice_id].must_wait(now)
-
     async def _send(self, notice: Notice) -> _Result:
         try:
             await self._sender.send(notice)
@@ -129,27 +134,28 @@ class NoticeDelivery:
             return _Result(notice, error)
         return _Result(notice, None)
 
-    def _judge(self, backoff: Backoff, results: Sequence[_Result], now: datetime) -> None:
-        """Lay failures at the receiver's door when it took nothing, else at the notices'."""
-        failed = [result.notice for result in results if result.error is not None]
+    async def _judge(self, backoff: Backoff, results: Sequence[_Result], now: datetime, *, has_taken: bool) -> None:
+        """Lay failures at the notices' door when the receiver took another one, or refuses them alone; else at its."""
+        failed = [result for result in results if result.error is not None]
         self._counts.delivered[NOTICE] += len(results) - len(failed)
         self._counts.failed[NOTICE] += len(failed)
-        for result in results:
-            if result.error is None:
-                self._stuck.pop(result.notice.notice_id, None)
-        if len(failed) == len(results):
+        is_taking = len(failed) < len(results)
+        is_refusing = all(isinstance(result.error, REFUSALS) for result in failed)
+        is_known = all(result.notice.failures for result in failed)
+        if not is_taking and not (is_refusing and (has_taken or is_known)):
             backoff.fail(now)
             return
-        backoff.succeed()
-        for notice in failed:
-            self._stuck.setdefault(notice.notice_id, Backoff()).fail(now)
+        if is_taking:
+            backoff.succeed()
+        await self._notices.postpone(
+            {result.notice.notice_id: now + _wait(result.notice.failures) for result in failed}
+        )
 
     async def _drop_expired(self, page: Sequence[Notice], now: datetime) -> Sequence[Notice]:
         """Give up what could not be sent for as long as a file is tried; return the rest."""
         expired = [notice for notice in page if now - notice.delivered_at > GIVE_UP_AFTER]
         for notice in expired:
             _log.error("notice given up", receiver=notice.receiver, key=notice.key)
-            self._stuck.pop(notice.notice_id, None)
         self._counts.given_up[NOTICE] += len(expired)
         await self._notices.remove([notice.notice_id for notice in expired])
         return [notice for notice in page if notice not in expired]
@@ -165,6 +171,12 @@ class NoticeDelivery:
                 told[notice.trail_arn, notice.region] = _status(result.error, now)
         for (trail_arn, region), members in told.items():
             await self._delivery_log.set_status(trail_arn, region, members)
+
+
+def _wait(failures: int) -> timedelta:
+    """Return how long a notice waits that was refused ``failures`` times before."""
+    doublings = min(failures, (LONGEST_WAIT // FIRST_RETRY).bit_length())
+    return min(FIRST_RETRY * (1 << doublings), LONGEST_WAIT)
 
 
 def _status(error: PortError | None, now: datetime) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ At least once: a notice is stored in the transaction that confirms its file (``D
 its receiver has taken it. Its id stays the same however often it is sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -19,7 +19,8 @@ WEBHOOK = "webhook"
 class Notice:
     """One delivered log file, and one receiver to tell about it: a topic's ARN, or WEBHOOK.
 
-    ``notice_id`` is unique to file, trail and receiver. ``region`` is the file's Region.
+    ``notice_id`` is unique to file, trail and receiver. ``region`` is the file's Region, ``failures`` how often the
+    notice was postponed.
     """
 
     notice_id: str
@@ -29,6 +30,7 @@ class Notice:
     bucket: str
     key: str
     delivered_at: datetime
+    failures: int = 0
 
 
 class ReceiverNotFound(PortError):
@@ -50,8 +52,14 @@ class NoticeLog(Protocol):
         """Return the receivers for which a notice is pending, in no particular order."""
         ...
 
-    async def pending(self, receiver: str, limit: int) -> Sequence[Notice]:
-        """Return the oldest notices to a receiver by time of delivery, at most ``limit``."""
+    async def pending(self, receiver: str, now: datetime, limit: int) -> Sequence[Notice]:
+        """Return at most ``limit`` notices to a receiver: those never postponed, oldest by time of delivery first, then
+        those postponed until ``now`` or before. Where there is no room for all of the former, the last one returned is
+        the newest of them."""
+        ...
+
+    async def postpone(self, until: Mapping[str, datetime]) -> None:
+        """Let notices, by their id, wait until a time each, and count that; one that is not there is passed over."""
         ...
 
     async def remove(self, notice_ids: Sequence[str]) -> None:

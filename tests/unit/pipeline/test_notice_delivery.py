@@ -1,13 +1,14 @@
 """Who is told of delivered files: everybody once or more, whatever fails, and no file waits for it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from opentrail.pipeline.delivery_context import NOTICE, DeliveryCounts
-from opentrail.pipeline.notice_delivery import NoticeDelivery
+from opentrail.pipeline.notice_delivery import PAGE, NoticeDelivery
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.notices import WEBHOOK, Notice, NoticeRefused, ReceiverNotFound
 from tests.memory.notice_log import InMemoryNoticeLog
@@ -188,6 +189,26 @@ async def test_one_notice_that_is_refused_holds_up_no_other(world: NoticeWorld) 
     world.sender.refused = set()
     await world.pass_time(10 * MINUTE)
     assert sorted(world.sender.keys()) == keys
+
+
+async def test_more_refused_notices_than_are_looked_at_together_hold_up_no_younger_one(world: NoticeWorld) -> None:
+    world.sender.failures = {TOPIC: Unavailable("down")}
+    refused = await world.deliver(PAGE + 30)
+    world.sender.refused = set(refused)
+    world.sender.failures = {}
+    world.sender.tries.clear()
+
+    young = (await world.deliver(3))[len(refused) :]
+    await world.pass_time(10 * MINUTE)
+    world.restart()
+    later = (await world.deliver(2))[len(refused) + len(young) :]
+
+    assert world.sender.keys() == young + later
+    told = [notice.key for notice in world.sender.tries if notice.receiver == TOPIC]
+    assert max(Counter(told).values()) < 20
+    world.sender.refused = set()
+    await world.pass_time(timedelta(hours=2))
+    assert sorted(world.sender.keys()) == sorted([*refused, *young, *later])
 
 
 async def test_a_notice_is_given_up_after_thirty_days(world: NoticeWorld) -> None:

@@ -340,8 +340,10 @@ pending_notices = Table(
     Column("bucket", text(), nullable=False),
     Column("key", text(), nullable=False),
     Column("delivered_at", Moment(), nullable=False),
+    Column("failures", Integer, nullable=False, server_default=sql("0")),
+    Column("postponed_until", Moment()),
     PrimaryKeyConstraint("notice_id"),
-    Index(None, "receiver", "delivered_at", "key"),
+    Index(None, "receiver", "postponed_until", "delivered_at"),
 )
 
 trail_status = Table(
