@@ -15,10 +15,12 @@ import orjson
 import typer
 
 from opentrail.cli.console import output, plain
+from opentrail.cli.correlating import tell_findings
 from opentrail.errors import OperatorError
 from opentrail.pattern.envelope import envelope_of, is_record
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.languages import LANGUAGES, InvalidEvent, Language, Rule, read_rule
+from opentrail.pattern.sigma_correlations import holds_correlation, parse_sigma_correlations
 
 MAX_CASE_BYTES = 4 << 20
 """One line of a cases file."""
@@ -95,7 +97,13 @@ def _result(case_id: Any, *, valid: bool, match: bool | None = None, error: str 
 
 def _match_files(language: Language, pattern: Path, files: list[Path], *, explain: bool, as_json: bool) -> None:
     try:
-        rule = read_rule(language, pattern.read_text(encoding="utf-8"))
+        text = pattern.read_text(encoding="utf-8")
+        if language == "sigma" and holds_correlation(text):
+            found = tell_findings(
+                parse_sigma_correlations(text), (event for path in files for event in _events_of(path)), as_json=as_json
+            )
+            raise typer.Exit(0 if found else 1)
+        rule = read_rule(language, text)
     except UnicodeDecodeError as error:
         raise OperatorError(f"{pattern} is no UTF-8 text") from error
     except InvalidPattern as error:

@@ -8,8 +8,7 @@ arrays on the way and at the end are entered, any element counts. ``not`` holds 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
-from sigma import conditions, types
+from sigma import conditions, modifiers, types
 from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
@@ -27,7 +26,9 @@ from opentrail.pattern.ir import (
     any_of,
     exists,
 )
-from opentrail.pattern.value_matcher import InvalidExpression, compile_expression
+from opentrail.pattern.sigma_documents import load_documents
+from opentrail.pattern.sigma_times import time_part_test
+from opentrail.pattern.value_matcher import COMPARISONS, InvalidExpression, compile_expression
 from opentrail.pattern.values import (
     AnythingAsText,
     Compare,
@@ -35,7 +36,6 @@ from opentrail.pattern.values import (
     Glob,
     InNetwork,
     Is,
-    NoTest,
     Operator,
     Search,
     SomeTest,
@@ -45,7 +45,9 @@ from opentrail.pattern.values import (
     text_in,
 )
 
-MAX_RULE_CHARACTERS = 256 * 1024
+modifiers.modifier_mapping.setdefault("utf16le", modifiers.SigmaWideModifier)
+"""The specification's name for what pySigma calls ``wide``."""
+
 MAX_CONDITION_CHARACTERS = 2_000
 MAX_PARENTHESES = 20
 """Parentheses within parentheses of a condition."""
@@ -68,25 +70,18 @@ _FLAGS = {
 
 def parse_sigma_rule(text: str) -> Predicate:
     """Return the predicate of one Sigma rule. Raises InvalidSigmaRule."""
-    return predicate_of_rule(read_rule(load_yaml(text)))
-
-
-def load_yaml(text: str) -> Any:
-    """Return the YAML of one document that has no aliases. Raises InvalidSigmaRule."""
-    if len(text) > MAX_RULE_CHARACTERS:
-        raise InvalidSigmaRule(f"The rule is longer than {MAX_RULE_CHARACTERS} characters")
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise InvalidSigmaRule("The rule uses YAML aliases")
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InvalidSigmaRule(f"The rule is no YAML: {error}") from error
+    documents = load_documents(text)
+    if len(documents) > 1:
+        raise InvalidSigmaRule("There are several rules: give one, or rules with a correlation to match a stream")
+    return predicate_of_rule(read_rule(documents[0] if documents else None))
 
 
 def read_rule(content: Any) -> SigmaRule:
     """Return pySigma's form of a rule for CloudTrail. Raises InvalidSigmaRule."""
     if not isinstance(content, dict):
         raise InvalidSigmaRule("The rule is no mapping")
+    if "correlation" in content:
+        raise InvalidSigmaRule("A correlation judges a stream of events, together with the rules that it refers to")
     _check_conditions(content)
     try:
         rule = SigmaRule.from_dict(content)
@@ -155,8 +150,7 @@ class _Converter:
             case types.SigmaNull():
                 return Or((Not(exists(path)), Field(path, Is(value=None))))
             case types.SigmaExists():
-                there = Field(path, NoTest(Is(value=None)))
-                return there if value.exists else Not(there)
+                return exists(path) if value.exists else Not(exists(path))
             case types.SigmaFieldReference():
                 return _reference(path, value)
         test = _test(value)
@@ -187,7 +181,7 @@ def _test(value: Any) -> Test:
         case types.SigmaString():
             return AnythingAsText(Folded(_glob(value, fold)))
         case types.SigmaTimestampPart():
-            raise InvalidSigmaRule("Parts of a time stamp are not supported")
+            return time_part_test(value.timestamp_part.name, lambda number: number == value.number)
         case types.SigmaNumber():
             return SomeTest((Compare("=", float(value.number)), AnythingAsText(text_in(str(value.number)))))
         case types.SigmaBool():
@@ -198,6 +192,9 @@ def _test(value: Any) -> Test:
             network = value.network
             first = int(network.network_address)
             return InNetwork(network.version, first, first + network.num_addresses - 1)
+        case types.SigmaCompareExpression(number=types.SigmaTimestampPart() as part):
+            compare = COMPARISONS[_COMPARE[value.op]]
+            return time_part_test(part.timestamp_part.name, lambda number: compare(number, part.number))
         case types.SigmaCompareExpression():
             return Compare(_COMPARE[value.op], float(value.number.number))
         case types.SigmaExpansion():

@@ -5,7 +5,7 @@ Regular expressions are RE2's, here as in the SQL engine, so that no expression 
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from math import isfinite
 from typing import Any
@@ -44,7 +44,7 @@ ValueMatcher = Callable[[Any], bool]
 MAX_EXPRESSION_BYTES = 8 << 20
 """What RE2 may use for one expression; one that needs more is refused when it is compiled."""
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<": operator.lt,
     "<=": operator.le,
@@ -92,9 +92,9 @@ def compile_test(test: Test) -> ValueMatcher:
         case OfKind(kinds):
             return lambda value: kind_of(value) in kinds
         case Compare(symbol, bound):
-            return _compare(_COMPARE[symbol], bound)
+            return _compare(COMPARISONS[symbol], bound)
         case CompareInteger(symbol, integer):
-            return _compare_integer(_COMPARE[symbol], integer)
+            return _compare_integer(COMPARISONS[symbol], integer)
         case InNetwork(version, first, last):
             return _in_network(version, first, last)
         case AllTests(parts):

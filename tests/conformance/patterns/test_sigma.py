@@ -9,7 +9,8 @@ import yaml
 
 from opentrail.pattern.errors import InvalidSigmaRule
 from opentrail.pattern.matcher import compile_predicate
-from opentrail.pattern.sigma import MAX_RULE_CHARACTERS, parse_sigma_rule
+from opentrail.pattern.sigma import parse_sigma_rule
+from opentrail.pattern.sigma_documents import MAX_RULE_CHARACTERS
 from tests.support.corpus import real_events, shared
 
 SETS = ("invictus-ir", "stratus-red-team", "traildiscover", "c7n-cwe", "trailscraper")
@@ -62,7 +63,19 @@ def test_the_published_rules_pick_what_pysigmas_own_back_end_picks() -> None:
         ({"a|cidr": "10.0.0.0/8"}, ["10.1.2.3"], ["11.1.2.3", "10.1", "x"]),
         ({"a|gt": 5}, [6, 5.5], [5, "6"]),
         ({"a|lte": 5}, [5], [6]),
-        ({"a|exists": True}, [1, "", False], [None]),
+        ({"a|exists": True}, [1, "", False, None], []),
+        ({"a|minute": 5}, ["2026-11-20T10:05:00Z", "2026-11-20 10:05:00"], ["2026-11-20T05:06:00Z", 5, "x"]),
+        ({"a|hour": [0, 23]}, ["2026-11-20T00:05:00Z", "2026-11-20T23:05:00Z"], ["2026-11-20T22:00:23Z"]),
+        ({"a|hour|gte": 18}, ["2026-11-20T18:05:00Z"], ["2026-11-20T17:59:59Z"]),
+        ({"a|day": 7}, ["2026-11-07T18:05:00Z", "2026-11-07"], ["2026-07-20T07:59:59Z"]),
+        ({"a|month|lt": 3}, ["2026-02-07T18:05:00Z"], ["2026-03-01T01:01:01Z"]),
+        ({"a|year|gt": 2025}, ["2026-02-07T18:05:00Z"], ["2025-12-31T23:59:59Z"]),
+        ({"a|week": 53}, ["2026-12-31T00:00:00Z", "2027-01-03T00:00:00Z"], ["2027-01-04T00:00:00Z"]),
+        ({"a|hour": 99}, [], ["2026-11-20T10:05:00Z"]),
+        ({"a|utf16le|base64offset|contains": "ab"}, ["xYQBiA"], ["ab"]),
+        ({"a|re|s": "x.y"}, ["x\ny"], []),
+        ({"a|re|m": "^y$"}, ["x\ny\nz"], ["xy"]),
+        ({"a|re": "x.y"}, ["x1y"], ["x\ny"]),
         ({"a": None}, [None], ["", 0]),
         ({"a": 5}, [5, "5", 5.0], ["05", 6]),
         ({"a": True}, [True, "TRUE"], [1, False]),
@@ -112,7 +125,8 @@ def test_conditions_join_selections_by_name_and_number() -> None:
         ("x" * (MAX_RULE_CHARACTERS + 1), "longer than"),
         (rule({"a|expand": "%x%"}), "placeholder"),
         (rule({"a|re": "(?=x)"}), "(?="),
-        (rule({"a|hour": 5}), "not supported"),
+        (rule({"a": "x"}) + "---\n" + rule({"a": "x"}), "several rules"),
+        ("correlation: {}", "stream"),
         (rule({"a|nosuch": 5}), "nosuch"),
         (rule({"a": "x"}, "t"), "t"),
         (rule({"a": "x"}, "(" * 500 + "s" + ")" * 500), "too complex"),

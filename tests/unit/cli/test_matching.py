@@ -162,3 +162,33 @@ def test_a_rule_that_picks_nothing_or_is_not_valid_gives_exit_code_1(tmp_path: P
         "match": False,
         "failed": ['eventName is "CreateUser", wanted "Other"'],
     }
+
+
+def test_correlations_are_told_in_order_of_time_whatever_the_order_of_files(tmp_path: Path) -> None:
+    rule = tmp_path / "rule.yml"
+    rule.write_text(
+        "title: made\nname: made\nlogsource: {product: aws, service: cloudtrail}\n"
+        "detection: {s: {eventName: CreateUser}, condition: s}\n---\n"
+        "title: Many users\n"
+        "correlation: {type: event_count, rules: [made], group-by: [userIdentity.type], timespan: 1h,"
+        " condition: {gte: 2}}\n"
+    )
+    late, early, other = (tmp_path / name for name in ("a.json", "b.json", "c.json"))
+    late.write_text(json.dumps(RECORD | {"eventID": "e-2", "eventTime": "2026-11-20T10:30:00Z"}))
+    early.write_text(json.dumps({"Records": [RECORD]}))
+    other.write_text(json.dumps(RECORD | {"eventTime": "no time"}))
+
+    code, told = run("--language", "sigma", "--pattern", str(rule), "--json", str(late), str(early), str(other))
+    silent, _ = run("--language", "sigma", "--pattern", str(rule), str(early))
+    _, shown = run("--language", "sigma", "--pattern", str(rule), str(late), str(early))
+
+    assert (code, silent) == (0, 1)
+    assert json.loads(told) == {
+        "title": "Many users",
+        "group": {"userIdentity.type": "IAMUser"},
+        "count": 2,
+        "from": "2026-11-20T10:00:00Z",
+        "to": "2026-11-20T10:30:00Z",
+        "events": ["e-1", "e-2"],
+    }
+    assert "Many users: 2 since 2026-11-20T10:00:00Z  userIdentity.type IAMUser" in shown
