@@ -61,10 +61,10 @@ def names(events: list[dict[str, Any]]) -> set[str]:
 def test_trail_follows_into_a_region_that_appears_later_and_tells_its_topic(
     make_server: MakeServer, upstream: str
 ) -> None:
-    server = make_server(upstream=upstream).start()
+    server = make_server(upstream=upstream, settings={"OPENTRAIL_UPSTREAM_SNS": "upstream"}).start()
     trails, s3 = client(server, "cloudtrail"), client(server, "s3")
     s3.create_bucket(Bucket=BUCKET)
-    topic = topic_of(upstream, "deliveries")
+    topic = client(server, "sns").create_topic(Name="deliveries")["TopicArn"]
     quiet = {"Field": "eventSource", "NotEquals": ["s3.amazonaws.com", "cloudtrail.amazonaws.com"]}
     management = {"Field": "eventCategory", "Equals": ["Management"]}
 

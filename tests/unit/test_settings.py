@@ -45,6 +45,20 @@ def test_the_command_line_wins_over_a_variable_and_a_variable_over_the_file(tmp_
     }
 
 
+def test_a_service_may_be_at_the_upstream_itself_wherever_that_is(tmp_path: Path) -> None:
+    environment = {"OPENTRAIL_UPSTREAM_URL": "moto", "OPENTRAIL_UPSTREAM_SNS": "upstream"}
+
+    settings = read_settings(write(tmp_path, '[upstream]\nlogs = "http://127.0.0.1:9000"\n'), environment).settings
+
+    assert settings.service_urls("http://127.0.0.1:5000") == {
+        "logs": "http://127.0.0.1:9000",
+        "sns": "http://127.0.0.1:5000",
+    }
+    assert read_settings(None, {}, settings.as_options()).settings == settings
+    with pytest.raises(SettingsError, match="sns = upstream needs"):
+        read_settings(None, {"OPENTRAIL_UPSTREAM_SNS": "upstream"})
+
+
 def test_a_service_handed_to_the_upstream_is_a_setting_of_its_own(tmp_path: Path) -> None:
     path = write(tmp_path, '[upstream]\nlogs = "http://127.0.0.1:9000"\n')
 

@@ -55,6 +55,8 @@ from opentrail.settings.witnesses import WitnessSettings as WitnessSettings
 
 ENVIRONMENT_PREFIX = "OPENTRAIL_"
 UPSTREAM_SERVICE_PREFIX = "upstream."
+SAME_UPSTREAM = "upstream"
+"""What ``upstream.<service>`` says where that service is at ``upstream.url``, too."""
 
 HOME_VARIABLE = "OPENTRAIL_HOME"
 """The command line's: which home folder."""
@@ -158,10 +160,17 @@ class Settings:
     witnesses: Mapping[str, "WitnessSettings"] = field(default_factory=dict)
     """``witness.<name>.<setting>``: who is told each digest's signature, by name."""
     upstream_services: Mapping[str, str] = field(default_factory=dict)
-    """Endpoints of single services: ``upstream.logs = "http://..."``. A service named here is not Opentrail's own.
+    """Endpoints of single services: ``upstream.logs = "http://..."``, or SAME_UPSTREAM. A service named here is not
+    Opentrail's own.
 
     By botocore's name or the signing name; a name that neither knows stands for a service of the operator's own.
     """
+
+    def service_urls(self, upstream_url: str) -> dict[str, str]:
+        """Return the endpoints of single services where the upstream is at ``upstream_url``, "" for one unknown."""
+        return {
+            service: upstream_url if url == SAME_UPSTREAM else url for service, url in self.upstream_services.items()
+        }
 
     def organization(self) -> Organization | None:
         """Return the organization, None when there is none. Raises SettingsError when its settings do not fit."""
@@ -311,7 +320,7 @@ def read_settings(
                 witnesses.setdefault(witness, {})[setting] = read
             elif name.startswith(UPSTREAM_SERVICE_PREFIX):
                 service = _service(name, origin)
-                services[service] = as_url(value)
+                services[service] = SAME_UPSTREAM if value == SAME_UPSTREAM else as_url(value)
             else:
                 raise unknown_name(f"unknown setting {name} in {origin}", name, entries)
         except ValueError as error:
@@ -326,6 +335,9 @@ def read_settings(
 
 def _refuse_halves(settings: Settings) -> None:
     """Refuse one of two settings that need each other."""
+    same = sorted(service for service, url in settings.upstream_services.items() if url == SAME_UPSTREAM)
+    if same and not settings.upstream__url:
+        raise SettingsError(f"upstream.{same[0]} = {SAME_UPSTREAM} needs upstream.url: there is no upstream")
     if bool(settings.delivery_lock__mode) != bool(settings.delivery_lock__days):
         raise SettingsError("delivery_lock.mode and delivery_lock.days are needed together")
     if settings.delivery_webhook__url and not settings.delivery_webhook__secret:

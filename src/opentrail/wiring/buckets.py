@@ -18,7 +18,7 @@ def open_buckets(
 
     Raises SettingsError for CAs that cannot be read.
     """
-    url = settings.upstream_services.get("s3", upstream_url)
+    url = settings.service_urls(upstream_url).get("s3", upstream_url)
     if not url:
         return Buckets(archives)
     check_ca_bundle("upstream.ca_bundle", settings.upstream__ca_bundle)

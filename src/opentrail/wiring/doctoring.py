@@ -30,7 +30,7 @@ def open_doctor(installation: Installation, upstream_url: str, topics: Topics | 
         key_ring=installation.key_ring,
         identities=installation.identities,
         topics=topics,
-        has_upstream=bool(url or "s3" in settings.upstream_services) or settings.upstream__url == "",
+        has_upstream=bool(url or settings.service_urls(url).get("s3")) or settings.upstream__url == "",
         has_own_roles="logs" not in settings.upstream_services,
     )
     progress = Progress(
@@ -69,7 +69,8 @@ def examining_commands(
 
 def _endpoints(settings: Settings, upstream_url: str) -> dict[str, str]:
     endpoints = {"upstream.url": upstream_url} if upstream_url else {}
-    endpoints |= {f"upstream.{name}": url for name, url in sorted(settings.upstream_services.items())}
+    services = sorted(settings.service_urls(upstream_url).items())
+    endpoints |= {f"upstream.{name}": url for name, url in services if url != upstream_url}
     if settings.signer__kind == "kms" and settings.signer__url:
         endpoints["signer.url"] = settings.signer__url
     return endpoints

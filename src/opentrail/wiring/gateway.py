@@ -79,7 +79,7 @@ async def open_gateway(
         recorder,
         own_api,
         Ownership(ports.archives, ports.identities, settings.upstream_services, has_upstream=bool(upstream_url)),
-        service_upstreams=settings.upstream_services,
+        service_upstreams=settings.service_urls(upstream_url),
         ca_bundle=settings.upstream__ca_bundle,
         trusted_proxies=settings.trusted_proxies,
         max_connections=share_of(claim_descriptors(), MAX_CONNECTIONS),

@@ -9,9 +9,9 @@ from opentrail.ports.key_ring import KeyRing
 from opentrail.settings import Settings
 
 
-def open_key_names(settings: Settings, ring: KeyRing, owner_key: Mapping[str, str]) -> KeyNames:
+def open_key_names(settings: Settings, upstream_url: str, ring: KeyRing, owner_key: Mapping[str, str]) -> KeyNames:
     """Return the names of keys; an upstream's are asked for with the configured key, else with the owner's."""
-    url = settings.upstream_services.get("kms", "")
+    url = settings.service_urls(upstream_url).get("kms", "")
     if not url:
         return OwnKeyNames(ring)
     return UpstreamKeyNames(

@@ -14,7 +14,7 @@ from opentrail.wiring.certificates import check_ca_bundle
 
 def open_topics(settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> SnsTopics:
     """Return the upstream's topics, reached with the configured key, else with the owner's; none without upstream."""
-    url = settings.upstream_services.get("sns", upstream_url)
+    url = settings.service_urls(upstream_url).get("sns", upstream_url)
     if not url:
         return SnsTopics(None)
     return SnsTopics(

@@ -155,7 +155,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             signer=installation.signer,
             keys=installation.keys,
             key_ring=installation.key_ring,
-            key_names=open_key_names(settings, installation.key_ring, owner_key),
+            key_names=open_key_names(settings, upstream_url, installation.key_ring, owner_key),
             history=installation.history,
             topics=topics,
             clock=installation.clock,
