@@ -18,6 +18,7 @@ class InMemoryQueryEngine:
         self.may_run = asyncio.Event()
         self.may_run.set()
         self.tables: Sequence[EngineTable] = ()
+        self.rows_matched = 2500
 
     async def run(
         self,
@@ -25,6 +26,7 @@ class InMemoryQueryEngine:
         tables: Sequence[EngineTable],
         keep_page: KeepPage,
         on_start: Callable[[], None] | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> EngineStatistics:
         self.tables = tables
         if on_start is not None:
@@ -34,7 +36,7 @@ class InMemoryQueryEngine:
             raise self.failure
         for page in self.pages:
             await keep_page(orjson.dumps(page), len(page))
-        return EngineStatistics(sum(map(len, self.pages)), 1234)
+        return EngineStatistics(sum(map(len, self.pages)), 1234, self.rows_matched)
 
 
 class InMemoryQueryLog:

@@ -11,10 +11,15 @@ class Place(NamedTuple):
 
 
 class InvalidStatement(Exception):
-    """The statement is refused; ``str(error)`` is the whole message, ``line 1:8: ...`` where the place is known."""
+    """The statement is refused; ``str(error)`` is the whole message, ``line 1:8: ...`` where the place is known.
+
+    ``reason`` is the message without its ``place``.
+    """
 
     def __init__(self, message: str, place: Place | None = None) -> None:
         super().__init__(f"line {place.line}:{place.column}: {message}" if place else message)
+        self.reason = message
+        self.place = place
 
 
 class UnknownStore(InvalidStatement):

@@ -9,7 +9,7 @@ from sqlglot import exp
 from opentrail.lakesql import casts
 from opentrail.lakesql.bounds import EVER, TimeBounds
 from opentrail.lakesql.calls import Calls
-from opentrail.lakesql.errors import InvalidStatement
+from opentrail.lakesql.errors import InvalidStatement, Place
 from opentrail.lakesql.expressions import Expressions
 from opentrail.lakesql.functions.signature import Typed
 from opentrail.lakesql.parsing import Statement, parse
@@ -65,13 +65,22 @@ def translate(statement: str, find_table: TableFinder, now: datetime) -> Transla
 
 def references(statement: str) -> tuple[str, ...]:
     """Return what the FROMs of a statement name as tables, each once; its own WITH queries are left out."""
+    return tuple(reference_places(statement))
+
+
+def reference_places(statement: str) -> dict[str, Place | None]:
+    """Return what ``references`` does, each with the place where the statement names it first."""
     try:
-        tree = parse(statement).query
-        own = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-        names = [table.name for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier)]
+        parsed = parse(statement)
+        own = {cte.alias.lower() for cte in parsed.query.find_all(exp.CTE)}
+        tables = [table for table in parsed.query.find_all(exp.Table) if isinstance(table.this, exp.Identifier)]
+        places: dict[str, Place | None] = {}
+        for table in tables:
+            if table.name.lower() not in own:
+                places.setdefault(table.name, parsed.place(table.this))
     except RecursionError as error:
         raise InvalidStatement("The statement is nested too deeply.") from error
-    return tuple(dict.fromkeys(name for name in names if name.lower() not in own))
+    return places
 
 
 class Translator:

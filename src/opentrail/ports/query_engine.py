@@ -32,10 +32,12 @@ class EngineTable:
 
 @dataclass(frozen=True, slots=True)
 class EngineStatistics:
-    """What a finished query took: rows of its result, and bytes that it read of files and of rows in memory."""
+    """What a finished query took: rows of its result, bytes that it read of files and of rows in memory, and how many
+    rows of its tables its conditions on them let through."""
 
     rows: int
     bytes_scanned: int
+    rows_matched: int = 0
 
 
 KeepPage = Callable[[bytes, int], Awaitable[None]]
@@ -51,10 +53,12 @@ class QueryEngine(Protocol):
         tables: Sequence[EngineTable],
         keep_page: KeepPage,
         on_start: Callable[[], None] | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> EngineStatistics:
         """Run ``sql`` and hand over its result page by page, PAGE_ROWS each, in order.
 
-        ``on_start`` is called once the query no longer waits for others. Cancelling the task stops the query at once.
+        ``on_start`` is called once the query no longer waits for others, ``on_progress`` now and then with the part
+        that is done (0 to 1, an estimate). Cancelling the task stops the query at once.
         Raises QueryFailed, QueryTimedOut; pages that were kept by then are valid.
         """
         ...

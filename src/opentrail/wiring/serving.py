@@ -18,8 +18,6 @@ import uvloop
 
 from opentrail import __version__
 from opentrail.adapters.lake_table.local import LocalLakeTables
-from opentrail.adapters.query_engine.duckdb import DuckDbEngine
-from opentrail.adapters.query_log.local import LocalQueryLog
 from opentrail.adapters.stand_in.moto import MotoStandIn
 from opentrail.admin.administration import Answer
 from opentrail.admin.control import ControlServer
@@ -56,6 +54,7 @@ from opentrail.wiring.key_names import open_key_names
 from opentrail.wiring.logs import configure_logging
 from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
+from opentrail.wiring.querying import lake_queries, query_commands
 from opentrail.wiring.witnesses import open_witnesses
 
 DRAIN_SECONDS = 25
@@ -139,7 +138,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     topics = open_topics(settings, upstream_url, owner_key)
     tables = LocalLakeTables(installation.home.lake)
     lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
-    queries = _lake_queries(installation, lake)
+    queries = lake_queries(installation, lake, stores)
     await queries.open()
     api = ApiServer(
         ApiPorts(
@@ -186,7 +185,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         changes = {name: _then(processes.forget, command) for name, command in installation.commands().items()}
         examining = examining_commands(installation, upstream_url, changes, topics)
-        commands = changes | examining | {"settings_rows": partial(_settings_rows, report)}
+        asking = query_commands(installation, queries).commands()
+        commands = changes | examining | asking | {"settings_rows": partial(_settings_rows, report)}
         control = ControlServer(installation.home.control_socket, commands)
         await control.start()
         stack.push_async_callback(control.stop)
@@ -202,16 +202,6 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             pid=os.getpid(),
             started_at=format_time(installation.clock.now()),
         )
-
-
-def _lake_queries(installation: Installation, lake: LakeDelivery) -> LakeQueries:
-    return LakeQueries(
-        LocalQueryLog(installation.home.queries),
-        DuckDbEngine(installation.home.queries),
-        lake,
-        installation.clock,
-        installation.identifiers,
-    )
 
 
 def _trail_delivery(installation: Installation, stores: ObjectStores) -> TrailDelivery:

@@ -50,6 +50,8 @@ class DuckDbEngine:
         self._limits = limits or EngineLimits()
         self._places = asyncio.Semaphore(self._limits.at_once)
         self._count = 0
+        for left in folder.glob("spill-*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
 
     async def run(
         self,
@@ -57,6 +59,7 @@ class DuckDbEngine:
         tables: Sequence[EngineTable],
         keep_page: KeepPage,
         on_start: Callable[[], None] | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> EngineStatistics:
         async with self._places:
             if on_start is not None:
@@ -66,14 +69,19 @@ class DuckDbEngine:
             await asyncio.to_thread(spill.mkdir, parents=True, exist_ok=True)
             try:
                 async with asyncio.timeout(self._limits.seconds):
-                    return await self._run_process(sql, tables, keep_page, spill)
+                    return await self._run_process(sql, tables, keep_page, on_progress, spill)
             except TimeoutError as error:
                 raise QueryTimedOut(f"Query exceeded the run time limit of {self._limits.seconds:g} seconds") from error
             finally:
                 shutil.rmtree(spill, ignore_errors=True)
 
     async def _run_process(
-        self, sql: str, tables: Sequence[EngineTable], keep_page: KeepPage, spill: Path
+        self,
+        sql: str,
+        tables: Sequence[EngineTable],
+        keep_page: KeepPage,
+        on_progress: Callable[[float], None] | None,
+        spill: Path,
     ) -> EngineStatistics:
         fresh = {
             table.name: await asyncio.to_thread(_stream_bytes, table.fresh)
@@ -97,9 +105,8 @@ class DuckDbEngine:
             env=environment, cwd=spill,
         )  # fmt: skip
         try:
-            return await self._talk(
-                process, [(Kind.QUERY, request), *((Kind.ROWS, rows) for rows in fresh.values())], keep_page
-            )
+            frames = [(Kind.QUERY, request), *((Kind.ROWS, rows) for rows in fresh.values())]
+            return await self._talk(process, frames, keep_page, on_progress)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
@@ -116,7 +123,11 @@ class DuckDbEngine:
         }
 
     async def _talk(
-        self, process: asyncio.subprocess.Process, frames: list[tuple[Kind, bytes]], keep_page: KeepPage
+        self,
+        process: asyncio.subprocess.Process,
+        frames: list[tuple[Kind, bytes]],
+        keep_page: KeepPage,
+        on_progress: Callable[[float], None] | None,
     ) -> EngineStatistics:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -133,6 +144,10 @@ class DuckDbEngine:
                 raise QueryFailed(content.decode(errors="replace"))
             if kind is Kind.DONE:
                 return EngineStatistics(**orjson.loads(content))
+            if kind is Kind.PROGRESS:
+                if on_progress is not None:
+                    on_progress(orjson.loads(content))
+                continue
             await keep_page(content[4:], int.from_bytes(content[:4], "big"))
 
 

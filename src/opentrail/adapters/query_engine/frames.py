@@ -16,6 +16,7 @@ class Kind(bytes, Enum):
     QUERY = b"Q"
     ROWS = b"A"
     PAGE = b"P"
+    PROGRESS = b"G"
     DONE = b"D"
     FAILED = b"F"
 

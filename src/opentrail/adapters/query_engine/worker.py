@@ -9,7 +9,10 @@ import os
 import re
 import resource
 import sys
-from typing import Any
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import duckdb
 import orjson
@@ -24,25 +27,63 @@ _NICENESS = 5
 
 _MESSAGE_CHARACTERS = 900
 
+_PROGRESS_SECONDS = 0.25
+"""How often the part that is done is told."""
+
 
 def main() -> None:
     """Run the one query that standard input holds."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    requests, answers = sys.stdin.buffer, _Answers(sys.stdout.buffer)
     try:
         query = orjson.loads(read_frame(requests)[1])
         fresh = {name: read_frame(requests)[1] for name in query["fresh"]}
         connection = _open_engine(query, fresh)
-        rows = _run(connection, query["sql"], answers)
-        write_frame(answers, Kind.DONE, orjson.dumps({"rows": rows, "bytes_scanned": _bytes_read(connection)}))
+        with _telling_progress(connection, answers):
+            rows = _run(connection, query["sql"], answers)
+        taken = _statistics(connection, len(query["tables"]), sum(map(len, fresh.values())))
+        answers.write(Kind.DONE, orjson.dumps({"rows": rows, **taken}))
     except duckdb.Error as error:
-        write_frame(answers, Kind.FAILED, _message(error).encode())
+        answers.write(Kind.FAILED, _message(error).encode())
     except MemoryError:
-        write_frame(answers, Kind.FAILED, b"Query exceeded the memory that one query may use")
+        answers.write(Kind.FAILED, b"Query exceeded the memory that one query may use")
     except (EOFError, BrokenPipeError):
         return
+
+
+class _Answers:
+    """Standard output, for two threads: each frame goes out whole."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._writing = threading.Lock()
+
+    def write(self, kind: Kind, content: bytes) -> None:
+        with self._writing:
+            write_frame(self._stream, kind, content)
+
+
+@contextmanager
+def _telling_progress(connection: duckdb.DuckDBPyConnection, answers: _Answers) -> Iterator[None]:
+    """Tell how far the query is until it ends. Nothing is told after that."""
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(_PROGRESS_SECONDS):
+            percent = connection.query_progress()
+            if percent >= 0:
+                with contextlib.suppress(BrokenPipeError):
+                    answers.write(Kind.PROGRESS, orjson.dumps(min(percent, 100.0) / 100))
+
+    telling = threading.Thread(target=tell, daemon=True)
+    telling.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        telling.join()
 
 
 def _open_engine(query: dict[str, Any], fresh: dict[str, bytes]) -> duckdb.DuckDBPyConnection:
@@ -68,6 +109,9 @@ _LOCKS = (
     "allow_persistent_secrets = false",
     "python_enable_replacements = false",
     "enable_profiling = 'no_output'",
+    "enable_progress_bar = true",
+    "enable_progress_bar_print = false",
+    "progress_bar_time = 0",
     "lock_configuration = true",
 )
 """What is switched off before the statement runs; the last one keeps all of it so."""
@@ -97,18 +141,47 @@ def _arrow_table(content: bytes) -> Any:
         return reader.read_all()
 
 
-def _run(connection: duckdb.DuckDBPyConnection, sql: str, answers: Any) -> int:
+def _run(connection: duckdb.DuckDBPyConnection, sql: str, answers: _Answers) -> int:
     result = connection.execute(sql)
     count = 0
     while rows := result.fetchmany(PAGE_ROWS):
         count += len(rows)
-        write_frame(answers, Kind.PAGE, len(rows).to_bytes(4, "big") + orjson.dumps(rows, default=str))
+        answers.write(Kind.PAGE, len(rows).to_bytes(4, "big") + orjson.dumps(rows, default=str))
     return count
 
 
-def _bytes_read(connection: duckdb.DuckDBPyConnection) -> int:
+def _statistics(connection: duckdb.DuckDBPyConnection, tables: int, memory_bytes: int) -> dict[str, int]:
+    """Return the bytes that the query read, and how many rows of its tables passed the conditions on them."""
     profile = orjson.loads(connection.get_profiling_information())
-    return int(profile.get("io", {}).get("total_bytes_read", 0))
+    matched: list[list[int]] = [[], []]
+    for operator in profile.get("operator", ()):
+        rows = _passed(operator, matched)
+        if rows is not None:
+            matched[rows[1]].append(rows[0])
+    # The optimizer may read a table once more to fetch columns late; each table counts once.
+    count = sum(sum(sorted(found, reverse=True)[:tables]) for found in matched)
+    file_bytes = int(profile.get("io", {}).get("total_bytes_read", 0))
+    return {"bytes_scanned": file_bytes + memory_bytes, "rows_matched": count}
+
+
+_FILES, _MEMORY = 0, 1
+
+
+def _passed(operator: dict[str, Any], matched: list[list[int]]) -> tuple[int, int] | None:
+    """Return how many rows of one table come out of an operator, and whether they are of files or of memory; None when
+    it gives anything else. What comes out of its children and ends there goes into ``matched``."""
+    children = [found for child in operator.get("children", ()) if (found := _passed(child, matched)) is not None]
+    kind, rows = str(operator.get("type", "")), int(operator.get("intermediate_rows", 0))
+    if not operator.get("children"):
+        function = str(operator.get("extra_info", {}).get("Function", "")).upper()
+        if "PARQUET" in function:
+            return rows, _FILES
+        return (rows, _MEMORY) if "ARROW" in function or "ARROW" in kind else None
+    if len(children) == 1 and kind in ("FILTER", "PROJECTION"):
+        return (rows if kind == "FILTER" else children[0][0]), children[0][1]
+    for passed, where in children:
+        matched[where].append(passed)
+    return None
 
 
 def _message(error: duckdb.Error) -> str:

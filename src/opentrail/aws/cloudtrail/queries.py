@@ -87,7 +87,7 @@ async def describe_query(ports: ApiPorts, call: Call) -> Outcome:
         "QueryString": query.statement,
         "QueryStatus": str(query.status),
         "QueryStatistics": {
-            "EventsMatched": query.rows,
+            "EventsMatched": query.events_matched,
             "EventsScanned": query.events_scanned,
             "BytesScanned": query.bytes_scanned,
             "ExecutionTimeInMillis": query.run_time_ms,

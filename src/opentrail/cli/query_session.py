@@ -1,0 +1,130 @@
+"""One connection to the lake's queries: the server that holds the home, or the home itself while no server does."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from opentrail.cli.console import Context
+from opentrail.errors import OperatorError
+
+FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.05, 0.5
+"""How often a running query is looked at: soon at first, then less often."""
+
+PAGES_AT_ONCE = 2000
+
+Row = list[str | None]
+
+
+class StatementRefused(Exception):
+    """The statement cannot be run: why, and where in it (counted from 1; 0 where that is not known)."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.message, self.line, self.column = message, line, column
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A query that has finished; ``pages`` gives its rows, page by page, once."""
+
+    query_id: str
+    columns: list[tuple[str, str]]
+    rows: int
+    described: dict[str, Any]
+    pages: Iterator[list[Row]]
+
+
+class QuerySession:
+    """Runs statements one after the other, each until it ends. A context manager; Ctrl-C cancels what runs."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self._own_commands: Any = None
+
+    def __enter__(self) -> "QuerySession":
+        self._runner.__enter__()
+        if self._context.home.serving() is None:
+            try:
+                self._runner.run(self._open_home())
+            except BaseException:
+                self._runner.close()
+                raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._runner.run(self._stack.aclose())
+        finally:
+            self._runner.close()
+
+    def tables(self) -> dict[str, Any]:
+        """Return what can be queried, and the columns of each kind."""
+        return self._runner.run(self._ask("query_tables"))
+
+    def run(self, statement: str, on_look: Callable[[dict[str, Any]], None]) -> Result:
+        """Run a statement to its end; ``on_look`` is shown how it stands now and then.
+
+        Raises StatementRefused, OperatorError for a query that failed, and KeyboardInterrupt once one that was
+        interrupted is cancelled.
+        """
+        query_id, described = self._runner.run(self._run(statement, on_look))
+        columns = [(label, kind) for label, kind in described["columns"]]
+        return Result(query_id, columns, described["rows"], described, self._pages(query_id, described["pages"]))
+
+    async def _open_home(self) -> None:
+        # Imported only where no server does the work: it is most of a command's start-up time.
+        from opentrail.wiring.querying import open_query_commands
+
+        home = open_query_commands(self._context.home, self._context.read_settings().settings)
+        self._own_commands = await self._stack.enter_async_context(home)
+
+    async def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        if self._own_commands is not None:
+            answer: dict[str, Any] = await self._own_commands[command](**arguments)
+            return answer
+        from opentrail.admin import control
+
+        return await control.call(self._context.home.control_socket, command, arguments)
+
+    async def _run(self, statement: str, on_look: Callable[[dict[str, Any]], None]) -> tuple[str, dict[str, Any]]:
+        started = await self._ask("start_query", statement=statement)
+        if "refused" in started:
+            refused = started["refused"]
+            raise StatementRefused(refused["message"], refused["line"], refused["column"])
+        query_id = str(started["id"])
+        try:
+            return query_id, await self._ended(query_id, on_look)
+        except asyncio.CancelledError:
+            await self._ask("cancel_query", query_id=query_id)
+            raise
+
+    async def _ended(self, query_id: str, on_look: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        pause, began = FIRST_LOOK_SECONDS, time.monotonic()
+        while True:
+            described = await self._ask("describe_query", query_id=query_id)
+            if described["status"] == "FINISHED":
+                return described
+            if described["status"] not in ("QUEUED", "RUNNING"):
+                raise OperatorError(
+                    f"the query ended as {described['status']}: {described['error'] or 'no reason given'}"
+                )
+            on_look({**described, "seconds": time.monotonic() - began})
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_LOOK_SECONDS, pause * 1.5)
+
+    def _pages(self, query_id: str, count: int) -> Iterator[list[Row]]:
+        from opentrail.wiring.querying import read_result_page
+
+        for first in range(0, count, PAGES_AT_ONCE):
+            for start, length, _ in self._runner.run(self._ask("query_pages", query_id=query_id, first=first))["pages"]:
+                yield orjson.loads(read_result_page(self._context.home, query_id, start, length))

@@ -1,0 +1,81 @@
+"""The lake's queries joined with their engine: for the server, and for a command on a home that no server holds."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from opentrail.adapters.lake_table.history import HistoryFiles
+from opentrail.adapters.lake_table.local import LocalLakeTables
+from opentrail.adapters.query_engine.duckdb import DuckDbEngine
+from opentrail.adapters.query_engine.result_table import ResultTable
+from opentrail.adapters.query_log.local import LocalQueryLog
+from opentrail.admin.queries import QueryCommands
+from opentrail.errors import OperatorError
+from opentrail.home import Home
+from opentrail.pipeline.lake_delivery import LakeDelivery
+from opentrail.ports.object_store import ObjectStores
+from opentrail.query.lake_queries import LakeQueries
+from opentrail.query.result_delivery import ResultDelivery
+from opentrail.settings import Settings
+from opentrail.wiring.installation import Installation, open_installation
+
+Commands = dict[str, Callable[..., Awaitable[dict[str, Any]]]]
+
+
+def lake_queries(installation: Installation, lake: LakeDelivery, stores: ObjectStores | None) -> LakeQueries:
+    """Return the installation's queries; without ``stores`` no result is delivered."""
+    folder, settings = installation.home.queries, installation.settings
+
+    async def regions() -> Sequence[str]:
+        return sorted({settings.region, *await installation.trails.enabled_regions()})
+
+    return LakeQueries(
+        LocalQueryLog(folder),
+        DuckDbEngine(folder),
+        lake,
+        installation.clock,
+        installation.identifiers,
+        history=HistoryFiles(installation.history, regions, folder),
+        delivery=ResultDelivery(stores, installation.signer, installation.clock) if stores is not None else None,
+    )
+
+
+def query_commands(installation: Installation, queries: LakeQueries) -> QueryCommands:
+    """Return the operator's commands over the queries."""
+    settings = installation.settings
+    return QueryCommands(
+        queries, installation.event_data_stores, account_id=settings.account_id, region=settings.region
+    )
+
+
+@asynccontextmanager
+async def open_query_commands(home: Home, settings: Settings) -> AsyncIterator[Commands]:
+    """Open a home that no server holds for queries, and hold it meanwhile. Raises OperatorError, HomeInUse."""
+    if not home.path.is_dir():
+        raise OperatorError(f"there is no home at {home.path}: `opentrail --home {home.path} serve` makes one")
+    home.prepare()
+    with home.lock():
+        async with open_installation(home, settings) as installation:
+            await installation.feeder.catch_up()
+            tables = LocalLakeTables(home.lake)
+            lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
+            queries = lake_queries(installation, lake, None)
+            await queries.open()
+            try:
+                yield query_commands(installation, queries).commands()
+            finally:
+                await queries.close()
+                await tables.close()
+
+
+def read_result_page(home: Home, query_id: str, start: int, length: int) -> bytes:
+    """Return a page of a result from the home, also beside the server that holds it; blocks."""
+    with (home.queries / query_id / "rows").open("rb") as file:
+        file.seek(start)
+        return file.read(length)
+
+
+def write_parquet(path: Path, columns: Sequence[tuple[str, str]], pages: Iterator[list[list[str | None]]]) -> int:
+    """Write a result as a Parquet file, whole or not at all; return how many rows it has; blocks."""
+    return ResultTable(columns).write(path, pages)
