@@ -127,9 +127,13 @@ class Inquiries:
                 }
         raise OperatorError(f"a trail could not be found for {arn}")
 
-    async def list_trails(self) -> Answer:
-        """Return the ARNs of the installation's own trails, those with validation first."""
-        trails = await self._trails.trails(self._account_id)
+    async def list_trails(self, account: str = "") -> Answer:
+        """Return the ARNs of the trails that deliver an account's events, those with validation first; without
+        ``account`` it is the installation's own."""
+        if account:
+            check_account(account)
+        of = account or self._account_id
+        trails = [trail for trail in await self._trails.all_trails() if of in trail.account_ids]
         ordered = sorted(trails, key=lambda trail: (not trail.is_log_file_validation_enabled, trail.arn))
         return {"trails": [{"arn": trail.arn} for trail in ordered]}
 
@@ -194,13 +198,13 @@ class Inquiries:
     async def status(self) -> Answer:
         """Return what is recorded and how far each delivery got."""
         trails = []
-        for trail in await self._trails.trails(self._account_id):
+        for trail in await self._trails.all_trails():
             regions = await self._trails.enabled_regions() if trail.is_multi_region else [trail.home_region]
             for region in regions:
                 found = await self._delivery_log.status(trail.arn, region)
                 trails.append(
                     {
-                        "trail": trail.name,
+                        "trail": trail.name if trail.account_id == self._account_id else trail.arn,
                         "region": region,
                         "logging": "yes" if trail.is_logging else "no",
                         "last_log_file": found.get("LatestDeliveryTime", "-"),

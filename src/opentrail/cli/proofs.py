@@ -88,7 +88,7 @@ def prove_command(
     is_remote = aws or bool(endpoint_url)
     clue = _Clue() if is_remote else _clue(chosen, event_id)
     start = parse_when(since, now) or search_start(clue.event_time, now - DEFAULT_SPAN)
-    trails = [trail] if trail else _trails(chosen, is_remote=is_remote)
+    trails = [trail] if trail else _trails(chosen, account_id or clue.account_id, is_remote=is_remote)
     refusals, unread = [], []
     for name in trails:
         where = Where(
@@ -131,10 +131,10 @@ def _clue(context: Context, event_id: str) -> _Clue:
     return _Clue()
 
 
-def _trails(context: Context, *, is_remote: bool) -> list[str]:
+def _trails(context: Context, account_id: str, *, is_remote: bool) -> list[str]:
     if is_remote:
         raise OperatorError("say --trail ARN: which trail's digests to search there")
-    found = [str(trail["arn"]) for trail in context.run("list_trails")["trails"]]
+    found = [str(trail["arn"]) for trail in context.run("list_trails", account=account_id)["trails"]]
     if not found:
         raise OperatorError("there is no trail, so no log file that an event could be proved from")
     return found

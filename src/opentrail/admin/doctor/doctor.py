@@ -1,14 +1,15 @@
 """The doctor: looks at one installation, with a server or without, and tells every fault that it knows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from opentrail.admin.doctor.destinations import Destinations
 from opentrail.admin.doctor.findings import Finding
 from opentrail.admin.doctor.machine import check_disk, check_endpoints
 from opentrail.admin.doctor.progress import Progress
-from opentrail.admin.doctor.trails import check_trails
+from opentrail.admin.doctor.trails import check_settings, check_trails
 from opentrail.clock import Clock
 from opentrail.ports.host import Host
 from opentrail.ports.trail_store import TrailStore
@@ -39,16 +40,25 @@ class Doctor:
         found += [finding async for finding in check_endpoints(self.host, self.clock, self.endpoints)]
         journal = self.progress.check_journal()
         found += [journal] if journal else []
-        trails = sorted(await self.trails.trails(self.account_id), key=lambda trail: trail.name)
+        trails = sorted(await self.trails.all_trails(), key=lambda trail: (trail.name, trail.arn))
+        set_back = await self.progress.check_clock(trails, now)
+        found += [set_back] if set_back else []
         regions = sorted({self.region, *await self.trails.enabled_regions()})
-        found += check_trails(trails, regions)
+        found += check_trails([trail for trail in trails if self.account_id in trail.account_ids], regions)
         for trail in trails:
-            found += [finding async for finding in self.destinations.check(trail)]
-            covered = _covered(trail, regions)
-            found += [finding async for finding in self.progress.check_trail(trail, covered, now)]
+            found += [_placed(finding, trail, self.account_id) for finding in await self._of_trail(trail, regions, now)]
         found += [finding async for finding in self.progress.check_witnesses(now)]
         return found
 
+    async def _of_trail(self, trail: Trail, regions: list[str], now: datetime) -> list[Finding]:
+        found = [] if self.account_id in trail.account_ids else list(check_settings(trail))
+        found += [finding async for finding in self.destinations.check(trail)]
+        covered = [region for region in regions if trail.covers_region(region)]
+        return found + [finding async for finding in self.progress.check_trail(trail, covered, now)]
 
-def _covered(trail: Trail, regions: list[str]) -> list[str]:
-    return [region for region in regions if trail.covers_region(region)]
+
+def _placed(finding: Finding, trail: Trail, account_id: str) -> Finding:
+    """Return a finding about a trail as ``account_id`` is told it."""
+    if trail.account_id == account_id:
+        return finding
+    return replace(finding, where=trail.arn, account_id=trail.account_id)

@@ -34,17 +34,20 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault. ``where`` is the trail's name, a Region, or the part of the installation; ``mend`` a command, or what
-    to do where no command does it."""
+    """One fault. ``where`` is the trail's name (its ARN if it is another account's), a Region, or the part of the
+    installation; ``mend`` a command, or what to do where no command does it; ``account_id`` the other account whose
+    users may type it."""
 
     fault: Fault
     where: str
     problem: str
     mend: str
+    account_id: str = ""
 
     def to_json(self) -> dict[str, str]:
         """Return it as the operator is told it: an AWS client's command goes through the gateway."""
-        told = {name: str(value) for name, value in asdict(self).items()}
+        told = {name: str(value) for name, value in asdict(self).items() if name != "account_id"}
         if self.mend.startswith("aws "):
-            told["mend"] = f"opentrail exec -- {self.mend}"
+            who = f" --as {self.account_id}/USER" if self.account_id else ""
+            told["mend"] = f"opentrail exec{who} -- {self.mend}"
         return told

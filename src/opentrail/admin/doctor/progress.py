@@ -86,6 +86,18 @@ class Progress:
         problem = f"its deliveries since {format_time(min(newest))} are in no delivered digest"
         return Finding(Fault.DIGEST_BEHIND, trail.name, problem, _SERVE)
 
+    async def check_clock(self, trails: Sequence[Trail], now: datetime) -> Finding | None:
+        """Return whether the clock stands before the end of a digest that was made already."""
+        ends = [plan.end_time for trail in trails for plan in await self.delivery_log.last_digests(trail.arn)]
+        ahead = max(ends, default=now) - now
+        if ahead <= LEEWAY:
+            return None
+        problem = (
+            f"this machine's clock stands {ahead.total_seconds():.0f} s before the end of the newest digest: it was "
+            "set back, or was ahead when that was made"
+        )
+        return Finding(Fault.CLOCK, "clock", problem, "timedatectl set-ntp true; digests go on once it has caught up")
+
     async def check_witnesses(self, now: datetime) -> AsyncIterator[Finding]:
         """Yield the witnesses that were not told for half the time that they may be late."""
         for name, late_after in self.witnesses.items():

@@ -12,7 +12,8 @@ FIRST_REGION = "us-east-1"
 
 
 def check_trails(trails: Sequence[Trail], regions: Iterable[str]) -> Iterator[Finding]:
-    """Yield what is wrong with an account's trails, one by one and together, when ``regions`` are enabled."""
+    """Yield what is wrong with the trails of an account's events, one by one and together, when ``regions`` are
+    enabled."""
     if not trails:
         yield Finding(
             Fault.NO_TRAIL,
@@ -23,13 +24,14 @@ def check_trails(trails: Sequence[Trail], regions: Iterable[str]) -> Iterator[Fi
         )
         return
     for trail in trails:
-        yield from _check_one(trail)
+        yield from check_settings(trail)
     logging = [trail for trail in trails if trail.is_logging and not _is_empty(trail)]
     if logging:
         yield from _check_regions(logging, sorted(set(regions)))
 
 
-def _check_one(trail: Trail) -> Iterator[Finding]:
+def check_settings(trail: Trail) -> Iterator[Finding]:
+    """Yield what is wrong with one trail's settings."""
     if not trail.is_logging:
         yield Finding(
             Fault.LOGGING_STOPPED,

@@ -273,6 +273,10 @@ async def clock_fast(clinic: Clinic) -> None:
     clinic.host.skew = timedelta(seconds=-90)
 
 
+async def clock_set_back(clinic: Clinic) -> None:
+    clinic.world.clock.advance(-90)
+
+
 async def endpoint(clinic: Clinic) -> None:
     clinic.host.is_down = True
 
@@ -308,6 +312,7 @@ MAKERS: list[tuple[Callable[[Clinic], Awaitable[None]], Fault, str]] = [
     (disk_inodes, Fault.DISK_INODES, "df -i"),
     (clock_slow, Fault.CLOCK, "set-ntp"),
     (clock_fast, Fault.CLOCK, "set-ntp"),
+    (clock_set_back, Fault.CLOCK, "set-ntp"),
     (endpoint, Fault.ENDPOINT, "upstream.url"),
 ]
 
@@ -357,3 +362,33 @@ async def test_a_mend_by_an_aws_client_is_told_with_the_command_that_leads_it_he
     told = (await clinic.examine())[0].to_json()
 
     assert told["mend"].startswith("opentrail exec -- aws cloudtrail start-logging ")
+
+
+async def test_trails_of_other_accounts_are_examined_too_and_mended_by_their_own_users(clinic: Clinic) -> None:
+    arn = f"arn:aws:cloudtrail:{REGION}:222222222222:trail/theirs"
+    await clinic.world.create("theirs", arn=arn, account_id="222222222222", s3_bucket_name="other")
+
+    findings = await clinic.examine()
+
+    assert [(finding.where, finding.fault) for finding in findings] == [
+        (arn, Fault.LOGGING_STOPPED),
+        (arn, Fault.NO_VALIDATION),
+    ]
+    assert findings[0].to_json()["mend"].startswith("opentrail exec --as 222222222222/USER -- aws cloudtrail ")
+
+
+async def test_a_trail_of_the_organization_delivers_the_events_of_its_members(clinic: Clinic) -> None:
+    await clinic.world.delete(clinic.trail)
+    arn = f"arn:aws:cloudtrail:{REGION}:222222222222:trail/all"
+    members = ("222222222222", ACCOUNT)
+    await clinic.world.start(
+        "all",
+        arn=arn,
+        account_id="222222222222",
+        is_multi_region=True,
+        is_organization=True,
+        member_account_ids=members,
+    )
+    await clinic.world.tick()
+
+    assert Fault.NO_TRAIL not in {finding.fault for finding in await clinic.examine()}
