@@ -366,7 +366,7 @@ async def test_a_mend_by_an_aws_client_is_told_with_the_command_that_leads_it_he
 
 async def test_trails_of_other_accounts_are_examined_too_and_mended_by_their_own_users(clinic: Clinic) -> None:
     arn = f"arn:aws:cloudtrail:{REGION}:222222222222:trail/theirs"
-    await clinic.world.create("theirs", arn=arn, account_id="222222222222", s3_bucket_name="other")
+    await clinic.world.create("theirs", arn=arn, account_id="222222222222")
 
     findings = await clinic.examine()
 
