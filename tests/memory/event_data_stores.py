@@ -6,6 +6,7 @@ from opentrail.ports.event_data_stores import LakeReaderState
 from opentrail.ports.journal import Position, SettingsEntry
 from opentrail.resource.channel import Channel, is_channel_arn
 from opentrail.resource.event_data_store import EventDataStore, is_event_data_store_arn
+from tests.memory.lake_seals import InMemoryLakeSeals
 
 
 class InMemoryEventDataStores:
@@ -15,6 +16,7 @@ class InMemoryEventDataStores:
         self._stores: dict[str, bytes] = {}
         self._channels: dict[str, bytes] = {}
         self._policies: dict[str, str] = {}
+        self.seals = InMemoryLakeSeals()
         self._readers: dict[str, LakeReaderState] = {}
 
     def apply(self, position: Position, entry: SettingsEntry) -> bool:
@@ -28,6 +30,7 @@ class InMemoryEventDataStores:
         if entry.settings is None:
             held.pop(entry.scope, None)
             self._policies.pop(entry.scope, None)
+            self.seals.seals.pop(entry.scope, None)
             return True
         held[entry.scope] = entry.settings
         if held is self._stores:

@@ -1,5 +1,6 @@
 """Lake tables in memory, for tests of what stands on them."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -9,7 +10,7 @@ import orjson
 from opentrail.clock import parse_time
 from opentrail.digest.merkle import tree_hash
 from opentrail.ports.journal import START, Position
-from opentrail.ports.lake_table import Commit, DayProof, TableVersion
+from opentrail.ports.lake_table import Commit, DayProof, Standing, TableDamaged, TableVersion
 from opentrail.resource.event_data_store import EventDataStore
 
 
@@ -36,6 +37,18 @@ class InMemoryLakeTable:
     @property
     def committed(self) -> Position:
         return self.commits[-1].position if self.commits else START
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(len(self.commits), self._head(len(self.commits)))
+
+    async def head_at(self, number: int) -> str:
+        if number > len(self.commits):
+            raise TableDamaged(f"commit {number} is not there")
+        return self._head(number)
+
+    def _head(self, number: int) -> str:
+        return hashlib.sha256(repr(self.commits[:number]).encode()).hexdigest() if number else "0" * 64
 
     @property
     def records(self) -> list[bytes]:
@@ -74,7 +87,9 @@ class InMemoryLakeTable:
         }
         return {day: DayProof(len(self.days[day]), tree_hash(line.encode() for line in lines[day])) for day in days}
 
-    async def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
+    async def drop_days(self, before: date, commits: int, tombstone: Mapping[str, Any]) -> Sequence[date]:
+        if commits != len(self.commits):
+            return []
         gone = [day for day in sorted(self.days) if day < before]
         for day in gone:
             del self.days[day]

@@ -15,6 +15,7 @@ from opentrail.adapters.metadata_store import (
     SqlEventDataStores,
     SqlIdentityStore,
     SqlKeyStore,
+    SqlLakeSeals,
     SqlNoticeLog,
     SqlTrailStore,
     open_database,
@@ -23,6 +24,7 @@ from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.key_store import KeyStore
+from opentrail.ports.lake_seals import LakeSeals
 from opentrail.ports.notices import NoticeLog
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
@@ -64,6 +66,7 @@ class MetadataStores:
     identities: IdentityStore
     trails: TrailStore
     event_data_stores: EventDataStores
+    lake_seals: LakeSeals
     delivery_log: DeliveryLog
     attestations: AttestationLog
     keys: KeyStore
@@ -81,6 +84,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             InMemoryIdentityStore(clock),
             InMemoryTrailStore(delivery_log, event_data_stores),
             event_data_stores,
+            event_data_stores.seals,
             delivery_log,
             InMemoryAttestationLog(delivery_log),
             InMemoryKeyStore(clock),
@@ -103,6 +107,7 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             identities,
             SqlTrailStore(database),
             SqlEventDataStores(database),
+            SqlLakeSeals(database),
             SqlDeliveryLog(database),
             SqlAttestationLog(database),
             SqlKeyStore(database, SEALER, clock),

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +14,10 @@ from opentrail.errors import OperatorError
 from opentrail.event.encoding import decode_event
 from opentrail.event.lookup_attributes import resources, username
 from opentrail.ports.delivery_log import DeliveryLog
+from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_history import EventHistory, InvalidPageToken, LookupKey, LookupQuery
 from opentrail.ports.journal import Journal
+from opentrail.ports.lake_seals import LakeSeals
 from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
@@ -38,6 +41,8 @@ class Inquiries:
         journal: Journal,
         history: EventHistory,
         trails: TrailStore,
+        event_data_stores: EventDataStores,
+        lake_seals: LakeSeals,
         delivery_log: DeliveryLog,
         signer: Signer,
         attestations: AttestationLog,
@@ -49,6 +54,8 @@ class Inquiries:
         self._journal = journal
         self._history = history
         self._trails = trails
+        self._event_data_stores = event_data_stores
+        self._lake_seals = lake_seals
         self._delivery_log = delivery_log
         self._signer = signer
         self._attestations = attestations
@@ -68,6 +75,7 @@ class Inquiries:
                 self.list_trails,
                 self.digest_chain,
                 self.list_public_keys,
+                self.event_data_stores,
                 self.status,
             )
         }
@@ -136,6 +144,14 @@ class Inquiries:
         trails = [trail for trail in await self._trails.all_trails() if of in trail.account_ids]
         ordered = sorted(trails, key=lambda trail: (not trail.is_log_file_validation_enabled, trail.arn))
         return {"trails": [{"arn": trail.arn} for trail in ordered]}
+
+    async def event_data_stores(self) -> Answer:
+        """Return every event data store, with the newest seal of its table."""
+        found = []
+        for store in await self._event_data_stores.event_data_stores():
+            seal = await self._lake_seals.seal(store.arn)
+            found.append({"settings": store.to_json().decode(), "seal": None if seal is None else asdict(seal)})
+        return {"event_data_stores": found}
 
     async def digest_chain(self, arn: str, account: str, region: str, start: str, end: str) -> Answer:
         """Return what the delivery log has of a trail's chain in an account and Region.

@@ -10,6 +10,7 @@ from opentrail.cli.console import Context, print_error
 from opentrail.cli.doctoring import doctor_command
 from opentrail.cli.execution import exec_command
 from opentrail.cli.help_pages import WIDTH, HelpGroup
+from opentrail.cli.lake_verification import verify_lake_command
 from opentrail.cli.lookup import lookup_command
 from opentrail.cli.master_key import master_key_app
 from opentrail.cli.matching import match_command
@@ -41,6 +42,7 @@ app.command("lookup")(lookup_command)
 app.command("match")(match_command)
 app.command("query")(query_command)
 app.command("validate-logs")(validate_logs_command)
+app.command("verify-lake")(verify_lake_command)
 app.command("prove")(prove_command)
 app.command("check-proof")(check_proof_command)
 app.command("settings")(settings_command)

@@ -34,7 +34,12 @@ def leaf_hash(event: bytes) -> bytes:
 
 def tree_hash(events: Iterable[bytes]) -> str:
     """Return the hex root of the tree over ``events``, in order. About a microsecond an event and one a kilobyte."""
-    level = [leaf_hash(event) for event in events]
+    return root_of([leaf_hash(event) for event in events])
+
+
+def root_of(leaves: Sequence[bytes]) -> str:
+    """Return the hex root of the tree with these leaf hashes, in order."""
+    level = list(leaves)
     if not level:
         return hashlib.sha256(b"").hexdigest()
     while len(level) > 1:

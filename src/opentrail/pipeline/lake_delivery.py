@@ -74,6 +74,11 @@ class LakeDelivery:
             self._forget(arn, reader)
             raise
 
+    def table(self, arn: str) -> LakeTable | None:
+        """Return a store's table to ask it where it stands, None where its reader has not opened it."""
+        reader = self._readers.get(arn)
+        return reader.table if reader is not None else None
+
     @asynccontextmanager
     async def writing(self, arn: str) -> AsyncIterator[LakeTable | None]:
         """Give a store's table, None where its reader has not opened it; after an exception it is opened anew."""

@@ -74,6 +74,7 @@ class LakeUpkeep:
 
     async def _expire(self, store: EventDataStore, table: LakeTable, now: datetime) -> None:
         before = store.keeps_since(now).date()
+        commits = table.standing.number
         days = await table.ending_days(before)
         if not days:
             return
@@ -82,6 +83,7 @@ class LakeUpkeep:
             "reason": "retention",
             "retentionDays": store.retention_days,
             "droppedAt": format_time(now),
+            "commits": commits,
             "days": {str(day): {"count": proof.count, "root": proof.root} for day, proof in sorted(days.items())},
         }
         statement = orjson.dumps(said).decode()
@@ -89,7 +91,7 @@ class LakeUpkeep:
         signature = await self._signer.sign(store.home_region, key.fingerprint, statement.encode())
         tombstone = {"statement": statement, "fingerprint": key.fingerprint, "signature": signature}
         await self._record("EventDataStoreDaysExpired", store, {"days": said["days"]}, now)
-        await table.drop_days(before, tombstone)
+        await table.drop_days(before, commits, tombstone)
 
     async def _end(self, store: EventDataStore, now: datetime) -> None:
         """End a store: the reader removes the table when it comes to the entry."""

@@ -109,12 +109,33 @@ class SetAside:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a table is: how many commits of events it has, and the hex hash that the last one's statement has (its
+    ``head``: as each statement holds the hash of the one before, it vouches for all)."""
+
+    number: int
+    head: str
+
+
 class LakeTable(Protocol):
     """One event data store's table. One task at a time writes; reading goes on meanwhile."""
 
     @property
     def committed(self) -> Position:
         """The position up to which the table has every event, START when there was no commit."""
+        ...
+
+    @property
+    def standing(self) -> Standing:
+        """How far the commits of events are."""
+        ...
+
+    async def head_at(self, number: int) -> str:
+        """Return the head that the table had after its ``number``-th commit, followed back from the last one.
+
+        Raises TableDamaged where the statements do not hold on to one another, or that commit is not there.
+        """
         ...
 
     async def commit(
@@ -145,9 +166,10 @@ class LakeTable(Protocol):
         over the lines ``number count root`` of the commits that brought them, oldest first."""
         ...
 
-    async def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
+    async def drop_days(self, before: date, commits: int, tombstone: Mapping[str, Any]) -> Sequence[date]:
         """End every day before ``before``; return the days. ``tombstone``, in which the caller signs what
-        ``ending_days`` said, goes into the table's log."""
+        ``ending_days`` said, goes into the table's log. Nothing ends where the table has not exactly ``commits``
+        commits: what was signed is not all that would go."""
         ...
 
     async def vacuum(self) -> int:

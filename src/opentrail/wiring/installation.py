@@ -18,6 +18,7 @@ from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStores
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
+from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 from opentrail.adapters.object_store.archives import LocalArchives
@@ -63,6 +64,7 @@ class Installation:
     identities: SqlIdentityStore
     trails: SqlTrailStore
     event_data_stores: SqlEventDataStores
+    lake_seals: SqlLakeSeals
     delivery_log: SqlDeliveryLog
     attestations: SqlAttestationLog
     notices: SqlNoticeLog
@@ -113,6 +115,8 @@ class Installation:
             journal=self.journal,
             history=self.history,
             trails=self.trails,
+            event_data_stores=self.event_data_stores,
+            lake_seals=self.lake_seals,
             delivery_log=self.delivery_log,
             signer=self.signer,
             attestations=self.attestations,
@@ -207,6 +211,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             identities=identities,
             trails=trails,
             event_data_stores=SqlEventDataStores(database),
+            lake_seals=SqlLakeSeals(database),
             delivery_log=SqlDeliveryLog(database),
             attestations=SqlAttestationLog(database),
             notices=SqlNoticeLog(database),

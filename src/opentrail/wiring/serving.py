@@ -30,6 +30,7 @@ from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.key_upkeep import KeyUpkeep
 from opentrail.pipeline.lake_delivery import LakeDelivery
+from opentrail.pipeline.lake_sealing import LakeSealing
 from opentrail.pipeline.lake_upkeep import LakeUpkeep
 from opentrail.pipeline.notice_delivery import NoticeDelivery
 from opentrail.pipeline.organization_trails import settle_organization
@@ -276,10 +277,12 @@ async def _readers(
         max_bytes=installation.settings.journal_max_bytes,
     )
     upkeep = ArchiveUpkeep(installation.archives, installation.clock, installation.record_change)
+    seals = _lake_sealing(installation, lake)
     stop = asyncio.Event()
     delivering = asyncio.create_task(delivery.run(stop), name="delivery")
     attesting = asyncio.create_task(attestation.run(stop), name="attestation")
     collecting = asyncio.create_task(lake.run(stop), name="lake")
+    sealing = asyncio.create_task(seals.run(stop), name="lake seals")
     others = [
         asyncio.create_task(installation.feeder.run(), name="history"),
         asyncio.create_task(installation.settings_view.run(), name="settings"),
@@ -290,18 +293,25 @@ async def _readers(
         asyncio.create_task(_lake_upkeep(installation, lake).run(), name="lake upkeep"),
         asyncio.create_task(queries.run(), name="queries"),
     ]
-    for task in (delivering, attesting, collecting, *others):
+    for task in (delivering, attesting, collecting, sealing, *others):
         task.add_done_callback(_end_process_on_failure)
     try:
         yield
     finally:
         stop.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(delivering, attesting, collecting), DRAIN_SECONDS)
+            await asyncio.wait_for(asyncio.gather(delivering, attesting, collecting, sealing), DRAIN_SECONDS)
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await installation.feeder.catch_up()
+        await seals.seal_all()
+
+
+def _lake_sealing(installation: Installation, lake: LakeDelivery) -> LakeSealing:
+    return LakeSealing(
+        lake, installation.event_data_stores, installation.lake_seals, installation.signer, installation.clock
+    )
 
 
 def _key_upkeep(installation: Installation) -> KeyUpkeep:

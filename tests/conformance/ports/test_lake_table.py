@@ -11,7 +11,7 @@ import pytest
 from opentrail.adapters.lake_table.delta import DeltaLakeTables
 from opentrail.digest.merkle import tree_hash
 from opentrail.ports.journal import START, Position
-from opentrail.ports.lake_table import DayProof, LakeTable, LakeTables
+from opentrail.ports.lake_table import DayProof, LakeTable, LakeTables, TableDamaged
 from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
 from tests.memory.lake_table import InMemoryLakeTable, InMemoryLakeTables, Rows
 
@@ -171,8 +171,9 @@ async def test_dropped_days_are_gone_and_later_ones_stay(tables: LakeTables) -> 
     assert first is not None
     line = f"1 1 {first.days[date(2026, 11, 1)].root}".encode()
     assert await table.ending_days(date(2026, 11, 21)) == {date(2026, 11, 1): DayProof(1, tree_hash([line]))}
-    assert await table.drop_days(date(2026, 11, 21), {"signed": "text"}) == [date(2026, 11, 1)]
-    assert await table.drop_days(date(2026, 11, 21), {}) == []
+    assert await table.drop_days(date(2026, 11, 21), 0, {}) == []
+    assert await table.drop_days(date(2026, 11, 21), 1, {"signed": "text"}) == [date(2026, 11, 1)]
+    assert await table.drop_days(date(2026, 11, 21), 1, {}) == []
 
     assert await stored(table) == [new]
     assert (await tables.open(STORE)).committed == at(5)
@@ -195,3 +196,20 @@ async def test_commit_of_nothing_but_what_is_set_aside_moves_the_position(tables
     assert commit is not None
     assert (commit.set_aside, commit.days) == (1, {})
     assert (await tables.open(STORE)).committed == at(5)
+
+
+async def test_table_says_how_far_its_commits_are_and_were(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    first = table.standing
+    await put(table, 5, event(1))
+    second = table.standing
+    await put(table, 9, event(2))
+    await table.compact()
+
+    again = await tables.open(STORE)
+
+    assert (first.number, second.number, again.standing.number) == (0, 1, 2)
+    assert again.standing == table.standing
+    assert [await again.head_at(number) for number in range(3)] == [first.head, second.head, table.standing.head]
+    with pytest.raises(TableDamaged):
+        await again.head_at(3)

@@ -11,6 +11,7 @@ from opentrail.arn import trail_arn
 from opentrail.ports.delivery_log import ReaderState
 from opentrail.ports.event_data_stores import LakeReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
+from opentrail.ports.lake_seals import LakeSeal
 from opentrail.resource.channel import Channel, channel_arn
 from opentrail.resource.event_data_store import EventDataStore, Status, event_data_store_arn
 from opentrail.resource.trail import Trail
@@ -264,3 +265,15 @@ async def test_channel_is_visible_until_it_is_deleted(stores: MetadataStores) ->
 
     await stores.trails.apply(at(5), SettingsEntry(arn, None))
     assert await stores.event_data_stores.channel(arn) is None
+
+
+async def test_newest_seal_of_a_store_is_kept_until_the_store_is_gone(stores: MetadataStores) -> None:
+    arn = event_data_store_arn("us-east-1", ACCOUNT, "11111111-1111-4111-8111-111111111111")
+    assert await stores.lake_seals.seal(arn) is None
+
+    await stores.lake_seals.put_seal(LakeSeal(arn, "{}", "ab", "01"))
+    await stores.lake_seals.put_seal(LakeSeal(arn, '{"commits":2}', "ab", "02"))
+
+    assert await stores.lake_seals.seal(arn) == LakeSeal(arn, '{"commits":2}', "ab", "02")
+    await stores.trails.apply(at(9), SettingsEntry(arn, None))
+    assert await stores.lake_seals.seal(arn) is None

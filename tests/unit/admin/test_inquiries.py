@@ -12,8 +12,10 @@ from opentrail.resource.account_region import AccountRegion
 from tests.builders import ACCOUNT, NOON, HandClock, an_event
 from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
+from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.event_history import InMemoryEventHistory
 from tests.memory.journal import InMemoryJournal
+from tests.memory.lake_seals import InMemoryLakeSeals
 from tests.memory.signer import InMemorySigner
 from tests.memory.trail_store import InMemoryTrailStore
 
@@ -32,6 +34,8 @@ class Desk:
             journal=InMemoryJournal(),
             history=self.history,
             trails=InMemoryTrailStore(log),
+            event_data_stores=InMemoryEventDataStores(),
+            lake_seals=InMemoryLakeSeals(),
             delivery_log=log,
             signer=self.signer,
             attestations=InMemoryAttestationLog(log),

@@ -32,12 +32,13 @@ from opentrail.adapters.lake_table.files import (
 from opentrail.adapters.lake_table.records import build_rows, read_records
 from opentrail.adapters.lake_table.statements import (
     MEMBER,
-    Standing,
+    Place,
     actions_of,
     commit_statement,
     days_of,
+    head_at,
+    place_after,
     read_commit,
-    standing_after,
     statements,
     upkeep_statement,
 )
@@ -50,6 +51,7 @@ from opentrail.ports.lake_table import (
     Commit,
     DayProof,
     LakeFile,
+    Standing,
     TableDamaged,
     TableVersion,
 )
@@ -110,7 +112,14 @@ class DeltaLakeTable:
 
     @property
     def committed(self) -> Position:
-        return self._table.standing.position
+        return self._table.place.position
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self._table.place.number, self._table.place.head)
+
+    async def head_at(self, number: int) -> str:
+        return await self._write(lambda: self._table.head_at(number))
 
     async def commit(
         self, events: Sequence[bytes], position: Position, oldest: datetime, newest: datetime
@@ -129,8 +138,8 @@ class DeltaLakeTable:
     async def ending_days(self, before: date) -> Mapping[date, DayProof]:
         return await self._write(lambda: self._table.ending_days(before))
 
-    async def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
-        return await self._write(lambda: self._table.drop_days(before, tombstone))
+    async def drop_days(self, before: date, commits: int, tombstone: Mapping[str, Any]) -> Sequence[date]:
+        return await self._write(lambda: self._table.drop_days(before, commits, tombstone))
 
     async def vacuum(self) -> int:
         return await self._write(self._table.vacuum)
@@ -171,7 +180,7 @@ class _Table:
         if not (self._log.is_dir() and any(self._log.glob("*.json"))):
             self._create()
         self._delta = self._opened()
-        self.standing = next((standing_after(said) for _, said in statements(self._log)), Standing())
+        self.place = next((place_after(said) for _, said in statements(self._log)), Place())
         self.current = self._read_version()
         self._is_usable = True
 
@@ -221,9 +230,9 @@ class _Table:
 
     def commit(self, events: Sequence[bytes], position: Position, oldest: datetime, newest: datetime) -> Commit | None:
         self._check_usable()
-        if position <= self.standing.position or not events:
+        if position <= self.place.position or not events:
             return None
-        number = self.standing.number + 1
+        number = self.place.number + 1
         days, aside = read_records(self._kind, events, oldest, newest)
         self._fault("set aside")
         if aside:
@@ -235,7 +244,7 @@ class _Table:
             adds.append(self._add(f"commit-{number:012d}", day, build_rows(self._kind, records, number), is_new=True))
             proofs[day] = DayProof(len(records), tree_hash(record.data for record in records))
         commit = Commit(number, position, proofs, len(aside))
-        self._put(adds, commit_statement(commit, self.standing.head))
+        self._put(adds, commit_statement(commit, self.place.head))
         return commit
 
     def _add(self, name: str, day: date, rows: pa.Table, *, is_new: bool) -> AddAction:
@@ -251,14 +260,14 @@ class _Table:
         """
         self._is_usable = False
         self._fault("commit")
-        standing = standing_after(statement)
+        place = place_after(statement)
         self._delta.create_write_transaction(
             list(actions),
             mode="append",
             schema=self.schema,
             partition_by=[PARTITION_COLUMN],
             commit_properties=CommitProperties(
-                custom_metadata={MEMBER: statement}, app_transactions=[Transaction(APPLICATION, standing.number)]
+                custom_metadata={MEMBER: statement}, app_transactions=[Transaction(APPLICATION, place.number)]
             ),
             post_commithook_properties=_NO_HOOKS,
         )
@@ -266,7 +275,7 @@ class _Table:
         self._delta.update_incremental()
         self._sync_version(self._delta.version())
         self._fault("done")
-        self.standing = standing
+        self.place = place
         self.current = self._read_version()
         self._is_usable = True
         pa.default_memory_pool().release_unused()
@@ -293,11 +302,11 @@ class _Table:
             )
         )
         ordered = tuple(sorted(files, key=lambda file: (file.day, file.location)))
-        return TableVersion(self._delta.version(), self.standing.position, ordered)
+        return TableVersion(self._delta.version(), self.place.position, ordered)
 
     def rows(self, events: Sequence[bytes], oldest: datetime, newest: datetime) -> tuple[pa.Table, int]:
         days, _ = read_records(self._kind, events, oldest, newest)
-        number = self.standing.number + 1
+        number = self.place.number + 1
         tables = [build_rows(self._kind, records, number) for records in days.values()]
         rows = pa.concat_tables(tables) if tables else arrow_schema(stored_columns(self._kind)).empty_table()
         return rows, rows.num_rows
@@ -316,7 +325,7 @@ class _Table:
             actions: list[AddAction | RemoveAction] = [self._remove(file, is_new=False) for file in files]
             actions.append(self._add(name, day, rows, is_new=False))
             details = {"day": str(day), "files": len(files), "rows": rows.num_rows}
-            self._put(actions, upkeep_statement("compaction", self.standing, details))
+            self._put(actions, upkeep_statement("compaction", self.place, details))
             gone += len(files)
         return gone
 
@@ -329,14 +338,19 @@ class _Table:
         days = {file.day for file in self.current.files if file.day < before}
         return days_of(self.commits(), days) if days else {}
 
-    def drop_days(self, before: date, tombstone: Mapping[str, Any]) -> Sequence[date]:
+    def head_at(self, number: int) -> str:
+        return head_at((said for _, said in statements(self._log)), number)
+
+    def drop_days(self, before: date, commits: int, tombstone: Mapping[str, Any]) -> Sequence[date]:
         self._check_usable()
+        if commits != self.place.number:
+            return []
         files = [file for file in self.current.files if file.day < before]
         days = sorted({file.day for file in files})
         if days:
             details = {"days": [str(day) for day in days], "tombstone": dict(tombstone)}
             actions = [self._remove(file, is_new=True) for file in files]
-            self._put(actions, upkeep_statement("drop", self.standing, details))
+            self._put(actions, upkeep_statement("drop", self.place, details))
         return days
 
     def vacuum(self) -> int:

@@ -31,13 +31,13 @@ def read_records(
 
     Records of the same moment keep their order.
     """
-    row_type = _row_type(kind)
+    read_row = row_type_of(kind)
     days: dict[date, list[Record]] = {}
     aside: list[SetAside] = []
     moments: dict[str, datetime] = {}
     for data in events:
         try:
-            record = _read(row_type, data, moments)
+            record = _read(read_row, data, moments)
         except ValueError as error:
             aside.append(SetAside(data, str(error)))
             continue
@@ -51,7 +51,8 @@ def read_records(
 
 
 @cache
-def _row_type(kind: EventDataStoreKind) -> RowType:
+def row_type_of(kind: EventDataStoreKind) -> RowType:
+    """Return how records become rows of a table of this kind."""
     own = {"eventjson", "eventjsonchecksum"}
     return RowType([column for column in COLUMNS[kind] if column.name not in own])
 
@@ -69,7 +70,7 @@ def _read(row_type: RowType, data: bytes, moments: dict[str, datetime]) -> Recor
 def build_rows(kind: EventDataStoreKind, records: Sequence[Record], commit: int) -> pa.Table:
     """Return one day's records as the rows that its file has, in their order."""
     count = len(records)
-    arrays = _row_type(kind).arrays([record.row for record in records])
+    arrays = row_type_of(kind).arrays([record.row for record in records])
     arrays["eventtime"] = pa.array([microseconds(record.moment) for record in records], SCALARS[Scalar.TIMESTAMP])
     arrays["eventjson"] = pa.array([record.data for record in records], pa.binary()).cast(pa.string())
     arrays["eventjsonchecksum"] = pa.array([checksum(record.data) for record in records], pa.string())

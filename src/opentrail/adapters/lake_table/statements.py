@@ -5,7 +5,7 @@ table is. Each commit names the SHA-256 of the one before, so that the last one 
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,16 +19,17 @@ from opentrail.ports.lake_table import Commit, DayProof, TableDamaged
 
 MEMBER = "opentrail"
 
-_FIRST = "0" * 64
+FIRST = "0" * 64
+"""The ``previous`` of the first commit, and the head of a table without any."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Place:
     """Where a table is: number, position and hash of its last commit of events."""
 
     number: int = 0
     position: Position = START
-    head: str = _FIRST
+    head: str = FIRST
 
 
 def commit_statement(commit: Commit, previous: str) -> str:
@@ -45,17 +46,17 @@ def commit_statement(commit: Commit, previous: str) -> str:
     return orjson.dumps(said).decode()
 
 
-def upkeep_statement(kind: str, standing: Standing, details: dict[str, Any]) -> str:
+def upkeep_statement(kind: str, place: Place, details: dict[str, Any]) -> str:
     """Return what a version says that brings no events."""
-    said = {"kind": kind, "number": standing.number, "position": standing.position, "head": standing.head, **details}
+    said = {"kind": kind, "number": place.number, "position": place.position, "head": place.head, **details}
     return orjson.dumps(said).decode()
 
 
-def standing_after(statement: str) -> Standing:
+def place_after(statement: str) -> Place:
     """Return where the table is once the version with this statement is the last."""
     said = orjson.loads(statement)
     head = said["head"] if "head" in said else hashlib.sha256(statement.encode()).hexdigest()
-    return Standing(int(said["number"]), Position(said["position"]), head)
+    return Place(int(said["number"]), Position(said["position"]), head)
 
 
 def read_commit(statement: str) -> Commit | None:
@@ -65,6 +66,24 @@ def read_commit(statement: str) -> Commit | None:
         return None
     days = {date.fromisoformat(day): DayProof(proof["count"], proof["root"]) for day, proof in said["days"].items()}
     return Commit(said["number"], Position(said["position"]), days, said["set_aside"])
+
+
+def head_at(newest_first: Iterable[str], number: int) -> str:
+    """Return the head after the ``number``-th commit of a table with these statements. Raises TableDamaged."""
+    expected = None
+    for statement in newest_first:
+        said = orjson.loads(statement)
+        if said["kind"] != "commit":
+            continue
+        head = hashlib.sha256(statement.encode()).hexdigest()
+        if expected is not None and (said["number"], head) != expected:
+            raise TableDamaged(f"commit {expected[0]} of the table is not what the one after it says")
+        if said["number"] == number:
+            return head
+        expected = (said["number"] - 1, said["previous"])
+    if number == 0 and expected in (None, (0, FIRST)):
+        return FIRST
+    raise TableDamaged(f"commit {number} of the table is not there")
 
 
 def days_of(commits: Sequence[Commit], days: Collection[date]) -> dict[date, DayProof]:

@@ -10,6 +10,7 @@ from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStores
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
+from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 
@@ -21,6 +22,7 @@ __all__ = [
     "SqlEventDataStores",
     "SqlIdentityStore",
     "SqlKeyStore",
+    "SqlLakeSeals",
     "SqlNoticeLog",
     "SqlTrailStore",
     "open_database",

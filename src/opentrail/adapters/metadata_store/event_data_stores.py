@@ -9,6 +9,7 @@ from opentrail.adapters.metadata_store.tables import (
     channels,
     event_data_stores,
     lake_readers,
+    lake_seals,
     resource_policies,
     tags,
 )
@@ -78,6 +79,7 @@ def apply_lake_settings(connection: Connection, position: Position, entry: Setti
         return False
     if entry.settings is None:
         connection.execute(delete(tags).where(tags.c.resource_arn == entry.scope))
+        connection.execute(delete(lake_seals).where(lake_seals.c.arn == entry.scope))
         connection.execute(delete(resource_policies).where(resource_policies.c.resource_arn == entry.scope))
     return True
 

@@ -226,6 +226,16 @@ lake_readers = Table(
     PrimaryKeyConstraint("arn"),
 )
 
+lake_seals = Table(
+    "lake_seals",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("statement", text(), nullable=False),
+    Column("fingerprint", text(), nullable=False),
+    Column("signature", text(), nullable=False),
+    PrimaryKeyConstraint("arn"),
+)
+
 resource_policies = Table(
     "resource_policies",
     metadata,
