@@ -14,6 +14,7 @@ NUMBERS: tuple[Token, ...] = ("integer", "float")
 
 _SHOWN_SOURCE_CHARACTERS = 500
 _VALUES = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+_SPACES = (" ", "\t", "\r", "\n")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[\w$]+")
@@ -84,8 +85,9 @@ class JsonTokens:
         return f"\n at [Source: (String){shown}; line: {line}, column: {column}]"
 
     def _skip_space(self) -> None:
-        found = _SPACE.match(self._source, self._place)
-        self._place = found.end() if found else self._place
+        if self._source[self._place : self._place + 1] in _SPACES:
+            found = _SPACE.match(self._source, self._place)
+            self._place = found.end() if found else self._place
 
     def _at_end(self) -> Token:
         if not self._containers:
@@ -176,6 +178,11 @@ class JsonTokens:
         if not self._unread_string:
             return
         self._unread_string = False
+        end = self._source.find('"', self._place)
+        text = self._source[self._place : end]
+        if end >= 0 and text.isascii() and text.isprintable() and "\\" not in text:
+            self._text, self._place = text, end + 1
+            return
         parts: list[str] = []
         while True:
             plain = _PLAIN.match(self._source, self._place)

@@ -46,9 +46,9 @@ class MemoBudget:
     def __init__(self, limit_bytes: int = MEMO_BYTES) -> None:
         self._limit = limit_bytes
         self._left = limit_bytes
-        self._memos: list[dict[Any, int]] = []
+        self._memos: list[dict[Any, Any]] = []
 
-    def spend(self, memo: dict[Any, int], entry_bytes: int) -> None:
+    def spend(self, memo: dict[Any, Any], entry_bytes: int) -> None:
         """Count an entry that goes into ``memo``; empties all memos when it is one too many."""
         self._left -= entry_bytes
         if self._left < 0:
@@ -59,18 +59,23 @@ class MemoBudget:
         if not memo:
             self._memos.append(memo)
 
+    def remember(self, memo: dict[Any, int], key: Any, bits: int) -> None:
+        """Put a value's bits into ``memo``, unless the value is too long to be worth it."""
+        characters = len(key) if type(key) is str else 0
+        if characters <= MAX_MEMO_CHARACTERS:
+            self.spend(memo, _ENTRY_BYTES + characters + bits.bit_length() // 8)
+            memo[key] = bits
+
 
 class ValueIndex:
     """The tests of many rules on one path: ``add`` and ``remove`` a rule's test, ``bits`` of a value's rules."""
 
-    def __init__(self, budget: MemoBudget) -> None:
-        self._budget = budget
+    def __init__(self) -> None:
         self._tests: dict[Test, int] = {}
         self._compiled: dict[Test, ValueMatcher] = {}
         self._holding = _Atoms()
         self._excluding = _Atoms()
         self._excluders = 0
-        self._memo: dict[Any, int] = {}
 
     def add(self, test: Test, bit: int) -> None:
         """Let ``bit`` be set for values that pass ``test``."""
@@ -82,15 +87,7 @@ class ValueIndex:
 
     def bits(self, value: Any) -> int:
         """Return the bits of the rules whose test the scalar ``value`` passes."""
-        key = value if type(value) is str else (type(value), value)
-        found = self._memo.get(key)
-        if found is None:
-            found = self._text_bits(value) if type(value) is str else self._other_bits(value)
-            characters = len(value) if type(value) is str else 0
-            if characters <= MAX_MEMO_CHARACTERS:
-                self._budget.spend(self._memo, _ENTRY_BYTES + characters + found.bit_length() // 8)
-                self._memo[key] = found
-        return found
+        return self._text_bits(value) if type(value) is str else self._other_bits(value)
 
     def _text_bits(self, text: str) -> int:
         found = self._holding.bits(text)
@@ -101,16 +98,17 @@ class ValueIndex:
     def _other_bits(self, value: Any) -> int:
         found = 0
         for test, bits in self._tests.items():
-            if self._compiled[test](value):
+            holds = self._compiled.get(test)
+            if holds is None:
+                holds = self._compiled[test] = compile_test(test)
+            if holds(value):
                 found |= bits
         return found
 
     def _change(self, test: Test, change: Callable[[int], int]) -> None:
-        self._memo.clear()
         bits = change(self._tests.get(test, 0))
         if bits:
             self._tests[test] = bits
-            self._compiled.setdefault(test, compile_test(test))
         else:
             self._tests.pop(test, None)
             self._compiled.pop(test, None)

@@ -5,10 +5,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opentrail.pattern.alternatives import Alternative, Condition
 from opentrail.pattern.event_pattern import parse_event_pattern
 from opentrail.pattern.ir import ALWAYS, NEVER, Predicate
+from opentrail.pattern.rule_bucket import Bucket
 from opentrail.pattern.rule_set import RuleSet
-from opentrail.pattern.text_index import MemoBudget, ValueIndex
+from opentrail.pattern.text_index import MemoBudget
 from opentrail.pattern.values import StartsWith, text_in
 from tests.support.corpus import lines
 from tests.support.pattern_reference import holds
@@ -62,19 +64,24 @@ def test_all_patterns_at_once_answer_each_real_event_as_they_do_alone() -> None:
 
 
 def test_memos_start_again_when_they_are_full_and_answers_stay_the_same() -> None:
-    budget = MemoBudget(limit_bytes=2_000)
-    first, second = ValueIndex(budget), ValueIndex(budget)
-    for number in range(20):
-        first.add(StartsWith((f"x{number}",)), 1 << number)
-        second.add(text_in(f"x{number}"), 1 << number)
+    budget = MemoBudget(limit_bytes=4_000)
+    bucket: Bucket[int] = Bucket(budget)
+    conditions = [Condition(("a",), text_in(f"x{number}"), or_absent=False, is_leaf=True) for number in range(20)]
+    conditions += [
+        Condition(("b",), StartsWith((f"x{number}",)), or_absent=False, is_leaf=True) for number in range(20)
+    ]
+    for number, condition in enumerate(conditions):
+        bucket.add(number, Alternative((condition,)))
+    memos = [bits.memo for bits in bucket._paths.values()]
 
     for _ in range(2):
         for number in range(200):
-            assert second.bits(f"x{number}") == (1 << number if number < 20 else 0)
-            assert bool(first.bits(f"x{number}") & 2) is f"x{number}".startswith("x1")
-    assert len(first._memo) + len(second._memo) < 20
-    assert first.bits("x1" * 1_000) == 2
-    assert "x1" * 1_000 not in first._memo
+            certain, _ = bucket.candidates({"a": f"x{number}", "b": f"x{number}"}, {})
+            begins = {20 + one for one in range(20) if f"x{number}".startswith(f"x{one}")}
+            assert set(certain) == ({number} if number < 20 else set()) | begins
+            assert sum(map(len, memos)) + len(bucket._answers) < 40
+    bucket.candidates({"a": "x1" * 1_000}, {})
+    assert "x1" * 1_000 not in memos[0]
 
 
 def test_a_set_emptied_of_its_rules_keeps_nothing_of_them() -> None:
