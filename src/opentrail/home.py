@@ -76,6 +76,11 @@ class Home:
         return self.path / "queries"
 
     @property
+    def imports(self) -> Path:
+        """A folder for each import, named by its id."""
+        return self.path / "imports"
+
+    @property
     def archives(self) -> Path:
         return self.path / "archives"
 

@@ -1,0 +1,1 @@
+"""Import logs (port: import_log)."""

@@ -1,0 +1,1 @@
+"""Sources of log files outside of buckets (port: log_source)."""

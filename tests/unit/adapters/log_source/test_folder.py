@@ -1,0 +1,57 @@
+"""A folder is listed in an order of its own, from any place on, and read as it lies there."""
+
+from pathlib import Path
+
+import pytest
+
+from opentrail.adapters.log_source.folder import FolderSource
+from opentrail.ports.object_store import BucketNotFound, ObjectNotFound
+
+
+def everything(key: str) -> bool:
+    return True
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("b/2.json", "a.json", "a/1.json", "a/x/9.json", "a-b/3.json", ".hidden/4.json", "c.json"):
+        path = tmp_path / "logs" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode())
+    return tmp_path / "logs"
+
+
+async def test_every_file_is_listed_once_and_from_any_place_on(root: Path) -> None:
+    source = FolderSource(root, everything)
+
+    keys = [one.key async for one in source.list()]
+
+    assert sorted(keys) == ["a-b/3.json", "a.json", "a/1.json", "a/x/9.json", "b/2.json", "c.json"]
+    for at, key in enumerate(keys):
+        assert [one.key async for one in source.list(key)] == keys[at + 1 :]
+
+
+async def test_a_file_alone_is_a_source_with_one_object(root: Path) -> None:
+    source = FolderSource(root / "a.json", everything)
+
+    listed = [one async for one in source.list()]
+
+    assert [(one.key, one.size_bytes) for one in listed] == [("", 6)]
+    assert await source.read("") == b"a.json"
+
+
+async def test_links_to_folders_are_not_followed(root: Path) -> None:
+    (root / "loop").symlink_to(root)
+    (root / "other.json").symlink_to(root / "c.json")
+
+    keys = [one.key async for one in FolderSource(root, everything).list()]
+
+    assert "other.json" in keys
+    assert not any(key.startswith("loop") for key in keys)
+
+
+async def test_what_is_not_there_is_said_to_be_missing(root: Path) -> None:
+    with pytest.raises(ObjectNotFound):
+        await FolderSource(root, everything).read("gone.json")
+    with pytest.raises(BucketNotFound):
+        _ = [one async for one in FolderSource(root / "nowhere", everything).list()]
