@@ -18,6 +18,7 @@ from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Operation
 from opentrail.query.lake_queries import LakeQueries
+from opentrail.query.result_delivery import ResultDelivery
 from opentrail.resource.key import Key, KeyAlias
 from opentrail.resource.organization import Account, Organization
 from opentrail.resource.trail import Trail
@@ -216,10 +217,18 @@ class World:
         self.lake = LakeDelivery(self.journal, self.event_data_stores, self.tables, self.clock)
         self.query_engine = InMemoryQueryEngine()
         self.query_log = InMemoryQueryLog()
-        self.queries = LakeQueries(self.query_log, self.query_engine, self.lake, self.clock, self.identifiers)
         self.keys = InMemoryKeyStore(self.clock)
         self.key_ring = LocalKeyRing(self.keys)
         self.bucket: InMemoryObjectStore = self.archives.stores["logs"]
+        object_stores = InMemoryObjectStores(self.bucket)
+        self.queries = LakeQueries(
+            self.query_log,
+            self.query_engine,
+            self.lake,
+            self.clock,
+            self.identifiers,
+            delivery=ResultDelivery(object_stores, self.signer, first_pause_seconds=0),
+        )
         self.ports = ApiPorts(
             trails=self.trails,
             event_data_stores=self.event_data_stores,
@@ -228,7 +237,7 @@ class World:
             channel_statuses=ChannelStatuses(),
             identities=self.identities,
             delivery_log=self.delivery_log,
-            object_stores=InMemoryObjectStores(self.bucket),
+            object_stores=object_stores,
             archives=self.archives,
             signer=self.signer,
             history=self.history,

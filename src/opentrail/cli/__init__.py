@@ -16,6 +16,7 @@ from opentrail.cli.master_key import master_key_app
 from opentrail.cli.matching import match_command
 from opentrail.cli.proofs import check_proof_command, prove_command
 from opentrail.cli.query import query_command
+from opentrail.cli.result_verification import verify_query_results_command
 from opentrail.cli.serving import serve_command, settings_command, status_command
 from opentrail.cli.signing_keys import list_signing_keys
 from opentrail.cli.validation import validate_logs_command
@@ -43,6 +44,7 @@ app.command("match")(match_command)
 app.command("query")(query_command)
 app.command("validate-logs")(validate_logs_command)
 app.command("verify-lake")(verify_lake_command)
+app.command("verify-query-results")(verify_query_results_command)
 app.command("prove")(prove_command)
 app.command("check-proof")(check_proof_command)
 app.command("settings")(settings_command)

@@ -1,7 +1,7 @@
 """Queries of the lake: started, run one behind the other, kept for seven days with the pages of their results."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -115,15 +115,20 @@ class LakeQueries:
         region: str,
         statement: str,
         sources: Mapping[str, Source],
+        *,
         delivery_s3_uri: str = "",
+        check_place: Callable[[], Awaitable[None]] | None = None,
     ) -> LakeQuery:
         """Check a statement and queue it; its result comes by and by, and goes to ``delivery_s3_uri`` if that is given.
 
-        ``sources`` has what the statement may read, by the names that it uses. Raises InvalidStatement, TooManyQueries
-        and Unavailable.
+        ``sources`` has what the statement may read, by the names that it uses. ``check_place`` judges where the result
+        goes, once the statement is known to be good. Raises InvalidStatement, TooManyQueries, Unavailable, and what
+        ``check_place`` raises.
         """
         now = self._clock.now()
         translation = await asyncio.to_thread(_translate, statement, sources, now)
+        if check_place is not None:
+            await check_place()
         active = [query for query in self._of(account_id, region) if not query.status.is_final]
         if len(active) >= CONCURRENT_QUERIES:
             raise TooManyQueries

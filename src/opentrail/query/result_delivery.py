@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 import orjson
 import structlog
 
-from opentrail.clock import Clock, format_time
+from opentrail.clock import format_time
 from opentrail.digest.result_sign import ResultFile, ResultSign, format_result_sign, result_signing_text
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.object_store import AccessRefused, AlreadyExists, BucketNotFound, ObjectStore, ObjectStores
@@ -43,11 +43,10 @@ class ResultDelivery:
     """Delivers results of finished queries."""
 
     def __init__(
-        self, stores: ObjectStores, signer: Signer, clock: Clock, *, first_pause_seconds: float = FIRST_PAUSE_SECONDS
+        self, stores: ObjectStores, signer: Signer, *, first_pause_seconds: float = FIRST_PAUSE_SECONDS
     ) -> None:
         self._stores = stores
         self._signer = signer
-        self._clock = clock
         self._first_pause_seconds = first_pause_seconds
 
     async def deliver(self, query: LakeQuery, log: QueryLog) -> DeliveryStatus:

@@ -37,7 +37,7 @@ def lake_queries(installation: Installation, lake: LakeDelivery, stores: ObjectS
         installation.clock,
         installation.identifiers,
         history=HistoryFiles(installation.history, regions, folder),
-        delivery=ResultDelivery(stores, installation.signer, installation.clock) if stores is not None else None,
+        delivery=ResultDelivery(stores, installation.signer) if stores is not None else None,
     )
 
 

@@ -26,9 +26,10 @@ from opentrail.aws.cloudtrail.query_errors import (
     MaxConcurrentQueriesException,
     QueryIdNotFoundException,
 )
-from opentrail.aws.common_errors import UnsupportedOperationException
+from opentrail.aws.cloudtrail.result_destinations import check_result_place
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.lakesql.errors import InvalidStatement, UnknownStore
+from opentrail.lakesql.parameters import bind
 from opentrail.protocol import Parameters
 from opentrail.query.lake_queries import CONCURRENT_QUERIES, TooManyQueries, references
 from opentrail.resource.event_data_store import EventDataStore
@@ -61,8 +62,16 @@ async def start_query(ports: ApiPorts, call: Call) -> Outcome:
     """Check a statement, queue it, and answer its id."""
     statement = _statement(call)
     stores = await _stores_of(ports, call, statement)
+    delivery_uri: str = call.parameters.get("DeliveryS3Uri", "")
+
+    async def check_place() -> None:
+        if delivery_uri:
+            await check_result_place(ports, call, delivery_uri, next(iter(stores.values())).arn)
+
     try:
-        query = await ports.queries.start(call.account_id, call.region, statement, stores)
+        query = await ports.queries.start(
+            call.account_id, call.region, statement, stores, delivery_s3_uri=delivery_uri, check_place=check_place
+        )
     except UnknownStore as error:
         raise InvalidQueryStatementException(str(error)) from error
     except InvalidStatement as error:
@@ -78,7 +87,7 @@ async def start_query(ports: ApiPorts, call: Call) -> Outcome:
 async def describe_query(ports: ApiPorts, call: Call) -> Outcome:
     """Show how a query stands and what it took."""
     if "QueryAlias" in call.parameters:
-        raise UnsupportedOperationException("DescribeQuery with QueryAlias")
+        raise QueryIdNotFoundException(call.parameters["QueryAlias"])
     if "QueryId" not in call.parameters:
         raise InvalidParameterException("You must specify a QueryId.")
     query = await _find(ports, call)
@@ -96,6 +105,8 @@ async def describe_query(ports: ApiPorts, call: Call) -> Outcome:
     }
     if query.error_message:
         output["ErrorMessage"] = query.error_message
+    if query.delivery_s3_uri:
+        output |= {"DeliveryS3Uri": query.delivery_s3_uri, "DeliveryStatus": query.delivery_status}
     return Outcome(output)
 
 
@@ -149,15 +160,21 @@ async def cancel_query(ports: ApiPorts, call: Call) -> Outcome:
 
 
 def _statement(call: Call) -> str:
+    """Return the statement to run, its parameters in place. No alias exists: dashboards and GenerateQuery make them."""
     parameters = call.parameters
-    if "QueryAlias" in parameters or "QueryParameters" in parameters:
-        raise UnsupportedOperationException("StartQuery with QueryAlias")
-    if "DeliveryS3Uri" in parameters:
-        raise UnsupportedOperationException("StartQuery with DeliveryS3Uri")
+    if "QueryAlias" in parameters:
+        if "QueryStatement" in parameters:
+            raise InvalidParameterException("You must specify either a QueryStatement or a QueryAlias, not both.")
+        raise InvalidParameterException(f"The query alias {parameters['QueryAlias']} does not exist.")
     if "QueryStatement" not in parameters:
         raise InvalidParameterException("You must specify a QueryStatement.")
     statement: str = parameters["QueryStatement"]
-    return statement
+    if "QueryParameters" not in parameters:
+        return statement
+    try:
+        return bind(statement, parameters["QueryParameters"])
+    except InvalidStatement as error:
+        raise InvalidQueryStatementException(str(error)) from error
 
 
 async def _stores_of(ports: ApiPorts, call: Call, statement: str) -> dict[str, EventDataStore]:

@@ -1,6 +1,7 @@
 """The five operations of a query: what they answer, and every error that they document."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,9 @@ from opentrail.aws.cloudtrail import SERVICE
 from opentrail.errors import AwsError
 from opentrail.ports.query_engine import QueryFailed, QueryTimedOut
 from opentrail.query.lake_queries import LakeQueries
+from opentrail.query.result_delivery import ResultDelivery
 from tests.builders import REGION, World, a_credential
+from tests.memory.object_store import InMemoryObjectStores
 
 ROWS: list[list[str | None]] = [[str(number), None] for number in range(2500)]
 
@@ -174,7 +177,17 @@ MISSING = "0a1b2c3d-1111-4222-8333-444455556666"
         ("StartQuery", {"QueryStatement": f"SELECT 1 FROM {MISSING}"}, "EventDataStoreNotFoundException"),
         ("StartQuery", {"QueryStatement": "SELECT 1 FROM STORE", "EventDataStoreOwnerAccountId": "999999999999"},
          "EventDataStoreNotFoundException"),
-        ("StartQuery", {"QueryAlias": "x"}, "UnsupportedOperationException"),
+        ("StartQuery", {"QueryAlias": "x"}, "InvalidParameterException"),
+        ("StartQuery", {"QueryAlias": "x", "QueryStatement": "SELECT 1 FROM STORE"}, "InvalidParameterException"),
+        ("StartQuery", {"QueryStatement": "SELECT 1 FROM STORE", "QueryParameters": ["a"]},
+         "InvalidQueryStatementException"),
+        ("StartQuery", {"QueryStatement": "SELECT 1 FROM STORE", "DeliveryS3Uri": "s3://absent"},
+         "S3BucketDoesNotExistException"),
+        ("StartQuery", {"QueryStatement": "SELECT x FROM STORE", "DeliveryS3Uri": "s3://absent"},
+         "InvalidQueryStatementException"),
+        ("StartQuery", {"QueryStatement": "SELECT 1 FROM STORE", "DeliveryS3Uri": "s3://-"},
+         "InvalidS3BucketNameException"),
+        ("DescribeQuery", {"QueryAlias": "x"}, "QueryIdNotFoundException"),
         ("DescribeQuery", {}, "InvalidParameterException"),
         ("DescribeQuery", {"QueryId": MISSING}, "QueryIdNotFoundException"),
         ("DescribeQuery", {"QueryId": MISSING, "EventDataStore": MISSING}, "EventDataStoreNotFoundException"),
@@ -236,3 +249,94 @@ async def test_another_region_sees_no_query(world: World) -> None:
 
     assert refusal.value.code == "QueryIdNotFoundException"
     await world.queries.close()
+
+
+async def delivered(world: World, query_id: str) -> dict[str, Any]:
+    for _ in range(1000):
+        described = await answer(world, "DescribeQuery", QueryId=query_id)
+        if described["DeliveryStatus"] != "PENDING":
+            return described
+        await asyncio.sleep(0.01)
+    raise AssertionError("the delivery does not end")
+
+
+async def test_a_result_is_delivered_and_described_so(world: World) -> None:
+    arn = await a_store(world)
+
+    started = await answer(
+        world, "StartQuery", QueryStatement=f"SELECT eventID, errorCode FROM {arn}", DeliveryS3Uri="s3://logs/results/"
+    )
+    described = await delivered(world, started["QueryId"])
+
+    assert (described["DeliveryS3Uri"], described["DeliveryStatus"]) == ("s3://logs/results/", "SUCCESS")
+    folder = f"results/AWSLogs/123456789012/CloudTrail-Lake/Query/2026/11/20/{started['QueryId']}/"
+    assert [key for key in world.bucket.objects if key.startswith(folder)] == [
+        folder + "result_1.csv.gz", folder + "result_sign.json",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("refused", "status"), [("result_1", "ACCESS_DENIED"), ("result_sign", "ACCESS_DENIED_SIGNING_FILE")]
+)
+async def test_a_refused_delivery_is_described_so(world: World, refused: str, status: str) -> None:
+    arn = await a_store(world)
+    world.bucket.refused_parts.add(refused)
+
+    started = await answer(world, "StartQuery", QueryStatement=f"SELECT 1 FROM {arn}", DeliveryS3Uri="s3://logs")
+
+    assert (await delivered(world, started["QueryId"]))["DeliveryStatus"] == status
+
+
+async def test_what_does_not_finish_is_not_delivered(world: World) -> None:
+    arn = await a_store(world)
+    world.query_engine.failure = QueryFailed("no")
+    failed = await answer(world, "StartQuery", QueryStatement=f"SELECT 1 FROM {arn}", DeliveryS3Uri="s3://logs")
+    assert (await delivered(world, failed["QueryId"]))["DeliveryStatus"] == "FAILED"
+
+    world.query_engine.may_run.clear()
+    started = await answer(world, "StartQuery", QueryStatement=f"SELECT 1 FROM {arn}", DeliveryS3Uri="s3://logs")
+    await answer(world, "CancelQuery", QueryId=started["QueryId"])
+
+    assert (await delivered(world, started["QueryId"]))["DeliveryStatus"] == "CANCELLED"
+    assert not [key for key in world.bucket.objects if "result_" in key]
+
+
+async def test_a_delivery_that_a_restart_interrupted_is_made_good_with_the_same_bytes(world: World) -> None:
+    arn = await a_store(world)
+    started = await answer(world, "StartQuery", QueryStatement=f"SELECT 1 FROM {arn}", DeliveryS3Uri="s3://logs")
+    await delivered(world, started["QueryId"])
+    before = dict(world.bucket.objects)
+    kept = next(query for query in await world.query_log.queries() if query.id == started["QueryId"])
+    await world.query_log.store(replace(kept, delivery_status="PENDING"))
+    del world.bucket.objects[next(key for key in before if key.endswith("result_sign.json"))]
+
+    world.clock.advance(3600)
+    again = LakeQueries(
+        world.query_log, world.query_engine, world.lake, world.clock, world.identifiers,
+        delivery=ResultDelivery(InMemoryObjectStores(world.bucket), world.signer),
+    )  # fmt: skip
+    await again.open()
+    for _ in range(1000):
+        query = again.find(started["QueryId"], a_credential().principal.account_id, REGION)
+        assert query is not None
+        if query.delivery_status != "PENDING":
+            break
+        await asyncio.sleep(0.01)
+
+    assert query is not None
+    assert query.delivery_status == "SUCCESS"
+    assert {key: found.body for key, found in world.bucket.objects.items()} == {
+        key: found.body for key, found in before.items()
+    }
+
+
+async def test_parameters_are_put_in_as_text(world: World) -> None:
+    arn = await a_store(world)
+
+    started = await answer(
+        world, "StartQuery", QueryStatement=f"SELECT 1 FROM {arn} WHERE eventTime > '?' AND eventName = ?",
+        QueryParameters=["2026-01-01", "O'Neil' OR 1=1 --"],
+    )  # fmt: skip
+
+    described = await answer(world, "DescribeQuery", QueryId=started["QueryId"])
+    assert described["QueryString"].endswith("> '2026-01-01' AND eventName = 'O''Neil'' OR 1=1 --'")
