@@ -38,7 +38,8 @@ async def a_query(log: InMemoryQueryLog, pages: Sequence[list[list[str | None]]]
         start += len(data)
     return LakeQuery(
         "q", ACCOUNT, REGION, ("arn:store",), "SELECT 1", NOON, QueryStatus.FINISHED,
-        (("id", "varchar"), ("why", "varchar")), tuple(places), delivery_s3_uri="s3://logs", delivery_status="PENDING", ended_at=NOON,
+        (("id", "varchar"), ("why", "varchar")), tuple(places),
+        delivery_s3_uri="s3://logs", delivery_status="PENDING", ended_at=NOON,
     )  # fmt: skip
 
 
