@@ -1,6 +1,7 @@
 """Lake tables in memory, for tests of what stands on them."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -10,7 +11,18 @@ import orjson
 from opentrail.clock import parse_time
 from opentrail.digest.merkle import tree_hash
 from opentrail.ports.journal import START, Position
-from opentrail.ports.lake_table import Commit, DayProof, Standing, TableDamaged, TableVersion
+from opentrail.ports.lake_table import (
+    Appended,
+    Batch,
+    BatchTaken,
+    Commit,
+    DayProof,
+    Standing,
+    TableDamaged,
+    TableVersion,
+    Unfit,
+    check_batch,
+)
 from opentrail.resource.event_data_store import EventDataStore
 
 
@@ -63,10 +75,45 @@ class InMemoryLakeTable:
         proofs = {day: DayProof(len(records), tree_hash(records)) for day, records in days.items()}
         for day, records in days.items():
             self.days.setdefault(day, []).extend(records)
-        self.aside += aside
+        self.aside += [data for data, _ in aside]
         self.commits.append(Commit(len(self.commits) + 1, position, proofs, len(aside)))
         self.versions += 1
         return self.commits[-1]
+
+    async def append(self, batch: Batch, oldest: datetime, newest: datetime) -> Appended:
+        check_batch(batch)
+        if await self.has_batch(batch.id):
+            raise BatchTaken(batch.id)
+        loaded = batch.load()
+        days, aside = _sorted(loaded.events, oldest, newest)
+        given = sum(map(len, days.values()))
+        new = {day: self._new(day, records) for day, records in days.items()}
+        new = {day: records for day, records in new.items() if records}
+        commit = None
+        if new:
+            for day, records in new.items():
+                self.days.setdefault(day, []).extend(records)
+            proofs = {day: DayProof(len(records), tree_hash(records)) for day, records in new.items()}
+            commit = Commit(len(self.commits) + 1, self.committed, proofs, 0, batch.id, batch.sources)
+            self.commits.append(commit)
+            self.versions += 1
+        unfit = Counter(why for _, why in aside)
+        rows = sum(map(len, new.values()))
+        too_old, too_new, unreadable = unfit[Unfit.TOO_OLD], unfit[Unfit.TOO_NEW], unfit[Unfit.UNREADABLE]
+        return Appended(commit, rows, given - rows, too_old, too_new, unreadable, loaded.report)
+
+    async def has_batch(self, batch_id: str) -> bool:
+        return any(commit.batch == batch_id for commit in self.commits)
+
+    def _new(self, day: date, records: Sequence[bytes]) -> list[bytes]:
+        known = {orjson.loads(record).get("eventID") for record in self.days.get(day, ())}
+        new = []
+        for record in records:
+            event_id = orjson.loads(record).get("eventID")
+            if event_id is None or event_id not in known:
+                new.append(record)
+                known.add(event_id)
+        return new
 
     async def version(self) -> TableVersion:
         return TableVersion(self.versions, self.committed, ())
@@ -114,17 +161,19 @@ class InMemoryLakeTables:
         self.tables.pop(arn, None)
 
 
-def _sorted(events: Sequence[bytes], oldest: datetime, newest: datetime) -> tuple[dict[date, list[bytes]], list[bytes]]:
+def _sorted(
+    events: Sequence[bytes], oldest: datetime, newest: datetime
+) -> tuple[dict[date, list[bytes]], list[tuple[bytes, Unfit]]]:
     days: dict[date, list[tuple[datetime, bytes]]] = {}
     aside = []
     for data in events:
         try:
             moment = parse_time(orjson.loads(data)["eventTime"]).astimezone(UTC)
         except (ValueError, KeyError, TypeError):
-            aside.append(data)
+            aside.append((data, Unfit.UNREADABLE))
             continue
         if oldest <= moment <= newest:
             days.setdefault(moment.date(), []).append((moment, data))
         else:
-            aside.append(data)
+            aside.append((data, Unfit.TOO_OLD if moment < oldest else Unfit.TOO_NEW))
     return {day: [data for _, data in sorted(found, key=lambda pair: pair[0])] for day, found in days.items()}, aside

@@ -13,7 +13,7 @@ from opentrail.pipeline.lake_reader import LakeReader, OnCommit
 from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
 from opentrail.ports.journal import START, Journal, Position
-from opentrail.ports.lake_table import LakeSnapshot, LakeTable, LakeTables, TableNotFound
+from opentrail.ports.lake_table import Appended, Batch, LakeSnapshot, LakeTable, LakeTables, TableDamaged, TableNotFound
 
 TICK_SECONDS = 1.0
 """Readers look for work this often."""
@@ -25,9 +25,9 @@ _log = structlog.get_logger(__name__)
 
 
 class LakeDelivery:
-    """Feeds every event data store's table from the journal, and implements Lake.
+    """Feeds every event data store's table from the journal, and implements Lake and LakeAppender.
 
-    Either ``run`` or ``tick``, not both; ``snapshot`` beside either.
+    Either ``run`` or ``tick``, not both; all else beside either.
     """
 
     def __init__(
@@ -78,6 +78,26 @@ class LakeDelivery:
         """Return a store's table to ask it where it stands, None where its reader has not opened it."""
         reader = self._readers.get(arn)
         return reader.table if reader is not None else None
+
+    async def append(self, arn: str, batch: Batch) -> Appended:
+        async with self._opened(arn) as reader:
+            return await reader.append(batch, self._clock.now())
+
+    async def has_batch(self, arn: str, batch_id: str) -> bool:
+        async with self._opened(arn) as reader:
+            return await (await reader.open()).has_batch(batch_id)
+
+    @asynccontextmanager
+    async def _opened(self, arn: str) -> AsyncIterator[LakeReader]:
+        """Give a store's reader; after an exception of its ports it is made anew. Raises TableNotFound."""
+        reader = await self._reader(arn)
+        if reader is None:
+            raise TableNotFound(arn)
+        try:
+            yield reader
+        except (Unavailable, TableDamaged):
+            self._forget(arn, reader)
+            raise
 
     @asynccontextmanager
     async def writing(self, arn: str) -> AsyncIterator[LakeTable | None]:

@@ -9,7 +9,7 @@ import structlog
 from opentrail.deliver.lake import LakeSelection
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
 from opentrail.ports.journal import EventEntry, Journal, Position, PositionLost, SettingsEntry
-from opentrail.ports.lake_table import Commit, LakeSnapshot, LakeTable, LakeTables, TableNotFound
+from opentrail.ports.lake_table import Appended, Batch, Commit, LakeSnapshot, LakeTable, LakeTables, TableNotFound
 from opentrail.resource.event_data_store import EventDataStore
 
 COMMIT_SECONDS = 10.0
@@ -122,6 +122,22 @@ class LakeReader:
                 rows if count else None,
                 count,
             )
+
+    async def append(self, batch: Batch, now: datetime) -> Appended:
+        """Append a batch to the store's table, beside the reader. Raises TableNotFound and what the ports raise."""
+        table = await self.open()
+        return await table.append(batch, *self._times(now))
+
+    async def open(self) -> LakeTable:
+        """Return the store's table. Raises TableNotFound, and what the ports raise."""
+        if self._table is None:
+            async with self.lock:
+                if self.store is None:
+                    raise TableNotFound(self.state.arn)
+                await self._open()
+        if self.store is None or self._table is None:
+            raise TableNotFound(self.state.arn)
+        return self._table
 
     async def _open(self) -> None:
         if self._table is None:

@@ -4,9 +4,10 @@ Events go in by commits, each exactly once. No method changes or removes one eve
 The columns of a table are those of ``resource.lake_columns``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import Enum
 from typing import Any, Protocol
 
 from opentrail.ports import PortError
@@ -20,6 +21,10 @@ class TableNotFound(PortError):
 
 class TableDamaged(PortError):
     """Files of the table, or its log, are not what was committed; the text says which."""
+
+
+class BatchTaken(PortError):
+    """The table has the batch already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +97,83 @@ class DayProof:
 class Commit:
     """One commit of new events: the ``number``-th of its table, from 1, with every event up to ``position``.
 
-    ``set_aside`` counts records up to ``position`` that no day of the table takes; they are kept beside it.
+    ``set_aside`` counts records up to ``position`` that no day of the table takes; they are kept beside it. A commit
+    that came past the journal names its ``batch`` and the ``sources`` of its events, and leaves the position as it was.
     """
 
     number: int
     position: Position
     days: Mapping[date, DayProof]
     set_aside: int
+    batch: str = ""
+    sources: tuple[str, ...] = ()
+
+
+class Unfit(Enum):
+    """Why a table does not take a record."""
+
+    UNREADABLE = "unreadable"
+    TOO_OLD = "too old"
+    TOO_NEW = "too new"
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A record that the table does not take, and why."""
+    """A record that the table does not take, and why, in words too."""
 
     event: bytes
     reason: str
+    unfit: Unfit
+
+
+MAX_BATCH_SOURCES = 10_000
+MAX_BATCH_ID = 200
+"""Objects that a batch may name, and characters that its id may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedBatch:
+    """The records of a batch, each the JSON of one event, and whatever else their reader has to say."""
+
+    events: Sequence[bytes]
+    report: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records from outside the journal that go into a table in one commit: 20,000 to 100,000 of them go in fastest.
+
+    ``id`` is the batch's own for good, such as ``IMPORT_ID/17``: a table takes each id once. ``sources`` names the
+    objects that the records stand in. ``load`` reads them; it may be called in another process, so it is a function of
+    a module, or a ``functools.partial`` of one over what pickles (compressed bodies rather than plain ones).
+    """
+
+    id: str
+    sources: tuple[str, ...]
+    load: Callable[[], LoadedBatch]
+
+
+def check_batch(batch: Batch) -> None:
+    """Raise ValueError for a batch without an id or sources, or with more than the bounds."""
+    if not 0 < len(batch.id) <= MAX_BATCH_ID or not 0 < len(batch.sources) <= MAX_BATCH_SOURCES:
+        raise ValueError("a batch has an id and sources, within bounds")
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a batch: rows added, and records that were not, by why; ``report`` is what ``load`` said.
+
+    ``duplicates`` are records whose eventID another record of the same day has, in the table or earlier in the batch.
+    ``unreadable`` are no JSON objects, or have no eventTime that can be read. ``commit`` is None without rows.
+    """
+
+    commit: Commit | None
+    rows: int
+    duplicates: int
+    too_old: int
+    too_new: int
+    unreadable: int
+    report: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +186,7 @@ class Standing:
 
 
 class LakeTable(Protocol):
-    """One event data store's table. One task at a time writes; reading goes on meanwhile."""
+    """One event data store's table. Writers take turns; reading goes on meanwhile."""
 
     @property
     def committed(self) -> Position:
@@ -147,6 +214,20 @@ class LakeTable(Protocol):
         aside, durably too. Records are stored as they are. Without any events nothing is written: None.
         Raises Unavailable (nothing was committed, or it will be found out on the next open) and TableDamaged.
         """
+        ...
+
+    async def append(self, batch: Batch, oldest: datetime, newest: datetime) -> Appended:
+        """Add a batch's records beside what the journal brings, durably: all or nothing.
+
+        Only rows that the table has not yet are added; the others are counted, and not kept: they are at their sources.
+        The commit names the batch and its sources; ``committed`` stays. Several may be called at once, of which the
+        order of the commits is not said. Raises BatchTaken when a commit of this batch is there; Unavailable (nothing
+        was committed, or ``has_batch`` says so on the table opened anew), TableDamaged, and what ``load`` raises.
+        """
+        ...
+
+    async def has_batch(self, batch_id: str) -> bool:
+        """Say whether a commit of this batch is there."""
         ...
 
     async def version(self) -> TableVersion:
@@ -177,12 +258,28 @@ class LakeTable(Protocol):
         ...
 
 
+class LakeAppender(Protocol):
+    """How events come into stores' tables past the journal. Nothing that follows the journal sees them."""
+
+    async def append(self, arn: str, batch: Batch) -> Appended:
+        """Append a batch to a store's table, within the store's retention: see ``LakeTable.append``.
+
+        Raises TableNotFound too. After Unavailable try again later, with the same batch.
+        """
+        ...
+
+    async def has_batch(self, arn: str, batch_id: str) -> bool:
+        """Say whether a commit of this batch is there. Raises TableNotFound, TableDamaged, Unavailable."""
+        ...
+
+
 class LakeTables(Protocol):
     """The tables of all event data stores. Nothing is loaded before the first one is opened."""
 
     async def open(self, store: EventDataStore) -> LakeTable:
         """Open the store's table, made when there is none; what a crash left half done is undone first.
 
+        A table of the same store that was opened before can be written no more: it raises Unavailable.
         Raises Unavailable, TableDamaged.
         """
         ...

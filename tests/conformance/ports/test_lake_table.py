@@ -1,7 +1,8 @@
 """What every lake table promises, whatever it is built on."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -9,9 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from opentrail.adapters.lake_table.delta import DeltaLakeTables
+from opentrail.clock import format_time
 from opentrail.digest.merkle import tree_hash
+from opentrail.ports import Unavailable
 from opentrail.ports.journal import START, Position
-from opentrail.ports.lake_table import DayProof, LakeTable, LakeTables, TableDamaged
+from opentrail.ports.lake_table import (
+    Appended,
+    Batch,
+    BatchTaken,
+    DayProof,
+    LakeTable,
+    LakeTables,
+    LoadedBatch,
+    TableDamaged,
+)
 from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
 from tests.memory.lake_table import InMemoryLakeTable, InMemoryLakeTables, Rows
 
@@ -213,3 +225,118 @@ async def test_table_says_how_far_its_commits_are_and_were(tables: LakeTables) -
     assert [await again.head_at(number) for number in range(3)] == [first.head, second.head, table.standing.head]
     with pytest.raises(TableDamaged):
         await again.head_at(3)
+
+
+def loaded(events: Sequence[bytes]) -> LoadedBatch:
+    return LoadedBatch(events, report={"files": 2})
+
+
+async def append(table: LakeTable, name: str, *events: bytes) -> Appended:
+    batch = Batch(name, ("s3://logs/a.json.gz", "s3://logs/b.json.gz"), partial(loaded, events))
+    return await table.append(batch, OLDEST, NEWEST)
+
+
+async def test_batch_goes_in_beside_what_the_journal_brings(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    await put(table, 5, event(1))
+
+    appended = await append(table, "import/1", event(2), event(3, "2026-11-20T08:00:00Z"))
+    await put(table, 9, event(4))
+
+    assert appended.commit is not None
+    assert (appended.rows, appended.report) == (2, {"files": 2})
+    assert (appended.commit.number, appended.commit.position, appended.commit.batch) == (2, at(5), "import/1")
+    assert appended.commit.sources == ("s3://logs/a.json.gz", "s3://logs/b.json.gz")
+    assert appended.commit.days[date(2026, 11, 21)] == DayProof(1, tree_hash([event(2)]))
+    assert sorted(await stored(table)) == sorted([event(1), event(2), event(3, "2026-11-20T08:00:00Z"), event(4)])
+    assert table.committed == (await tables.open(STORE)).committed == at(9)
+
+
+async def test_batch_is_taken_once_even_by_a_table_opened_anew(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    await append(table, "import/1", event(1))
+
+    assert await table.has_batch("import/1")
+    with pytest.raises(BatchTaken):
+        await append(table, "import/1", event(2))
+    again = await tables.open(STORE)
+    assert await again.has_batch("import/1")
+    assert not await again.has_batch("import/2")
+    with pytest.raises(BatchTaken):
+        await append(again, "import/1", event(2))
+    assert await stored(again) == [event(1)]
+
+
+async def test_event_that_the_table_or_the_batch_has_already_is_left_out(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    await put(table, 5, event(1))
+    nameless = b'{"eventTime":"2026-11-21T08:00:00Z"}'
+
+    first = await append(table, "import/1", event(1), event(2), event(2), nameless, nameless)
+    await put(table, 9, event(3))
+    second = await append(table, "import/2", event(1), event(2), event(3), event(4))
+    third = await append(table, "import/3", event(3), event(4))
+
+    assert (first.rows, first.duplicates) == (3, 2)
+    assert (second.rows, second.duplicates) == (1, 3)
+    assert (third.rows, third.duplicates, third.commit) == (0, 2, None)
+    assert sorted(await stored(table)) == sorted([event(1), event(2), nameless, nameless, event(3), event(4)])
+
+
+async def test_event_is_not_taken_for_known_once_its_day_was_dropped_or_compacted(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    old = event(0, "2026-11-01T00:00:00Z")
+    for number in range(10):
+        await append(table, f"import/{number}", event(number), old)
+    await table.compact()
+    await table.drop_days(date(2026, 11, 20), {})
+
+    appended = await append(table, "import/again", old, event(3))
+
+    assert (appended.rows, appended.duplicates) == (1, 1)
+
+
+async def test_records_of_a_batch_that_fit_no_day_are_counted_and_not_kept(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+    too_old = event(1, format_time(OLDEST - timedelta(seconds=1)))
+    too_new = event(2, format_time(NEWEST + timedelta(seconds=1)))
+
+    appended = await append(table, "import/1", too_old, too_old, too_new, b"{", b"[]", b"{}", event(3))
+
+    assert (appended.rows, appended.too_old, appended.too_new, appended.unreadable) == (1, 2, 1, 3)
+    assert appended.commit is not None
+    assert appended.commit.set_aside == 0
+    assert await stored(table) == [event(3)]
+
+
+async def test_batch_that_cannot_be_loaded_changes_nothing(tables: LakeTables) -> None:
+    table = await tables.open(STORE)
+
+    with pytest.raises(ZeroDivisionError):
+        await table.append(Batch("import/1", ("a",), partial(divmod, 1, 0)), OLDEST, NEWEST)  # type: ignore[arg-type]
+
+    assert not await table.has_batch("import/1")
+    await append(table, "import/1", event(1))
+    assert await stored(table) == [event(1)]
+
+
+@pytest.mark.parametrize(("name", "sources"), [("", ("a",)), ("x" * 201, ("a",)), ("import/1", ())])
+async def test_batch_without_id_or_sources_is_refused(tables: LakeTables, name: str, sources: tuple[str, ...]) -> None:
+    table = await tables.open(STORE)
+
+    with pytest.raises(ValueError, match="a batch has an id and sources"):
+        await table.append(Batch(name, sources, partial(loaded, [event(1)])), OLDEST, NEWEST)
+
+
+async def test_table_that_was_opened_anew_is_written_no_more_by_the_old_object(tmp_path: Path) -> None:
+    tables = DeltaLakeTables(tmp_path / "lake")
+    old = await tables.open(STORE)
+    new = await tables.open(STORE)
+
+    with pytest.raises(Unavailable):
+        await put(old, 5, event(1))
+    with pytest.raises(Unavailable):
+        await append(old, "import/1", event(1))
+    await put(new, 5, event(1))
+    assert await stored(new) == [event(1)]
+    await tables.close()

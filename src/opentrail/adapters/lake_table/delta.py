@@ -7,10 +7,12 @@ the flushing is ours. A process has one writer for a table, and holds the home a
 import asyncio
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -29,6 +31,7 @@ from opentrail.adapters.lake_table.files import (
     write_parquet,
     write_set_aside,
 )
+from opentrail.adapters.lake_table.known_ids import KnownIds
 from opentrail.adapters.lake_table.records import build_rows, read_records
 from opentrail.adapters.lake_table.statements import (
     MEMBER,
@@ -47,13 +50,18 @@ from opentrail.ports import Unavailable
 from opentrail.ports.journal import Position
 from opentrail.ports.lake_table import (
     SNAPSHOT_HOURS,
+    Appended,
     ArrowStream,
+    Batch,
+    BatchTaken,
     Commit,
     DayProof,
     LakeFile,
     Standing,
     TableDamaged,
     TableVersion,
+    Unfit,
+    check_batch,
 )
 from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind
 from opentrail.resource.lake_columns import PARTITION_COLUMN, Column, Scalar, stored_columns
@@ -87,9 +95,14 @@ class DeltaLakeTables:
         self._folder = folder
         self._fault = fault
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lake")
+        self._opened: dict[str, _Table] = {}
 
     async def open(self, store: EventDataStore) -> "DeltaLakeTable":
-        table = _Table(self._folder / store.id, store.kind, self._fault)
+        before = self._opened.get(store.id)
+        table = _Table(self._folder / store.id, store.kind, self._fault, before.lock if before else Lock())
+        self._opened[store.id] = table
+        if before is not None:
+            await _in_thread(self._threads, before.retire)
         await _in_thread(self._threads, table.open)
         return DeltaLakeTable(table, self._threads)
 
@@ -126,6 +139,13 @@ class DeltaLakeTable:
     ) -> Commit | None:
         return await self._write(lambda: self._table.commit(events, position, oldest, newest))
 
+    async def append(self, batch: Batch, oldest: datetime, newest: datetime) -> Appended:
+        check_batch(batch)
+        return await self._write(lambda: self._table.append(batch, oldest, newest))
+
+    async def has_batch(self, batch_id: str) -> bool:
+        return await self._write(lambda: self._table.has_batch(batch_id))
+
     async def version(self) -> TableVersion:
         return self._table.current
 
@@ -150,7 +170,7 @@ class DeltaLakeTable:
 
     async def _write(self, work: Callable[[], _Result]) -> _Result:
         async with self._writing:
-            return await asyncio.shield(_in_thread(self._threads, work))
+            return await asyncio.shield(_in_thread(self._threads, lambda: self._table.in_turn(work)))
 
 
 async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], _Result]) -> _Result:
@@ -163,18 +183,37 @@ async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], _Result]) -
 
 
 class _Table:
-    """The work itself, in the threads. ``current`` is replaced as one once a version is durable."""
+    """The work itself, in the threads. ``current`` is replaced as one once a version is durable.
 
-    def __init__(self, folder: Path, kind: EventDataStoreKind, fault: Fault) -> None:
+    ``lock`` is held by whoever writes; tables opened over the same folder share it, and only the last one writes.
+    """
+
+    def __init__(self, folder: Path, kind: EventDataStoreKind, fault: Fault, lock: Lock) -> None:
+        self.lock = lock
         self._root = folder / "table"
         self._log = self._root / "_delta_log"
         self._aside = folder / "set-aside"
         self._flushed = folder / "flushed-version"
         self._kind = kind
         self._fault = fault
+        self._is_usable = False
         self.schema = arrow_schema((*stored_columns(kind), Column(PARTITION_COLUMN, Scalar.TEXT)))
 
+    def in_turn(self, work: Callable[[], _Result]) -> _Result:
+        """Do ``work`` while nobody else writes."""
+        with self.lock:
+            return work()
+
+    def retire(self) -> None:
+        """Let nothing be written by this object any more, once what is being written is done."""
+        with self.lock:
+            self._is_usable = False
+
     def open(self) -> None:
+        with self.lock:
+            self._open()
+
+    def _open(self) -> None:
         make_folder(self._root)
         self._undo_torn_version()
         if not (self._log.is_dir() and any(self._log.glob("*.json"))):
@@ -182,6 +221,8 @@ class _Table:
         self._delta = self._opened()
         self.place = next((place_after(said) for _, said in statements(self._log)), Place())
         self.current = self._read_version()
+        self._known = KnownIds()
+        self._batches: set[str] | None = None
         self._is_usable = True
 
     def _create(self) -> None:
@@ -243,9 +284,53 @@ class _Table:
             self._fault("write")
             adds.append(self._add(f"commit-{number:012d}", day, build_rows(self._kind, records, number), is_new=True))
             proofs[day] = DayProof(len(records), tree_hash(record.data for record in records))
+            self._known.forget(day)
         commit = Commit(number, position, proofs, len(aside))
         self._put(adds, commit_statement(commit, self.place.head))
         return commit
+
+    def append(self, batch: Batch, oldest: datetime, newest: datetime) -> Appended:
+        self._check_usable()
+        if self.has_batch(batch.id):
+            raise BatchTaken(batch.id)
+        loaded = batch.load()
+        days, aside = read_records(self._kind, loaded.events, oldest, newest)
+        number = self.standing.number + 1
+        given = sum(map(len, days.values()))
+        adds, proofs = [], {}
+        for day, records in days.items():
+            rows = build_rows(self._kind, records, number)
+            files = [file for file in self.current.files if file.day == day]
+            new = self._known.new_among(day, rows["eventid"].combine_chunks(), files)
+            if new is not None:
+                records = [record for record, is_new in zip(records, new.to_pylist(), strict=True) if is_new]
+                if not records:
+                    continue
+                rows = build_rows(self._kind, records, number)
+            self._fault("write")
+            adds.append(self._add(f"commit-{number:012d}", day, rows, is_new=True))
+            proofs[day] = DayProof(len(records), tree_hash(record.data for record in records))
+            self._known.add(day, rows["eventid"].combine_chunks())
+        commit = Commit(number, self.standing.position, proofs, 0, batch.id, batch.sources) if proofs else None
+        if commit is not None:
+            self._put(adds, commit_statement(commit, self.standing.head))
+            self._batches.add(batch.id)
+        unfit = Counter(one.unfit for one in aside)
+        rows_added = sum(proof.count for proof in proofs.values())
+        return Appended(
+            commit,
+            rows_added,
+            given - rows_added,
+            unfit[Unfit.TOO_OLD],
+            unfit[Unfit.TOO_NEW],
+            unfit[Unfit.UNREADABLE],
+            loaded.report,
+        )
+
+    def has_batch(self, batch_id: str) -> bool:
+        if self._batches is None:
+            self._batches = {commit.batch for commit in self.commits() if commit.batch}
+        return batch_id in self._batches
 
     def _add(self, name: str, day: date, rows: pa.Table, *, is_new: bool) -> AddAction:
         place = f"{PARTITION_COLUMN}={day}/{name}.parquet"
@@ -282,7 +367,7 @@ class _Table:
 
     def _check_usable(self) -> None:
         if not self._is_usable:
-            raise Unavailable("a version of the lake's table failed half way; the table has to be opened again")
+            raise Unavailable("the lake's table was opened anew, or a version of it failed half way")
 
     def _sync_version(self, version: int) -> None:
         sync(self._log / f"{version:020d}.json")
@@ -347,6 +432,8 @@ class _Table:
             return []
         files = [file for file in self.current.files if file.day < before]
         days = sorted({file.day for file in files})
+        for day in days:
+            self._known.forget(day)
         if days:
             details = {"days": [str(day) for day in days], "tombstone": dict(tombstone)}
             actions = [self._remove(file, is_new=True) for file in files]

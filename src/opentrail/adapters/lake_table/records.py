@@ -10,7 +10,7 @@ import pyarrow as pa
 from opentrail.adapters.lake_table.arrow import SCALARS, arrow_schema, checksum, microseconds, parse_moment
 from opentrail.adapters.lake_table.rows import Row, RowType
 from opentrail.clock import format_time
-from opentrail.ports.lake_table import SetAside
+from opentrail.ports.lake_table import SetAside, Unfit
 from opentrail.resource.event_data_store import EventDataStoreKind
 from opentrail.resource.lake_columns import COLUMNS, COMMIT_COLUMN, INDEX_COLUMN, Scalar, stored_columns
 
@@ -39,12 +39,13 @@ def read_records(
         try:
             record = _read(read_row, data, moments)
         except ValueError as error:
-            aside.append(SetAside(data, str(error)))
+            aside.append(SetAside(data, str(error), Unfit.UNREADABLE))
             continue
         if oldest <= record.moment <= newest:
             days.setdefault(record.moment.date(), []).append(record)
         else:
-            aside.append(SetAside(data, f"its eventTime is not from {format_time(oldest)} to {format_time(newest)}"))
+            why = f"its eventTime is not from {format_time(oldest)} to {format_time(newest)}"
+            aside.append(SetAside(data, why, Unfit.TOO_OLD if record.moment < oldest else Unfit.TOO_NEW))
     for records in days.values():
         records.sort(key=lambda record: record.moment)
     return dict(sorted(days.items())), aside

@@ -43,6 +43,8 @@ def commit_statement(commit: Commit, previous: str) -> str:
         "set_aside": commit.set_aside,
         "previous": previous,
     }
+    if commit.batch:
+        said |= {"batch": commit.batch, "sources": commit.sources}
     return orjson.dumps(said).decode()
 
 
@@ -65,7 +67,8 @@ def read_commit(statement: str) -> Commit | None:
     if said["kind"] != "commit":
         return None
     days = {date.fromisoformat(day): DayProof(proof["count"], proof["root"]) for day, proof in said["days"].items()}
-    return Commit(said["number"], Position(said["position"]), days, said["set_aside"])
+    batch, sources = said.get("batch", ""), tuple(said.get("sources", ()))
+    return Commit(said["number"], Position(said["position"]), days, said["set_aside"], batch, sources)
 
 
 def head_at(newest_first: Iterable[str], number: int) -> str:
