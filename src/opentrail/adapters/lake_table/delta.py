@@ -222,7 +222,7 @@ class _Table:
         self.place = next((place_after(said) for _, said in statements(self._log)), Place())
         self.current = self._read_version()
         self._known = KnownIds()
-        self._batches: set[str] | None = None
+        self._batch_ids: set[str] | None = None
         self._is_usable = True
 
     def _create(self) -> None:
@@ -295,9 +295,9 @@ class _Table:
             raise BatchTaken(batch.id)
         loaded = batch.load()
         days, aside = read_records(self._kind, loaded.events, oldest, newest)
-        number = self.standing.number + 1
+        number = self.place.number + 1
         given = sum(map(len, days.values()))
-        adds, proofs = [], {}
+        adds, proofs, brought = [], {}, {}
         for day, records in days.items():
             rows = build_rows(self._kind, records, number)
             files = [file for file in self.current.files if file.day == day]
@@ -310,11 +310,13 @@ class _Table:
             self._fault("write")
             adds.append(self._add(f"commit-{number:012d}", day, rows, is_new=True))
             proofs[day] = DayProof(len(records), tree_hash(record.data for record in records))
-            self._known.add(day, rows["eventid"].combine_chunks())
-        commit = Commit(number, self.standing.position, proofs, 0, batch.id, batch.sources) if proofs else None
+            brought[day] = rows["eventid"].combine_chunks()
+        commit = Commit(number, self.place.position, proofs, 0, batch.id, batch.sources) if proofs else None
         if commit is not None:
-            self._put(adds, commit_statement(commit, self.standing.head))
-            self._batches.add(batch.id)
+            self._put(adds, commit_statement(commit, self.place.head))
+            self._batches().add(batch.id)
+            for day, ids in brought.items():
+                self._known.add(day, ids)
         unfit = Counter(one.unfit for one in aside)
         rows_added = sum(proof.count for proof in proofs.values())
         return Appended(
@@ -328,9 +330,12 @@ class _Table:
         )
 
     def has_batch(self, batch_id: str) -> bool:
-        if self._batches is None:
-            self._batches = {commit.batch for commit in self.commits() if commit.batch}
-        return batch_id in self._batches
+        return batch_id in self._batches()
+
+    def _batches(self) -> set[str]:
+        if self._batch_ids is None:
+            self._batch_ids = {commit.batch for commit in self.commits() if commit.batch}
+        return self._batch_ids
 
     def _add(self, name: str, day: date, rows: pa.Table, *, is_new: bool) -> AddAction:
         place = f"{PARTITION_COLUMN}={day}/{name}.parquet"
