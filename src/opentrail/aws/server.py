@@ -5,6 +5,8 @@ other change takes effect with its event. Only here do errors become bytes.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -171,9 +173,15 @@ class ApiServer:
             call = await handler.prepare(self._ports, call)
         if not handler.is_change:
             return await self._conclude(exchange, call, await handler.run(self._ports, call))
+        async with self.changing():
+            return await self._conclude(exchange, call, await handler.run(self._ports, call))
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[None]:
+        """Hold off all other changes of settings; on entry the view shows what is in force. Raises Unavailable."""
         async with self._changing:
             await self._record.catch_up()
-            return await self._conclude(exchange, call, await handler.run(self._ports, call))
+            yield
 
     def _read_call(self, exchange: _Exchange, operation: Operation, handler: Handler, credential: Credential) -> Call:
         try:

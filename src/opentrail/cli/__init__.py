@@ -10,6 +10,7 @@ from opentrail.cli.console import Context, print_error
 from opentrail.cli.doctoring import doctor_command
 from opentrail.cli.execution import exec_command
 from opentrail.cli.help_pages import WIDTH, HelpGroup
+from opentrail.cli.lake import lake_app
 from opentrail.cli.lake_verification import verify_lake_command
 from opentrail.cli.lookup import lookup_command
 from opentrail.cli.master_key import master_key_app
@@ -54,6 +55,7 @@ app.add_typer(users_app, name="users", cls=HelpGroup)
 app.add_typer(roles_app, name="roles", cls=HelpGroup)
 app.add_typer(keys_app, name="keys", cls=HelpGroup)
 app.add_typer(archive_app, name="archive", cls=HelpGroup)
+app.add_typer(lake_app, name="lake", cls=HelpGroup)
 signing_keys_app.command("list")(list_signing_keys)
 app.add_typer(signing_keys_app, name="signing-keys", cls=HelpGroup)
 app.add_typer(master_key_app, name="master-key", cls=HelpGroup)

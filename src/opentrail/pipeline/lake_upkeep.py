@@ -69,7 +69,8 @@ class LakeUpkeep:
                 continue
             async with self._lake.writing(store.arn) as table:
                 if table is not None:
-                    await self._expire(store, table, now)
+                    if not store.is_held:
+                        await self._expire(store, table, now)
                     await table.vacuum()
 
     async def _expire(self, store: EventDataStore, table: LakeTable, now: datetime) -> None:

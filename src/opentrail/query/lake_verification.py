@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from opentrail.clock import format_time
 from opentrail.digest.lake_chain import (
     FileRows,
     FindingKind,
@@ -185,6 +186,8 @@ class LakeVerification:
             self._find(FindingKind.FORGED, subject, "no key of this installation signed it")
             return
         faults = tombstone_faults(self._reading, tombstone, self._store.arn, self._now)
+        if self._store.legal_hold_since is not None and at >= self._store.legal_hold_since:
+            faults.append(f"a legal hold is on the store since {format_time(self._store.legal_hold_since)}")
         for fault in faults:
             self._find(FindingKind.FORGED, subject, fault)
         if not faults:

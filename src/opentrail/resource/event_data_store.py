@@ -66,7 +66,8 @@ class EventDataStore:
 
     Selectors keep their wire form. Times are aware UTC. ``deletion_at`` is set in PENDING_DELETION only, with
     ``status_before_deletion``, to which a restore returns. An organization's store carries its accounts, as a trail
-    does; ``account_id`` owns it.
+    does; ``account_id`` owns it. While ``legal_hold_since`` is set nothing of the store ends: no day, whatever the
+    retention, and not the store itself.
     """
 
     arn: str
@@ -90,6 +91,8 @@ class EventDataStore:
     context_key_selectors: tuple[dict[str, Any], ...] = ()
     insight_selectors: tuple[dict[str, Any], ...] = ()
     insights_destination: str = ""
+    legal_hold_since: datetime | None = None
+    legal_hold_reason: str = ""
 
     @property
     def id(self) -> str:
@@ -115,7 +118,24 @@ class EventDataStore:
 
     def is_gone(self, now: datetime) -> bool:
         """Say whether the days are over in which a deleted store can be restored: nobody sees it any more."""
-        return self.deletion_at is not None and self.deletion_at <= now
+        return self.deletion_at is not None and self.deletion_at <= now and not self.is_held
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a legal hold is on the store."""
+        return self.legal_hold_since is not None
+
+    def held(self, since: datetime, reason: str) -> "EventDataStore":
+        """Return the store under a legal hold, from an earlier one's beginning on if there was one."""
+        began = self.legal_hold_since or since
+        return replace(self, legal_hold_since=began, legal_hold_reason=reason, updated_at=since)
+
+    def released(self, at: datetime) -> "EventDataStore":
+        """Return the store without a legal hold; one that was to end meanwhile can be restored for as long again."""
+        deletion_at = self.deletion_at
+        if deletion_at is not None:
+            deletion_at = max(deletion_at, at + timedelta(days=PENDING_DELETION_DAYS))
+        return replace(self, legal_hold_since=None, legal_hold_reason="", deletion_at=deletion_at, updated_at=at)
 
     def covers_region(self, region: str) -> bool:
         """Say whether live events of ``region`` are this store's to keep."""
@@ -135,7 +155,7 @@ class EventDataStore:
         values = orjson.loads(data)
         known = {field.name for field in fields(cls)}
         store = cls(**{name: value for name, value in values.items() if name in known})
-        deletion_at = values.get("deletion_at")
+        deletion_at, held_since = values.get("deletion_at"), values.get("legal_hold_since")
         return replace(
             store,
             created_at=datetime.fromisoformat(values["created_at"]),
@@ -144,6 +164,7 @@ class EventDataStore:
             status_before_deletion=Status(store.status_before_deletion),
             billing_mode=BillingMode(store.billing_mode),
             deletion_at=datetime.fromisoformat(deletion_at) if deletion_at else None,
+            legal_hold_since=datetime.fromisoformat(held_since) if held_since else None,
             advanced_event_selectors=tuple(store.advanced_event_selectors),
             member_account_ids=tuple(store.member_account_ids),
             context_key_selectors=tuple(store.context_key_selectors),

@@ -8,6 +8,7 @@ from opentrail.home import Home
 from opentrail.settings import Settings
 from opentrail.wiring.doctoring import EXAMINING, examining_commands
 from opentrail.wiring.installation import open_installation
+from opentrail.wiring.lake_holds import lake_holds
 
 
 async def run_command(home: Home, settings: Settings, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,7 +19,7 @@ async def run_command(home: Home, settings: Settings, command: str, arguments: M
     with home.lock():
         async with open_installation(home, settings) as installation:
             await installation.feeder.catch_up()
-            commands = installation.commands()
+            commands = installation.commands() | lake_holds(installation).commands()
             if command in EXAMINING:
                 commands |= examining_commands(installation, "", commands)
             return await commands[command](**arguments)

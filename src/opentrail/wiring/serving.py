@@ -33,6 +33,7 @@ from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.lake_sealing import LakeSealing
 from opentrail.pipeline.lake_upkeep import LakeUpkeep
 from opentrail.pipeline.notice_delivery import NoticeDelivery
+from opentrail.pipeline.organization_stores import settle_organization_stores
 from opentrail.pipeline.organization_trails import settle_organization
 from opentrail.pipeline.recording import recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
@@ -52,6 +53,7 @@ from opentrail.wiring.gateway_processes import GatewayProcesses
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
 from opentrail.wiring.key_names import open_key_names
+from opentrail.wiring.lake_holds import lake_holds
 from opentrail.wiring.logs import configure_logging
 from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
@@ -184,7 +186,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         stack.push_async_callback(queries.close)
         await stack.enter_async_context(_readers(installation, delivery, attestation, notices, lake, queries))
         processes = GatewayProcesses(installation, api.handle, upstream_url)
-        changes = {name: _then(processes.forget, command) for name, command in installation.commands().items()}
+        own = installation.commands() | lake_holds(installation, api.changing).commands()
+        changes = {name: _then(processes.forget, command) for name, command in own.items()}
         examining = examining_commands(installation, upstream_url, changes, topics)
         asking = query_commands(installation, queries).commands()
         commands = changes | examining | asking | {"settings_rows": partial(_settings_rows, report)}
@@ -256,9 +259,17 @@ async def _settle_organization(installation: Installation) -> None:
         installation.settings.organization(),
         installation.report_accounts,
     )
-    if changed:
+    stores = await settle_organization_stores(
+        installation.journal,
+        installation.event_data_stores,
+        installation.settings.organization(),
+        installation.clock,
+        installation.identifiers,
+    )
+    if changed or stores:
         await installation.settings_view.catch_up()
-        structlog.get_logger().warning("organization trails follow the accounts that the settings name", trails=changed)
+        said = "organization trails and event data stores follow the accounts that the settings name"
+        structlog.get_logger().warning(said, changed=[*changed, *stores])
 
 
 @asynccontextmanager

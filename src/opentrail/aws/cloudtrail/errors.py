@@ -300,6 +300,10 @@ class OperationNotPermittedException(AwsError):
         return cls(f"{operation} is not supported for event data stores by this installation.")
 
     @classmethod
+    def under_legal_hold(cls, arn: str) -> "OperationNotPermittedException":
+        return cls(f"The event data store {arn} is under a legal hold and cannot be deleted.")
+
+    @classmethod
     def not_in_home_region(cls, arn: str, home_region: str) -> "OperationNotPermittedException":
         return cls(f"The resource {arn} can only be changed from its home Region {home_region}.")
 

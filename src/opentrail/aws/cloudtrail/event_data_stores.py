@@ -127,6 +127,8 @@ async def delete_event_data_store(ports: ApiPorts, call: Call) -> Outcome:
     store = await find_active_store(ports, call, call.parameters["EventDataStore"])
     if store.is_termination_protected:
         raise EventDataStoreTerminationProtectedException(store.arn)
+    if store.is_held:
+        raise OperationNotPermittedException.under_legal_hold(store.arn)
     for channel in await ports.event_data_stores.channels(store.account_id):
         if store.arn in channel.event_data_stores:
             raise ChannelExistsForEDSException(store.arn, channel.arn)
