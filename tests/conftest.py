@@ -1,12 +1,46 @@
-"""What holds for every test: under CI nothing is skipped, because a test that cannot run proves nothing."""
+"""What holds for every test: how it logs, whether it is slow, and that under CI a test that cannot run has failed."""
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
+from opentrail.wiring.logs import format_exception
 from tests.support.postgres import postgres_server as postgres_server
+
+TESTS = Path(__file__).parent
+SLOW_PLACES = (
+    "conformance/digests/test_aws_verifier.py",
+    "conformance/gateway/test_crashes.py",
+    "conformance/gateway/test_http2_crashes.py",
+    "conformance/protocols/test_botocore_clients.py",
+    "conformance/records",
+    "conformance/wire",
+    "simulation",
+)
+"""Folders and files whose tests start servers and clients, or kill processes: ``make slow``, not ``make test``."""
+
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.ExceptionRenderer(format_exception),
+        structlog.processors.KeyValueRenderer(),
+    ]
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what belongs to ``make slow``: the slow places, and each suite's run on PostgreSQL."""
+    for item in items:
+        place = item.path.relative_to(TESTS).as_posix()
+        parameters = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        if place.startswith(SLOW_PLACES) or "postgresql" in parameters:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)

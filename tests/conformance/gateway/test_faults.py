@@ -168,7 +168,7 @@ async def test_a_connection_beyond_the_bound_is_closed_at_once_while_all_others_
         reached.release()
         await asyncio.Event().wait()
 
-    async with gateway_rig(keep_waiting, max_connections=2) as rig:
+    async with gateway_rig(keep_waiting, max_connections=2, timeouts=Timeouts(drain_s=0.2)) as rig:
         busy = [await rig.connect() for _ in range(2)]
         for _, writer in busy:
             writer.write(request_bytes("GET /b/k"))
