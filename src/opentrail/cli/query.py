@@ -19,6 +19,8 @@ PROGRESS_AFTER_SECONDS = 1.0
 """A query that takes longer shows how far it is."""
 
 EXIT_REFUSED = 1
+EVENT_HISTORY = "event_history"
+SAMPLES_SHOWN = 5
 MAX_STATEMENT_BYTES = 64 * 1024
 
 Show = Callable[[Result], None]
@@ -37,6 +39,9 @@ def query_command(
     parquet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the result as a Parquet file.", dir_okay=False)
     ] = None,
+    samples: Annotated[
+        bool, typer.Option("--samples", help="Print sample queries instead: all, or those for the words given.")
+    ] = False,
     home: HomeOption = None,
 ) -> None:
     """Query event data stores and Event history in SQL.
@@ -45,6 +50,9 @@ def query_command(
     """
     if sum([as_csv, as_json, parquet is not None]) > 1:
         raise OperatorError("choose one of --csv, --json and --parquet")
+    if samples:
+        print_samples(" ".join(words or []))
+        return
     chosen = Context.of(context, home)
     show = _shown_as(as_csv=as_csv, as_json=as_json, parquet=parquet)
     statement = " ".join(words or [])
@@ -55,9 +63,8 @@ def query_command(
             # Imported here because only the prompt needs it.
             from opentrail.cli.query_prompt import QueryPrompt
 
-            QueryPrompt(
-                session, chosen.home.path / "query-history", lambda text: run_and_show(session, text, show)
-            ).run()
+            history = chosen.home.path / "query-history"
+            QueryPrompt(session, history, lambda text: run_and_show(session, text, show), print_samples).run()
         elif not run_and_show(session, statement, show):
             raise typer.Exit(EXIT_REFUSED)
 
@@ -72,6 +79,19 @@ def run_and_show(session: QuerySession, statement: str, show: Show) -> bool:
         return False
     show(result)
     return True
+
+
+def print_samples(words: str) -> None:
+    """Print the sample queries that fit ``words``, the best first, as statements to run; all of them without."""
+    # Imported here because only samples need it.
+    from opentrail.query.sample_queries import PLACEHOLDER, sample_queries, search_samples
+
+    found = [sample for sample, _ in search_samples(words)[:SAMPLES_SHOWN]] if words else sample_queries()
+    if not found:
+        raise OperatorError(f"no sample query fits {words!r}; `opentrail query --samples` prints all")
+    for sample in found:
+        table = EVENT_HISTORY if sample.of == "management" else PLACEHOLDER
+        typer.echo(f"-- {sample.name}\n-- {sample.description}\n{sample.sql.replace(PLACEHOLDER, table)};\n")
 
 
 def print_refusal(statement: str, refusal: StatementRefused) -> None:

@@ -27,7 +27,7 @@ DATE_TRUNC DATE_ADD NOW REGEXP_LIKE APPROX_DISTINCT ARRAY_AGG
 
 HELP = """Statements end with a semicolon. FROM takes event_history, or an event data store's id, ARN or name.
   \\t          the tables        \\d TABLE    the columns of one
-  \\q          leave (Ctrl-D, too)
+  \\s WORDS    sample queries    \\q          leave (Ctrl-D, too)
 Ctrl-C cancels a running query, or drops what was typed."""
 
 _WORD = re.compile(r"[\w.]+$")
@@ -67,8 +67,15 @@ class SqlCompleter(Completer):
 class QueryPrompt:
     """Reads statements and has each run by ``run``, until the end of input."""
 
-    def __init__(self, session: QuerySession, history: Path, run: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        session: QuerySession,
+        history: Path,
+        run: Callable[[str], object],
+        print_samples: Callable[[str], None],
+    ) -> None:
         self._tables = session.tables()
+        self._print_samples = print_samples
         self._run = run
         self._lines: PromptSession[str] = PromptSession(
             history=FileHistory(str(_private(history))),
@@ -112,8 +119,11 @@ class QueryPrompt:
             print_table(["Table", Column("Kind"), "ARN"], rows, "There are no tables.", is_cut=False)
         elif command == "\\d":
             self._describe(rest.strip().strip('";'))
+        elif command == "\\s":
+            self._print_samples(rest.strip())
         else:
-            output.print(plain(HELP))
+            for line in HELP.splitlines():
+                output.print(plain(line))
 
     def _describe(self, name: str) -> None:
         kinds = [table["kind"] for table in self._tables["tables"] if name in (table["name"], table["arn"])]

@@ -14,10 +14,11 @@ from prompt_toolkit.document import Document
 
 from opentrail.adapters.query_engine.result_table import ResultTable
 from opentrail.cli import console, query_printer
-from opentrail.cli.query import print_refusal
+from opentrail.cli.query import print_refusal, print_samples
 from opentrail.cli.query_printer import print_csv, print_json, print_table_of
 from opentrail.cli.query_prompt import SqlCompleter
 from opentrail.cli.query_session import Result, Row, StatementRefused
+from opentrail.errors import OperatorError
 
 COLUMNS = [("name", "varchar"), ("n", "bigint"), ("ok", "boolean"), ("m", "map(varchar, varchar)"), ("name", "varchar")]
 ROWS: list[Row] = [["=cmd\x1b[2J", "12", "true", '{"a":{"b":1}}', "x"], [None, "-3", "false", None, "y"]]
@@ -126,3 +127,20 @@ def test_completion_knows_tables_columns_and_words(typed: str, found: list[str])
     completions = SqlCompleter(tables).get_completions(Document(typed), CompleteEvent())
 
     assert [completion.text for completion in completions] == found
+
+
+def test_samples_are_printed_as_statements_to_run(capsys: pytest.CaptureFixture[str]) -> None:
+    print_samples("who deleted a bucket")
+
+    printed = capsys.readouterr().out
+    assert printed.startswith("-- Who deleted a bucket\n")
+    assert "FROM event_history\n" in printed
+    assert printed.count(";\n") == 5
+    with pytest.raises(OperatorError, match="no sample query fits"):
+        print_samples("xyzzy")
+
+
+def test_all_samples_are_printed_without_words(capsys: pytest.CaptureFixture[str]) -> None:
+    print_samples("")
+
+    assert capsys.readouterr().out.count(";\n") >= 60

@@ -35,6 +35,7 @@ from opentrail.aws.cloudtrail.resource_policies import (
     get_resource_policy,
     put_resource_policy,
 )
+from opentrail.aws.cloudtrail.sample_queries import search_sample_queries
 from opentrail.aws.cloudtrail.selectors import check_put_event_selectors, get_event_selectors, put_event_selectors
 from opentrail.aws.cloudtrail.tags import add_tags, list_tags, remove_tags
 from opentrail.aws.cloudtrail.trails import (
@@ -94,6 +95,7 @@ SERVICE = Service(
         "PutResourcePolicy": Handler(put_resource_policy, is_change=True),
         "RemoveTags": Handler(remove_tags, is_change=True),
         "RestoreEventDataStore": Handler(restore_event_data_store, is_change=True),
+        "SearchSampleQueries": Handler(search_sample_queries),
         "StartEventDataStoreIngestion": Handler(start_event_data_store_ingestion, is_change=True),
         "StartLogging": Handler(start_logging, is_change=True),
         "StopEventDataStoreIngestion": Handler(stop_event_data_store_ingestion, is_change=True),

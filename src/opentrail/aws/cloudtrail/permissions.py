@@ -7,7 +7,15 @@ from opentrail.protocol import Parameters
 from opentrail.query.lake_queries import references
 
 _WITHOUT_RESOURCE = frozenset(
-    {"DescribeTrails", "ListChannels", "ListEventDataStores", "ListTrails", "ListPublicKeys", "LookupEvents"}
+    {
+        "DescribeTrails",
+        "ListChannels",
+        "ListEventDataStores",
+        "ListTrails",
+        "ListPublicKeys",
+        "LookupEvents",
+        "SearchSampleQueries",
+    }
 )
 """Operations whose permission no resource narrows (AWS's service authorization reference for CloudTrail)."""
 

@@ -340,3 +340,18 @@ async def test_parameters_are_put_in_as_text(world: World) -> None:
 
     described = await answer(world, "DescribeQuery", QueryId=started["QueryId"])
     assert described["QueryString"].endswith("> '2026-01-01' AND eventName = 'O''Neil'' OR 1=1 --'")
+
+
+async def test_samples_are_searched_page_by_page(world: World) -> None:
+    first = await answer(world, "SearchSampleQueries", SearchPhrase="bucket policy", MaxResults=1)
+    second = await answer(
+        world, "SearchSampleQueries", SearchPhrase="bucket policy", MaxResults=1, NextToken=first["NextToken"]
+    )
+    most = await answer(world, "SearchSampleQueries", SearchPhrase="bucket policy")
+
+    assert [*first["SearchResults"], *second["SearchResults"]] == most["SearchResults"][:2]
+    assert set(most["SearchResults"][0]) == {"Name", "Description", "SQL", "Relevance"}
+    for token in ("x" * 10, first["NextToken"]):
+        with pytest.raises(AwsError) as refusal:
+            await answer(world, "SearchSampleQueries", SearchPhrase="users", NextToken=token)
+        assert refusal.value.code == "InvalidParameterException"
