@@ -3,8 +3,8 @@
 import math
 import re
 import tomllib
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -45,7 +45,7 @@ class SampleQuery:
 @dataclass(frozen=True, slots=True)
 class _Indexed:
     query: SampleQuery
-    weights: Counter[str]
+    weights: Mapping[str, float]
 
 
 @cache
@@ -68,7 +68,7 @@ def search_samples(phrase: str) -> Sequence[tuple[SampleQuery, float]]:
     most = sum(rarity.values()) or 1.0
     found = []
     for one in _index():
-        score = sum(rarity[word] * min(1.0, one.weights[word] / _NAME_WEIGHT) for word in wanted)
+        score = sum(rarity[word] * min(1.0, one.weights.get(word, 0.0) / _NAME_WEIGHT) for word in wanted)
         if score:
             found.append((one.query, round(score / most, 4)))
     return sorted(found, key=lambda pair: (-pair[1], pair[0].name))
@@ -79,8 +79,8 @@ def _index() -> tuple[_Indexed, ...]:
     return tuple(_Indexed(query, _weights(query)) for query in sample_queries())
 
 
-def _weights(query: SampleQuery) -> Counter[str]:
-    weights: Counter[str] = Counter()
+def _weights(query: SampleQuery) -> Mapping[str, float]:
+    weights: defaultdict[str, float] = defaultdict(float)
     for text, weight in (
         (query.name, _NAME_WEIGHT),
         (query.description, _DESCRIPTION_WEIGHT),

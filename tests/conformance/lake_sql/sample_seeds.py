@@ -55,7 +55,11 @@ def _denied(name: str) -> Record:
 
 
 RESOURCE = {"resources": [{"ARN": "arn:aws:s3:::my-resource", "accountId": "123456789012", "type": "AWS::S3::Bucket"}]}
-DENIED_ENDPOINT = {"eventCategory": "NetworkActivity", "errorCode": "VpceAccessDenied", "vpcEndpointId": "vpce-1"}
+DENIED_ENDPOINT: Record = {
+    "eventCategory": "NetworkActivity",
+    "errorCode": "VpceAccessDenied",
+    "vpcEndpointId": "vpce-1",
+}
 BUSY = [
     _of("ec2", "DescribeInstances", awsRegion=region, readOnly=True)
     for region in ("eu-west-1",) * 3 + ("us-east-1",) * 2
