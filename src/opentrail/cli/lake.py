@@ -11,7 +11,7 @@ from opentrail.cli.event_printer import terminal_json
 lake_app = typer.Typer(help="Event data stores, and legal holds on them.", no_args_is_help=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-StoreArgument = Annotated[str, typer.Argument(metavar="STORE", help="A name, an id or an ARN.")]
+StoreArgument = Annotated[str, typer.Argument(metavar="STORE", show_default=False)]
 
 
 @lake_app.command("list")
@@ -42,14 +42,14 @@ def hold_store(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes on record.")],
     home: HomeOption = None,
 ) -> None:
-    """Put a legal hold on an event data store: no day of it ends, and it cannot be deleted."""
+    """Put a legal hold on an event data store (name, id or ARN): no day of it ends, and it cannot be deleted."""
     answer = Context.of(context, home).run("hold_event_data_store", name=store, reason=reason)
     output.print(plain(f"{answer['name']} is under a legal hold since {answer['legal_hold_since']}"))
 
 
 @lake_app.command("release")
 def release_store(context: typer.Context, store: StoreArgument, home: HomeOption = None) -> None:
-    """Lift the legal hold on an event data store."""
+    """Lift the legal hold on an event data store (name, id or ARN)."""
     answer = Context.of(context, home).run("release_event_data_store", name=store)
     output.print(plain(f"The legal hold on {answer['name']} is lifted"))
     if answer["deletion_at"]:

@@ -43,7 +43,7 @@ def verify_lake_command(
     context: typer.Context,
     stores: Annotated[
         list[str] | None,
-        typer.Argument(metavar="STORE...", help="Names, ids or ARNs; default: all."),
+        typer.Argument(metavar="[STORE]...", show_default=False),
     ] = None,
     seals: Annotated[
         Path | None,
@@ -60,7 +60,7 @@ def verify_lake_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Verify that event data stores hold exactly the events that were committed to them.
+    """Verify that event data stores (names, ids or ARNs; all unless told) hold exactly what was committed to them.
 
     The exit code is 0 when all is as it was committed, 1 when something was changed, removed, added or forged, 2 when
     it cannot be told.
