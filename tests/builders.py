@@ -13,6 +13,7 @@ from opentrail.event import Event
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal, PrincipalType, Role, User
 from opentrail.pipeline.channel_statuses import ChannelStatuses
+from opentrail.pipeline.imports import Imports
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
@@ -27,6 +28,7 @@ from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.event_history import InMemoryEventHistory
 from tests.memory.identity_store import InMemoryIdentityStore
+from tests.memory.imports import InMemoryImportLog, InMemoryLakeAppender, InMemoryLogSource
 from tests.memory.journal import InMemoryJournal
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.lake_table import InMemoryLakeTables
@@ -217,6 +219,16 @@ class World:
         self.lake = LakeDelivery(self.journal, self.event_data_stores, self.tables, self.clock)
         self.query_engine = InMemoryQueryEngine()
         self.query_log = InMemoryQueryLog()
+        self.log_sources: dict[str, InMemoryLogSource] = {}
+        self.imported = InMemoryLakeAppender()
+        self.imports = Imports(
+            InMemoryImportLog(),
+            self.event_data_stores,
+            lambda source, selection: self.log_sources[source.uri],
+            self.imported,
+            self.clock,
+            self.identifiers,
+        )
         self.keys = InMemoryKeyStore(self.clock)
         self.key_ring = LocalKeyRing(self.keys)
         self.bucket: InMemoryObjectStore = self.archives.stores["logs"]
@@ -234,6 +246,7 @@ class World:
             event_data_stores=self.event_data_stores,
             lake=self.lake,
             queries=self.queries,
+            imports=self.imports,
             channel_statuses=ChannelStatuses(),
             identities=self.identities,
             delivery_log=self.delivery_log,

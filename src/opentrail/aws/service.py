@@ -14,6 +14,7 @@ from opentrail.errors import AwsError
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal
 from opentrail.pipeline.channel_statuses import ChannelStatuses
+from opentrail.pipeline.imports import Imports
 from opentrail.ports.archives import Archives
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_data_stores import EventDataStores
@@ -43,6 +44,7 @@ class ApiPorts:
     event_data_stores: EventDataStores
     lake: Lake
     queries: LakeQueries
+    imports: Imports
     channel_statuses: ChannelStatuses
     identities: IdentityStore
     delivery_log: DeliveryLog

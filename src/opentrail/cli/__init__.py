@@ -10,6 +10,7 @@ from opentrail.cli.console import Context, print_error
 from opentrail.cli.doctoring import doctor_command
 from opentrail.cli.execution import exec_command
 from opentrail.cli.help_pages import WIDTH, HelpGroup
+from opentrail.cli.imports import import_command, imports_command
 from opentrail.cli.lake import lake_app
 from opentrail.cli.lake_verification import verify_lake_command
 from opentrail.cli.lookup import lookup_command
@@ -41,6 +42,8 @@ app.command(
     options_metavar="[--as USER] -- COMMAND...",
 )(exec_command)
 app.command("lookup")(lookup_command)
+app.command("import")(import_command)
+app.command("imports")(imports_command)
 app.command("match")(match_command)
 app.command("query")(query_command)
 app.command("validate-logs")(validate_logs_command)

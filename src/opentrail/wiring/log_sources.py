@@ -1,5 +1,6 @@
 """What a verifier reads from: the buckets and public keys of a home, of AWS, or of any endpoint."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +22,26 @@ class RemoteSource:
 
 def remote_source(url: str, region: str) -> RemoteSource:
     """Return AWS ("") or another endpoint as a source. Raises OperatorError without credentials."""
+    found = _credentials()
+    return RemoteSource(S3Buckets(_endpoint(url, region, found)), CloudTrailApi(region, found, url))
+
+
+def caller_key() -> dict[str, str]:
+    """Return the credentials of the environment as an import is handed them. Raises OperatorError without any."""
+    found = _credentials()
+    return {
+        "access_key_id": found.access_key_id,
+        "secret_access_key": found.secret_access_key,
+        "session_token": found.session_token,
+        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+    }
+
+
+def _credentials() -> Credentials:
     found = environment_credentials()
     if found is None:
         raise OperatorError("there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret")
-    return RemoteSource(S3Buckets(_endpoint(url, region, found)), CloudTrailApi(region, found, url))
+    return found
 
 
 def _endpoint(url: str, region: str, credentials: Credentials) -> S3Endpoint:

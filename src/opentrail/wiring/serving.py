@@ -28,6 +28,7 @@ from opentrail.home import Home, write_private
 from opentrail.pipeline.archive_upkeep import ArchiveUpkeep
 from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.channel_statuses import ChannelStatuses
+from opentrail.pipeline.imports import Imports
 from opentrail.pipeline.key_upkeep import KeyUpkeep
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.lake_sealing import LakeSealing
@@ -50,6 +51,7 @@ from opentrail.wiring.doctoring import examining_commands
 from opentrail.wiring.figures import watch
 from opentrail.wiring.gateway import PRELOADED_SERVICES, GatewayPorts, address_taken, open_gateway
 from opentrail.wiring.gateway_processes import GatewayProcesses
+from opentrail.wiring.imports import import_administration, open_imports
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
 from opentrail.wiring.key_names import open_key_names
@@ -143,12 +145,15 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
     queries = lake_queries(installation, lake, stores)
     await queries.open()
+    imports = open_imports(installation, lake, stores)
+    await imports.open()
     api = ApiServer(
         ApiPorts(
             trails=installation.trails,
             event_data_stores=installation.event_data_stores,
             lake=lake,
             queries=queries,
+            imports=imports,
             channel_statuses=ChannelStatuses(),
             identities=installation.identities,
             delivery_log=installation.delivery_log,
@@ -184,13 +189,16 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
         stack.push_async_callback(queries.close)
-        await stack.enter_async_context(_readers(installation, delivery, attestation, notices, lake, queries))
+        await stack.enter_async_context(_readers(installation, delivery, attestation, notices, lake, queries, imports))
+        stack.push_async_callback(imports.close)
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         own = installation.commands() | lake_holds(installation, api.changing).commands()
         changes = {name: _then(processes.forget, command) for name, command in own.items()}
         examining = examining_commands(installation, upstream_url, changes, topics)
         asking = query_commands(installation, queries).commands()
-        commands = changes | examining | asking | {"settings_rows": partial(_settings_rows, report)}
+        importing = import_administration(installation, imports).commands()
+        own = examining | asking | importing | {"settings_rows": partial(_settings_rows, report)}
+        commands = changes | own
         control = ControlServer(installation.home.control_socket, commands)
         await control.start()
         stack.push_async_callback(control.stop)
@@ -280,6 +288,7 @@ async def _readers(
     notices: NoticeDelivery,
     lake: LakeDelivery,
     queries: LakeQueries,
+    imports: Imports,
 ) -> AsyncIterator[None]:
     """Run what reads the journal; one that fails for good ends the process, since the record would fall behind."""
     trimmer = JournalTrimmer(
@@ -303,6 +312,7 @@ async def _readers(
         asyncio.create_task(notices.run(stop), name="notices"),
         asyncio.create_task(_lake_upkeep(installation, lake).run(), name="lake upkeep"),
         asyncio.create_task(queries.run(), name="queries"),
+        asyncio.create_task(imports.run(), name="imports"),
     ]
     for task in (delivering, attesting, collecting, sealing, *others):
         task.add_done_callback(_end_process_on_failure)

@@ -18,6 +18,7 @@ from opentrail.aws.cloudtrail.event_data_store_views import (
     store_settings,
     visible_stores,
 )
+from opentrail.aws.cloudtrail.import_errors import EventDataStoreHasOngoingImportException
 from opentrail.aws.cloudtrail.lake_errors import (
     ChannelExistsForEDSException,
     EventDataStoreAlreadyExistsException,
@@ -129,6 +130,8 @@ async def delete_event_data_store(ports: ApiPorts, call: Call) -> Outcome:
         raise EventDataStoreTerminationProtectedException(store.arn)
     if store.is_held:
         raise OperationNotPermittedException.under_legal_hold(store.arn)
+    if ports.imports.is_running_into(store.arn):
+        raise EventDataStoreHasOngoingImportException(store.arn)
     for channel in await ports.event_data_stores.channels(store.account_id):
         if store.arn in channel.event_data_stores:
             raise ChannelExistsForEDSException(store.arn, channel.arn)

@@ -9,6 +9,7 @@ from opentrail.query.lake_queries import references
 _WITHOUT_RESOURCE = frozenset(
     {
         "DescribeTrails",
+        "ListImports",
         "ListChannels",
         "ListEventDataStores",
         "ListTrails",
