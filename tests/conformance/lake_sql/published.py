@@ -1,15 +1,16 @@
 # ruff: noqa: E501 - a table of cases
-"""AWS's published Lake queries, each with events that it finds and the same question answered in plain Python.
+"""AWS's published Lake queries, each with events that it finds and the same question answered by pandas.
 
 ``REPAIRS`` names every published text that no engine can run as it stands, and the least that makes it run: a doubled
 FROM, two statements in one file, a missing space, a placeholder, a range of times that ends where it begins.
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+import pandas as pd
 
 Record = dict[str, Any]
 Row = list[str | None]
@@ -89,9 +90,38 @@ def when(record: Record) -> str:
     return str(record["eventTime"]).replace("T", " ").replace("Z", ".000")
 
 
-def between(low: str, high: str) -> Callable[[Record], bool]:
-    """Return the test for event times between two, both left out."""
-    return lambda record: low < when(record)[: len(low)] < high or (low < when(record)[:19] < high)
+@dataclass(frozen=True)
+class Mask:
+    """A condition on a whole frame of records, as ``frame_of`` makes it."""
+
+    of: Callable[[pd.DataFrame], pd.Series]
+
+
+Condition = Mask | Callable[[Record], bool]
+"""What is not a mask is asked of each record by itself."""
+
+
+def frame_of(records: Iterable[Record]) -> pd.DataFrame:
+    """Return records as a frame: each with its moment."""
+    frame = pd.DataFrame({"record": pd.Series(list(records), dtype=object)})
+    frame["moment"] = pd.to_datetime(frame["record"].map(lambda record: record["eventTime"]), utc=True)
+    return frame
+
+
+def column(frame: pd.DataFrame, path: str) -> pd.Series:
+    """Return what lies at a dotted path of every record."""
+    return pd.Series([at(record, path) for record in frame["record"]], index=frame.index, dtype=object)
+
+
+def mask(condition: Condition, frame: pd.DataFrame) -> pd.Series:
+    found = condition.of(frame) if isinstance(condition, Mask) else frame["record"].map(condition)
+    return found.astype(bool)
+
+
+def between(low: str, high: str) -> Mask:
+    """Return the condition on event times between two, both left out."""
+    first, last = pd.Timestamp(low, tz="UTC"), pd.Timestamp(high, tz="UTC")
+    return Mask(lambda frame: frame["moment"].between(first, last, inclusive="neither"))
 
 
 def parts(record: Record, *paths: str) -> Row:
@@ -104,18 +134,31 @@ class Published:
     """One published query: events that it finds, and what it should answer over any records."""
 
     seeds: list[Record]
-    where: Callable[[Record], bool]
+    where: Condition
     row: Callable[[Record], Row]
     grouped: Callable[[Row, int], Row] | None = None
     columns: tuple[str, ...] = field(default=())
     twice: bool = False
 
-    def answer(self, records: Iterable[Record]) -> list[Row]:
+    def answer(self, frame: pd.DataFrame) -> list[Row]:
         """Return the rows, in no particular order."""
-        rows = [self.row(record) for record in records if self.where(record)]
+        found = frame.loc[mask(self.where, frame), "record"].map(self.row)
+        if found.empty:
+            return []
+        rows = pd.DataFrame(found.tolist(), dtype=object)
         if self.grouped is not None:
-            return [self.grouped(list(key), count) for key, count in Counter(map(tuple, rows)).items()]
-        return rows * 2 if self.twice else rows
+            counts = rows.groupby(list(rows.columns), dropna=False, sort=False).size()
+            keys = (key if isinstance(key, tuple) else (key,) for key in counts.index)
+            return [
+                self.grouped([_plain(value) for value in key], int(count))
+                for key, count in zip(keys, counts, strict=True)
+            ]
+        return [[_plain(value) for value in row] for row in rows.itertuples(index=False)] * (2 if self.twice else 1)
+
+
+def _plain(value: Any) -> str | None:
+    """Return a cell as results have it: pandas' own names for nothing are None."""
+    return None if pd.isna(value) else str(value)
 
 
 JANUARY = between("2023-01-01 00:00:00", "2023-01-07 00:00:00")
@@ -137,20 +180,26 @@ def of_role(name: str, arn: str = ROLE) -> Record:
     return identity(sessionContext={"sessionIssuer": {"type": "Role", "userName": name, "arn": arn}})
 
 
-def equals(path: str, value: Any) -> Callable[[Record], bool]:
-    return lambda record: at(record, path) == value
+def equals(path: str, value: Any) -> Mask:
+    return Mask(lambda frame: column(frame, path).isna() if value is None else column(frame, path) == value)
 
 
-def every(*tests: Callable[[Record], bool]) -> Callable[[Record], bool]:
-    return lambda record: all(test(record) for test in tests)
+def every(*conditions: Condition) -> Mask:
+    def of(frame: pd.DataFrame) -> pd.Series:
+        found = pd.Series(True, index=frame.index)
+        for condition in conditions:  # each is asked of what the ones before it left
+            found[found] = mask(condition, frame[found])
+        return found
+
+    return Mask(of)
 
 
-def starts(path: str, *values: str) -> Callable[[Record], bool]:
-    return lambda record: str(at(record, path) or "").startswith(values)
+def starts(path: str, *values: str) -> Mask:
+    return Mask(lambda frame: column(frame, path).fillna("").astype(str).str.startswith(values))
 
 
-def there(path: str) -> Callable[[Record], bool]:
-    return lambda record: at(record, path) is not None
+def there(path: str) -> Mask:
+    return Mask(lambda frame: column(frame, path).notna())
 
 
 def columns_of(*paths: str) -> Callable[[Record], Row]:
@@ -353,6 +402,50 @@ PUBLISHED: dict[str, Published] = {
 def _item(record: Record, group: str, name: str) -> str | None:
     items = at(record, f"requestParameters.{group}.items")
     return text(items[0].get(name)) if items else None
+
+
+ATHENA = (
+    Published([], equals("userIdentity.userName", "alice"), columns_of("eventTime", "eventName", "sourceIPAddress")),
+    Published([], equals("eventName", "DeleteBucket"),
+              columns_of("eventTime", "userIdentity.userName", "requestParameters", "sourceIPAddress")),
+    Published([], there("errorCode"), columns_of("eventTime", "eventName", "errorCode", "errorMessage")),
+    Published([], equals("eventName", "ConsoleLogin"),
+              columns_of("eventTime", "userIdentity.userName", "sourceIPAddress", "responseElements")),
+    Published([], every(equals("eventName", "DeleteBucket"),
+                        lambda r: "my-resource-name" in (text(at(r, "requestParameters")) or "")),
+              columns_of("eventTime", "userIdentity.userName", "userIdentity.arn", "sourceIPAddress", "requestParameters")),
+)  # fmt: skip
+"""The everyday queries of Athena's users, in the order of their file; each is ordered by time, the newest first."""
+
+ORDERED: dict[str, tuple[tuple[int, bool], ...]] = {
+    "EstimateAmountOfConfigurationItems.sql": ((0, True), (3, True)),
+    "database-reboot-information.sql": ((2, True),),
+    "iam-access-key-activity.sql": ((3, False),),
+    "iam-access-key-success-activity.sql": ((0, True),),
+    "list-all-S3-PutObjects-Encryption-status.sql": ((1, True),),
+    "logs-by-region.sql": ((2, True),),
+    "network-activity-events-vpce-access-denied-s3.sql": ((4, True),),
+    "network-activity-events-vpce-access-denied-secrets-manager.sql": ((0, False),),
+    "network-activity-events-vpce-access-denied.sql": ((3, True),),
+    "top-actions-by-iam-role.sql": ((0, True),),
+    "top-errors.sql": ((2, True),),
+    "top-s3-objects.sql": ((2, True),),
+    "users-by-account.sql": ((2, True),),
+}
+"""What the published queries order by: places of columns, and whether the largest comes first."""
+
+LIMITS = {"top-errors.sql": 10, "top-s3-objects.sql": 20}
+
+
+def is_ordered(rows: list[Row], by: tuple[tuple[int, bool], ...]) -> bool:
+    """Say whether rows come as ORDER BY says, rows of equal keys in any order."""
+    frame = pd.DataFrame([[row[place] for place, _ in by] for row in rows])
+    frame = frame.apply(
+        lambda values: pd.to_numeric(values) if values.astype(str).str.fullmatch(r"\d+").all() else values
+    )
+    places = list(frame.columns)
+    ordered = frame.sort_values(places, ascending=[not largest_first for _, largest_first in by], kind="stable")
+    return bool(ordered.reset_index(drop=True).equals(frame))
 
 
 PATCHES = {
