@@ -19,6 +19,7 @@ from opentrail.cli.matching import match_command
 from opentrail.cli.proofs import check_proof_command, prove_command
 from opentrail.cli.query import query_command
 from opentrail.cli.result_verification import verify_query_results_command
+from opentrail.cli.replay import replay_command
 from opentrail.cli.serving import serve_command, settings_command, status_command
 from opentrail.cli.signing_keys import list_signing_keys
 from opentrail.cli.validation import validate_logs_command
@@ -46,6 +47,7 @@ app.command("import")(import_command)
 app.command("imports")(imports_command)
 app.command("match")(match_command)
 app.command("query")(query_command)
+app.command("replay")(replay_command)
 app.command("validate-logs")(validate_logs_command)
 app.command("verify-lake")(verify_lake_command)
 app.command("verify-query-results")(verify_query_results_command)

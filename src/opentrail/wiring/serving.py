@@ -21,6 +21,7 @@ from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.stand_in.moto import MotoStandIn
 from opentrail.admin.administration import Answer
 from opentrail.admin.control import ControlServer
+from opentrail.admin.replaying import ReplayCommands
 from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
 from opentrail.clock import format_time
@@ -60,6 +61,7 @@ from opentrail.wiring.logs import configure_logging
 from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
 from opentrail.wiring.querying import lake_queries, query_commands
+from opentrail.wiring.replaying import open_replays
 from opentrail.wiring.witnesses import open_witnesses
 
 DRAIN_SECONDS = 25
@@ -147,6 +149,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     await queries.open()
     imports = open_imports(installation, lake, stores)
     await imports.open()
+    replays = open_replays(installation, lake)
     api = ApiServer(
         ApiPorts(
             trails=installation.trails,
@@ -189,6 +192,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
         stack.push_async_callback(queries.close)
+        stack.push_async_callback(replays.close)
         await stack.enter_async_context(_readers(installation, delivery, attestation, notices, lake, queries, imports))
         stack.push_async_callback(imports.close)
         processes = GatewayProcesses(installation, api.handle, upstream_url)
@@ -197,7 +201,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         examining = examining_commands(installation, upstream_url, changes, topics)
         asking = query_commands(installation, queries).commands()
         importing = import_administration(installation, imports).commands()
-        own = examining | asking | importing | {"settings_rows": partial(_settings_rows, report)}
+        replaying = ReplayCommands(replays, settings.account_id, installation.clock).commands()
+        own = examining | asking | importing | replaying | {"settings_rows": partial(_settings_rows, report)}
         commands = changes | own
         control = ControlServer(installation.home.control_socket, commands)
         await control.start()

@@ -66,6 +66,12 @@ class Contents:
         """Return the segments in force."""
         return [segment for day in self._days.values() for segment in day]
 
+    def snapshot(self) -> tuple[list[Segment], list[Row]]:
+        """Return the segments in force and the tail's rows, of one moment: every event once."""
+        with self._lock:
+            rows = [row for _, row in (*self._frozen.items(), *self._tail.items())]
+            return self.segments(), rows
+
     def holds(self, row: Row) -> bool:
         """Tell whether this event is there already: same account, Region, day and id."""
         with self._lock:

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import structlog
 
+from opentrail.adapters.event_history.counting import count_history
+from opentrail.adapters.event_history.layout import DAY_SECONDS
 from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, SegmentDamaged
 from opentrail.adapters.event_history.store import SEAL_EVENTS, HistoryStore
 from opentrail.ports import Unavailable
 from opentrail.ports.event_history import HistoryEvent, LookupPage, LookupQuery
 from opentrail.ports.journal import Position
+from opentrail.ports.replay import Counted, CountingJob, Progress
 
 LOOKUP_THREADS = 2
 _SEALING_PATIENCE_SECONDS = 5.0
@@ -71,6 +74,16 @@ class LocalEventHistory:
         except SegmentDamaged as error:
             log.exception("history_segment_damaged")
             raise Unavailable(f"Event history: {error}") from error
+
+    async def count(self, job: CountingJob, on_progress: Progress) -> Counted:
+        """Count what rules pick; the work is done by processes beside this one. Raises CountingFailed, Unavailable."""
+        days = range(job.start // DAY_SECONDS, -(-job.end // DAY_SECONDS))
+        looking_up = asyncio.get_running_loop().run_in_executor(self._looking_up, self._store.open_snapshot, days)
+        try:
+            segments, tail = await looking_up
+        except OSError as error:
+            raise Unavailable(f"Event history cannot be read: {error}") from error
+        return await count_history(segments, tail, job, on_progress)
 
     async def expire(self, before: datetime) -> None:
         """Drop the days that end at or before ``before``: out of the list in one transaction, then unlinked."""

@@ -109,16 +109,23 @@ class Segment:
         for block in range(-(-self.row_count // BLOCK_ROWS)):
             yield from self.read_block(block)
 
+    def rows_between(self, start: int, end: int) -> tuple[int, int]:
+        """Return the first row and the row behind the last of those in [``start``, ``end``), in seconds since 1970."""
+        return self._row_at_time(1 - end), self._row_at_time(1 - start)
+
     def read_block(self, block: int) -> list[bytes]:
         """Return the records of one block."""
+        return split_block(self.block_bytes(block))
+
+    def block_bytes(self, block: int) -> bytes:
+        """Return one block inflated, as ``join_block`` made it."""
         start = self._block_ends[block - 1] if block else 0
         packed = self._blocks[start : self._block_ends[block]]
         try:
             with self._decompressing:
-                data = self._decompressor.decompress(packed)
+                return self._decompressor.decompress(packed)
         except zstandard.ZstdError as error:
             raise SegmentDamaged(f"block {block} of {self.name} does not inflate: {error}") from error
-        return split_block(data)
 
     def _row_at_time(self, negative_time: int) -> int:
         """Return the first row that is no earlier in the order than the second ``-negative_time``."""

@@ -78,6 +78,27 @@ class HistoryStore:
         """Return one page. Raises InvalidPageToken, SegmentDamaged."""
         return self._contents.lookup(query)
 
+    def open_snapshot(self, days: range) -> tuple[list[tuple[int, int]], list[bytes]]:
+        """Return a descriptor and the row count of each segment of ``days``, and the tail's records, of one moment.
+
+        Whoever asked closes the descriptors; the files can be read although they are joined or expired meanwhile.
+        Raises OSError.
+        """
+        while True:
+            segments, rows = self._contents.snapshot()
+            opened: list[tuple[int, int]] = []
+            try:
+                for segment in segments:
+                    if segment.day in days:
+                        opened.append((os.open(self._layout.segment(segment.name), os.O_RDONLY), segment.row_count))
+            except OSError as error:
+                for descriptor, _ in opened:
+                    os.close(descriptor)
+                if isinstance(error, FileNotFoundError) and segment not in self._contents.segments():
+                    continue
+                raise
+            return opened, [row.record for row in rows]
+
     def store(self, events: Sequence[HistoryEvent], through: Position) -> None:
         """Add the events not held yet to the tail, durably, and move the cursor. Raises Unavailable."""
         rows = [make_row(event) for event in events]
