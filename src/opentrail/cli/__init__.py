@@ -18,8 +18,8 @@ from opentrail.cli.master_key import master_key_app
 from opentrail.cli.matching import match_command
 from opentrail.cli.proofs import check_proof_command, prove_command
 from opentrail.cli.query import query_command
-from opentrail.cli.result_verification import verify_query_results_command
 from opentrail.cli.replay import replay_command
+from opentrail.cli.result_verification import verify_query_results_command
 from opentrail.cli.serving import serve_command, settings_command, status_command
 from opentrail.cli.signing_keys import list_signing_keys
 from opentrail.cli.validation import validate_logs_command

@@ -20,6 +20,7 @@ from opentrail.cli.replay_plot import ReplayPrinter
 from opentrail.cli.replay_progress import ProgressLine
 from opentrail.clock import format_time
 from opentrail.errors import OperatorError
+from opentrail.pattern.lookup_attributes import ATTRIBUTE_KEYS
 from opentrail.query.replay.rules import MAX_RULE_CHARACTERS, REPLAY_LANGUAGES, guess_language
 
 POLL_SECONDS = 0.1
@@ -183,9 +184,10 @@ def _read_rule(given: str, language: str) -> dict[str, Any]:
     """Read ``FILE``, ``NAME=FILE``, a rule, or ``NAME=`` and a rule; a name is made of letters, digits, ``-_. ``."""
     name, path = "", _file(given)
     before, sign, after = given.partition("=")
-    if path is None and sign and before and len(before) <= MAX_NAME_CHARACTERS and _is_name(before):
+    if path is None and sign and 0 < len(before) <= MAX_NAME_CHARACTERS and _is_name(before):
         inner = _file(after)
-        if inner is not None or after.lstrip().startswith(("{", "[", "%", '"', "?")):
+        is_rule = after.lstrip().startswith(("{", "[", "%", '"', "?")) or after.partition("=")[0] in ATTRIBUTE_KEYS
+        if inner is not None or is_rule:
             name, path, given = before.strip(), inner, after
     if path is None and given.endswith((".json", ".yml", ".yaml", ".txt")) and "\n" not in given and "{" not in given:
         raise OperatorError(f"there is no file {given}")
@@ -200,7 +202,7 @@ def _read_rule(given: str, language: str) -> dict[str, Any]:
 
 
 def _is_name(text: str) -> bool:
-    return all(character.isalnum() or character in "-_. " for character in text)
+    return text not in ATTRIBUTE_KEYS and all(character.isalnum() or character in "-_. " for character in text)
 
 
 def _file(given: str) -> Path | None:
