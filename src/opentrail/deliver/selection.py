@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from opentrail.arn import partition_of
 from opentrail.event import Event
 from opentrail.event.encoding import decode_event
-from opentrail.pattern.matcher import compile_predicate
-from opentrail.pattern.selectors import compile_advanced_event_selectors, compile_event_selectors
+from opentrail.pattern.selectors import selector_matcher
 from opentrail.ports.journal import LIVE, EventEntry, JournalEntry
 from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
@@ -48,12 +47,7 @@ class TrailSelection:
     def __init__(self, trail: Trail) -> None:
         self._trail = trail
         self._account_ids = frozenset(trail.account_ids)
-        selected = (
-            compile_advanced_event_selectors(trail.advanced_event_selectors)
-            if trail.advanced_event_selectors
-            else compile_event_selectors(trail.event_selectors)
-        )
-        self._is_selected = compile_predicate(selected)
+        self._is_selected = selector_matcher(trail.event_selectors, trail.advanced_event_selectors)
 
     def choose(self, entry: JournalEntry) -> "Choice | None":
         """Return the event of a journal entry with the account and Region whose file it goes into, or None."""

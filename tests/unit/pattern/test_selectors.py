@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from opentrail.event import Event
 from opentrail.pattern.matcher import compile_predicate, matches
 from opentrail.pattern.selectors import (
+    MIN_INDEXED,
     check_advanced_event_selectors,
     check_event_selectors,
     compile_advanced_event_selectors,
     compile_event_selectors,
+    selector_matcher,
 )
 
 SHARED = Path(__file__).parents[3] / ".." / "shared"
@@ -516,3 +518,35 @@ def test_the_acceptance_selectors_are_accepted_and_select_what_they_say() -> Non
         check_advanced_event_selectors(case["selectors"])
         matcher = compile_predicate(compile_advanced_event_selectors(case["selectors"]))
         assert {name for name, event in SAMPLES.items() if matcher(event)} == SELECTED[case["name"]]
+
+
+def test_many_selectors_pick_what_each_of_them_does() -> None:
+    selectors: list[Selector] = [
+        {
+            "FieldSelectors": [
+                {"Field": "eventCategory", "Equals": ["Data"]},
+                {"Field": "resources.type", "Equals": ["AWS::S3::Object"]},
+                {"Field": "resources.ARN", "StartsWith": [f"arn:aws:s3:::b{number}/"]},
+                {"Field": "eventName", "NotEquals": ["HeadObject"]},
+            ]
+        }
+        for number in range(2 * MIN_INDEXED)
+    ]
+    check_advanced_event_selectors(selectors)
+    arns = [f"arn:aws:s3:::b{number}/k" for number in range(3 * MIN_INDEXED)]
+    events = [
+        object_event(eventName=name, resources=[{"type": kind, "ARN": arn} for arn in given])
+        for name in ("GetObject", "HeadObject")
+        for kind in ("AWS::S3::Object", "AWS::S3::Bucket")
+        for given in ([], *([arn] for arn in arns), arns[-2:], [arns[0], arns[-1]])
+    ]
+
+    one_by_one = selector_matcher((), selectors[: MIN_INDEXED - 1])
+    together = selector_matcher((), selectors)
+
+    plain = compile_advanced_event_selectors(selectors)
+    assert [together(event) for event in events] == [matches(plain, event) for event in events]
+    assert [event for event in events if one_by_one(event)] == [
+        event for event in events if matches(compile_advanced_event_selectors(selectors[: MIN_INDEXED - 1]), event)
+    ]
+    assert sum(map(together, events)) == 2 * MIN_INDEXED + 1
