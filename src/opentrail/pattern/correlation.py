@@ -20,7 +20,7 @@ from opentrail.pattern.correlation_counts import Chain, Counter, SpanCount, Tall
 from opentrail.pattern.ir import DottedPath, Predicate
 from opentrail.pattern.leaves import dotted_edges, leaf_values
 from opentrail.pattern.rule_set import RuleSet
-from opentrail.pattern.value_matcher import text_of
+from opentrail.pattern.values import text_of
 
 Kind = Literal["event_count", "value_count", "temporal", "temporal_ordered"]
 

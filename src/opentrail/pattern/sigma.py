@@ -28,8 +28,9 @@ from opentrail.pattern.ir import (
 )
 from opentrail.pattern.sigma_documents import load_documents
 from opentrail.pattern.sigma_times import time_part_test
-from opentrail.pattern.value_matcher import COMPARISONS, InvalidExpression, compile_expression
+from opentrail.pattern.value_matcher import InvalidExpression, compile_expression
 from opentrail.pattern.values import (
+    COMPARISONS,
     AnythingAsText,
     Compare,
     Folded,

@@ -29,12 +29,11 @@ from opentrail.pattern.values import (
     Wild,
 )
 
-_NUMBER_TYPES = "('UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE')"
-_INTEGER_TYPES = "('UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT')"
-_DOUBLE_TYPES = "('DOUBLE')"
+_INTEGER_TYPES = "'UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT'"
+_DOUBLE_TYPE = "'DOUBLE'"
 _TYPES: dict[Kind, str] = {
     "string": "'VARCHAR'",
-    "number": "'UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT', 'DOUBLE'",
+    "number": f"{_INTEGER_TYPES}, {_DOUBLE_TYPE}",
     "boolean": "'BOOLEAN'",
     "null": "'NULL'",
     "array": "'ARRAY'",
@@ -114,7 +113,7 @@ def sql_test(test: Test, value: Value) -> str:
             types = ", ".join(_TYPES[kind] for kind in sorted(kinds))
             return f"coalesce({value.kind} IN ({types}), false)" if types else "false"
         case Compare(operator, bound):
-            return _double(value, _NUMBER_TYPES, operator, bound)
+            return _double(value, _TYPES["number"], operator, bound)
         case CompareInteger(operator, integer):
             return _exact(value, operator, integer)
     return f"({value.is_text} AND {_of_text(test, TextValue(value.text))})"
@@ -165,16 +164,16 @@ def _double(value: JsonValue, types: str, operator: Operator, bound: float) -> s
     if not math.isfinite(bound):
         return "false"
     number = f"TRY_CAST({value.text} AS DOUBLE)"
-    condition = f"{value.kind} IN {types} AND isfinite({number}) AND {number} {operator} CAST('{bound!r}' AS DOUBLE)"
+    condition = f"{value.kind} IN ({types}) AND isfinite({number}) AND {number} {operator} CAST('{bound!r}' AS DOUBLE)"
     return f"coalesce({condition}, false)"
 
 
 def _exact(value: JsonValue, operator: Operator, integer: int) -> str:
     if abs(integer) > _MAX_HUGEINT:
-        return _double(value, _NUMBER_TYPES, operator, float(integer)) if abs(integer) < 10**308 else "false"
+        return _double(value, _TYPES["number"], operator, float(integer)) if abs(integer) < 10**308 else "false"
     number = f"TRY_CAST({value.text} AS HUGEINT)"
-    exact = f"{value.kind} IN {_INTEGER_TYPES} AND {number} {operator} CAST('{integer}' AS HUGEINT)"
-    return f"(coalesce({exact}, false) OR {_double(value, _DOUBLE_TYPES, operator, float(integer))})"
+    exact = f"{value.kind} IN ({_INTEGER_TYPES}) AND {number} {operator} CAST('{integer}' AS HUGEINT)"
+    return f"(coalesce({exact}, false) OR {_double(value, _DOUBLE_TYPE, operator, float(integer))})"
 
 
 def _in_ipv4(text: str, first: int, last: int) -> str:

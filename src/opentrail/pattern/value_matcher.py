@@ -3,17 +3,15 @@
 Regular expressions are RE2's, here as in the SQL engine, so that no expression can be slow on a hostile value.
 """
 
-import math
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from math import isfinite
 from typing import Any
 
-import orjson
 import re2
 
 from opentrail.pattern.values import (
+    COMPARISONS,
     AllTests,
     AnythingAsText,
     Compare,
@@ -24,7 +22,6 @@ from opentrail.pattern.values import (
     Glob,
     InNetwork,
     Is,
-    Kind,
     NoTest,
     NumbersAsText,
     OfKind,
@@ -35,31 +32,17 @@ from opentrail.pattern.values import (
     TextIn,
     Wild,
     address_of,
+    as_double,
     fold,
+    kind_of,
     number_text,
+    text_of,
 )
 
 ValueMatcher = Callable[[Any], bool]
 
 MAX_EXPRESSION_BYTES = 8 << 20
 """What RE2 may use for one expression; one that needs more is refused when it is compiled."""
-
-COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_KINDS: dict[type, Kind] = {
-    str: "string",
-    int: "number",
-    float: "number",
-    bool: "boolean",
-    type(None): "null",
-    list: "array",
-    dict: "object",
-}
 
 
 class InvalidExpression(ValueError):
@@ -114,31 +97,6 @@ def compile_expression(expression: str) -> Any:
         return re2.compile(expression, options)
     except (re2.error, UnicodeEncodeError) as error:
         raise InvalidExpression(str(error)) from error
-
-
-def kind_of(value: Any) -> Kind | None:
-    """Return the JSON kind of a value."""
-    return _KINDS.get(type(value))
-
-
-def text_of(value: Any) -> str:
-    """Return a value's text: a string itself, a number as written shortest, anything else as compact JSON."""
-    if type(value) is str:
-        return value
-    if type(value) in (int, float):
-        return number_text(value)
-    try:
-        return orjson.dumps(value).decode()
-    except (orjson.JSONEncodeError, RecursionError):
-        return ""
-
-
-def as_double(value: float) -> float:
-    """Return a JSON number as an IEEE double; one too big is infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
 
 
 def _text_in(values: frozenset[str]) -> ValueMatcher:

@@ -5,12 +5,16 @@ that is a wrapper (``NumbersAsText``, ``AnythingAsText``), and where it ignores 
 has flags, and each back end says once what each of them means.
 """
 
-from collections.abc import Iterable
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Literal
+from typing import Any, Literal
+
+import orjson
 
 Kind = Literal["string", "number", "boolean", "null", "array", "object"]
 Operator = Literal["=", "<", "<=", ">", ">="]
@@ -19,6 +23,23 @@ _CACHED_ADDRESSES = 65_536
 """Parsed addresses kept: a source address comes back with most calls."""
 
 MAX_ADDRESS_CHARACTERS = 39
+
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_KINDS: dict[type, Kind] = {
+    str: "string",
+    int: "number",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+    list: "array",
+    dict: "object",
+}
 
 
 class Wild(Enum):
@@ -203,6 +224,31 @@ def _fold_one(character: str) -> str:
 def number_text(value: float) -> str:
     """Return how a number is written shortest: integers without a point, doubles with one or with an exponent."""
     return str(value)
+
+
+def kind_of(value: Any) -> Kind | None:
+    """Return the JSON kind of a value."""
+    return _KINDS.get(type(value))
+
+
+def text_of(value: Any) -> str:
+    """Return a value's text: a string itself, a number as written shortest, anything else as compact JSON."""
+    if type(value) is str:
+        return value
+    if type(value) in (int, float):
+        return number_text(value)
+    try:
+        return orjson.dumps(value).decode()
+    except (orjson.JSONEncodeError, RecursionError):
+        return ""
+
+
+def as_double(value: float) -> float:
+    """Return a JSON number as an IEEE double; one too big is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 @lru_cache(maxsize=_CACHED_ADDRESSES)
