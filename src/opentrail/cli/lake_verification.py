@@ -43,7 +43,7 @@ def verify_lake_command(
     context: typer.Context,
     stores: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STORE]...", show_default=False),
+        typer.Argument(metavar="STORE", show_default=False),
     ] = None,
     seals: Annotated[
         Path | None,

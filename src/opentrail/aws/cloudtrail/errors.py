@@ -236,6 +236,14 @@ class InvalidParameterCombinationException(AwsError):
         return cls(f"{member} can be specified for an event data store only.")
 
     @classmethod
+    def not_for_event_data_stores(cls, member: str) -> "InvalidParameterCombinationException":
+        return cls(f"{member} can be specified for a trail only.")
+
+    @classmethod
+    def context_keys_of_standard_events(cls) -> "InvalidParameterCombinationException":
+        return cls("ContextKeySelectors require MaxEventSize Large.")
+
+    @classmethod
     def aggregation_without_data_events(cls) -> "InvalidParameterCombinationException":
         return cls("AggregationConfigurations require a trail that logs data events.")
 
@@ -276,6 +284,26 @@ class InvalidParameterException(AwsError):
         return cls(f"The event data store {given} was not found.")
 
     @classmethod
+    def inactive_event_data_store(cls, arn: str) -> "InvalidParameterException":
+        return cls(f"The event data store {arn} is not enabled.")
+
+    @classmethod
+    def no_insights_source(cls, arn: str, category: str) -> "InvalidParameterException":
+        return cls(f"The event data store {arn} collects {category} events; Insights are found in management events.")
+
+    @classmethod
+    def no_insights_destination(cls) -> "InvalidParameterException":
+        return cls("You must specify InsightsDestination to enable Insights on an event data store.")
+
+    @classmethod
+    def bad_insights_destination(cls, arn: str, category: str) -> "InvalidParameterException":
+        return cls(f"{arn}, of category {category}, is not an event data store of Insights events of this account.")
+
+    @classmethod
+    def no_store_configuration(cls) -> "InvalidParameterException":
+        return cls("You must specify MaxEventSize or ContextKeySelectors for an event data store.")
+
+    @classmethod
     def no_event_configuration(cls) -> "InvalidParameterException":
         return cls("You must specify AggregationConfigurations for a trail.")
 
@@ -296,8 +324,8 @@ class OperationNotPermittedException(AwsError):
         return cls(f"The account {account_id} already has {quota} event data stores in {region}.")
 
     @classmethod
-    def not_for_event_data_stores(cls, operation: str) -> "OperationNotPermittedException":
-        return cls(f"{operation} is not supported for event data stores by this installation.")
+    def no_enrichment(cls) -> "OperationNotPermittedException":
+        return cls("This installation does not enrich events: ContextKeySelectors must be empty.")
 
     @classmethod
     def under_legal_hold(cls, arn: str) -> "OperationNotPermittedException":
@@ -342,6 +370,14 @@ class InvalidInsightSelectorsException(AwsError):
     @classmethod
     def not_logged(cls, insight_type: str, wanted: str) -> "InvalidInsightSelectorsException":
         return cls(f"{insight_type} requires a trail that logs {wanted} events.")
+
+    @classmethod
+    def not_of_event_data_stores(cls, categories: str) -> "InvalidInsightSelectorsException":
+        return cls(f"Event data stores have Insights of Management events only, not of {categories}.")
+
+    @classmethod
+    def not_collected(cls, insight_type: str) -> "InvalidInsightSelectorsException":
+        return cls(f"{insight_type} requires an event data store that collects the management events it is found in.")
 
 
 class InsightNotEnabledException(AwsError):

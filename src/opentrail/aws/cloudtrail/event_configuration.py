@@ -1,7 +1,8 @@
-"""Event configuration of trails: which aggregations of data events are wanted (reference: api section 2).
+"""Event configuration: which aggregations of data events a trail wants, and how large events a data store takes
+(reference: api section 2).
 
-A setting of the trail: kept and answered. What aggregates follows it. Event size and context keys are settings of event
-data stores, and refused for a trail.
+Settings of the trail and of the store: kept and answered. What aggregates follows a trail's. Events are recorded within
+256 KB, which a store of either size takes whole. Nothing enriches events, so context keys are refused.
 """
 
 from collections.abc import Mapping
@@ -13,13 +14,18 @@ from opentrail.aws.cloudtrail.errors import (
     InvalidParameterException,
     OperationNotPermittedException,
 )
-from opentrail.aws.cloudtrail.event_data_store_views import find_store
+from opentrail.aws.cloudtrail.event_data_store_views import find_active_store, find_store
+from opentrail.aws.cloudtrail.lake_errors import (
+    InvalidEventDataStoreCategoryException,
+    InvalidEventDataStoreStatusException,
+)
 from opentrail.aws.cloudtrail.targets import named_trail
 from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.pattern.logged_kinds import logged_kinds
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Parameters
+from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind, Status
 from opentrail.resource.trail import Trail
 
 _OF_EVENT_DATA_STORES = ("MaxEventSize", "ContextKeySelectors")
@@ -27,7 +33,9 @@ _OF_EVENT_DATA_STORES = ("MaxEventSize", "ContextKeySelectors")
 
 async def put_event_configuration(ports: ApiPorts, call: Call) -> Outcome:
     """Plan new aggregations in place of the old ones; an empty list ends them. On record before it does."""
-    given = await _configured_target(ports, call)
+    given = named_trail(call.parameters)
+    if not given:
+        return await _put_store_configuration(ports, call)
     for member in _OF_EVENT_DATA_STORES:
         if member in call.parameters:
             raise InvalidParameterCombinationException.not_for_trails(member)
@@ -44,17 +52,46 @@ async def put_event_configuration(ports: ApiPorts, call: Call) -> Outcome:
 
 
 async def get_event_configuration(ports: ApiPorts, call: Call) -> Outcome:
-    """Show a trail's aggregations, an empty list when there are none."""
-    return Outcome(_configuration_of(await find_trail(ports, call, await _configured_target(ports, call))))
-
-
-async def _configured_target(ports: ApiPorts, call: Call) -> str:
-    """Return the trail that the call means; event data stores have nothing to configure here."""
+    """Show a trail's aggregations, an empty list when there are none, or a store's event size and context keys."""
     given = named_trail(call.parameters)
-    if not given:
-        await find_store(ports, call, call.parameters["EventDataStore"])
-        raise OperationNotPermittedException.not_for_event_data_stores(call.operation.name)
-    return given
+    if given:
+        return Outcome(_configuration_of(await find_trail(ports, call, given)))
+    store = await find_store(ports, call, call.parameters["EventDataStore"])
+    _check_is_configurable(store)
+    return Outcome(_store_configuration(store))
+
+
+async def _put_store_configuration(ports: ApiPorts, call: Call) -> Outcome:
+    given = call.parameters
+    store = await find_active_store(ports, call, given["EventDataStore"])
+    _check_is_configurable(store)
+    if "AggregationConfigurations" in given:
+        raise InvalidParameterCombinationException.not_for_event_data_stores("AggregationConfigurations")
+    if not any(member in given for member in _OF_EVENT_DATA_STORES):
+        raise InvalidParameterException.no_store_configuration()
+    is_large = given["MaxEventSize"] == "Large" if "MaxEventSize" in given else store.is_large_event
+    if given.get("ContextKeySelectors"):
+        if not is_large:
+            raise InvalidParameterCombinationException.context_keys_of_standard_events()
+        raise OperationNotPermittedException.no_enrichment()
+    changed = replace(store, is_large_event=is_large, updated_at=call.received_at)
+    settings = (SettingsEntry(changed.arn, changed.to_json()),)
+    return Outcome(_store_configuration(changed), settings=settings, weakens_record=True)
+
+
+def _check_is_configurable(store: EventDataStore) -> None:
+    if store.is_pending_deletion:
+        raise InvalidEventDataStoreStatusException(store.arn, store.status, Status.ENABLED)
+    if store.kind is not EventDataStoreKind.CLOUDTRAIL:
+        raise InvalidEventDataStoreCategoryException(store.arn, store.kind)
+
+
+def _store_configuration(store: EventDataStore) -> Parameters:
+    return {
+        "EventDataStoreArn": store.arn,
+        "MaxEventSize": "Large" if store.is_large_event else "Standard",
+        "ContextKeySelectors": [dict(selector) for selector in store.context_key_selectors],
+    }
 
 
 def _configuration(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from opentrail.aws.cloudtrail.lake_errors import (
 from opentrail.aws.cloudtrail.names import check_kms_key
 from opentrail.aws.cloudtrail.organization_trails import administered_organization
 from opentrail.aws.cloudtrail.page_tokens import page_of
+from opentrail.aws.cloudtrail.store_insights import check_insights_of_store
 from opentrail.aws.cloudtrail.tag_rules import tags_of_new_store, wire_tags
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.pattern.selectors import InvalidSelector, check_event_data_store_selectors
@@ -202,6 +203,7 @@ def _store_with_parameters(ports: ApiPorts, call: Call, store: EventDataStore) -
     longest = changed.billing_mode.max_retention_days
     if changed.retention_days > longest:
         raise InvalidParameterException.retention_too_long(longest, changed.billing_mode)
+    check_insights_of_store(changed, changed.insight_selectors)
     return _organized_store(ports, call, changed)
 
 

@@ -1,4 +1,5 @@
-"""Insight selectors of trails: put and get (reference: trails-and-delivery section 4, api section 2).
+"""Insight selectors of trails: put and get (reference: trails-and-delivery section 4, api section 2). Those of event
+data stores are in ``store_insights``.
 
 They are settings of the trail: kept, answered, and in force while the trail logs. What finds Insights follows them.
 """
@@ -11,10 +12,8 @@ from opentrail.aws.cloudtrail.destinations import INSIGHTS, check_bucket
 from opentrail.aws.cloudtrail.errors import (
     InsightNotEnabledException,
     InvalidInsightSelectorsException,
-    InvalidParameterException,
-    OperationNotPermittedException,
 )
-from opentrail.aws.cloudtrail.event_data_store_views import store_named
+from opentrail.aws.cloudtrail.store_insights import get_store_insights, put_store_insights
 from opentrail.aws.cloudtrail.targets import named_trail
 from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail
 from opentrail.aws.service import ApiPorts, Call, Outcome
@@ -49,6 +48,8 @@ def check_put_insight_selectors(parameters: Parameters) -> None:
 
 async def prepare_put_insight_selectors(ports: ApiPorts, call: Call) -> Call:
     """Judge the whole call once, and prove that the trail's bucket takes Insights events, when there are to be any."""
+    if not named_trail(call.parameters):
+        return call
     trail = await _with_insights(ports, call)
     if trail.insight_selectors:
         await check_bucket(ports, trail, INSIGHTS)
@@ -57,13 +58,15 @@ async def prepare_put_insight_selectors(ports: ApiPorts, call: Call) -> Call:
 
 async def put_insight_selectors(ports: ApiPorts, call: Call) -> Outcome:
     """Plan new insight selectors in place of the old ones; an empty list ends Insights. On record before it does."""
+    if not named_trail(call.parameters):
+        return await put_store_insights(ports, call, _with_categories(call.parameters))
     trail = await _with_insights(ports, call)
     return Outcome(_insights_of(trail), settings=(SettingsEntry(trail.arn, trail.to_json()),), weakens_record=True)
 
 
 async def _with_insights(ports: ApiPorts, call: Call) -> Trail:
-    trail = await find_home_trail(ports, call, await _insights_target(ports, call))
-    selectors = tuple(_with_category(selector) for selector in _selectors(call.parameters))
+    trail = await find_home_trail(ports, call, named_trail(call.parameters))
+    selectors = _with_categories(call.parameters)
     kinds = logged_kinds(trail.event_selectors, trail.advanced_event_selectors)
     for selector in selectors:
         _check_is_logged(selector, kinds)
@@ -72,21 +75,13 @@ async def _with_insights(ports: ApiPorts, call: Call) -> Trail:
 
 async def get_insight_selectors(ports: ApiPorts, call: Call) -> Outcome:
     """Show a trail's insight selectors; a trail without any is refused with InsightNotEnabled."""
-    trail = await find_trail(ports, call, await _insights_target(ports, call))
+    given = named_trail(call.parameters)
+    if not given:
+        return await get_store_insights(ports, call)
+    trail = await find_trail(ports, call, given)
     if not trail.insight_selectors:
         raise InsightNotEnabledException(trail.arn)
     return Outcome(_insights_of(trail))
-
-
-async def _insights_target(ports: ApiPorts, call: Call) -> str:
-    """Return the trail that the call means; Insights of event data stores are not found here."""
-    given = named_trail(call.parameters)
-    if not given:
-        store: str = call.parameters["EventDataStore"]
-        if await store_named(ports, call, store) is None:
-            raise InvalidParameterException.no_event_data_store(store)
-        raise OperationNotPermittedException.not_for_event_data_stores(call.operation.name)
-    return given
 
 
 def _selectors(parameters: Parameters) -> Selectors:
@@ -100,6 +95,10 @@ def _check_categories(categories: Sequence[str]) -> None:
             raise InvalidInsightSelectorsException.unknown_category(category, EVENT_CATEGORIES)
     if len(set(categories)) < len(categories):
         raise InvalidInsightSelectorsException.repeated(", ".join(categories))
+
+
+def _with_categories(parameters: Parameters) -> tuple[dict[str, Any], ...]:
+    return tuple(_with_category(selector) for selector in _selectors(parameters))
 
 
 def _with_category(selector: Mapping[str, Any]) -> dict[str, Any]:
