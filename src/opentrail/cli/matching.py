@@ -20,7 +20,6 @@ from opentrail.errors import OperatorError
 from opentrail.pattern.envelope import envelope_of, is_record
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.languages import LANGUAGES, InvalidEvent, Language, Rule, read_rule
-from opentrail.pattern.sigma_correlations import holds_correlation, parse_sigma_correlations
 
 MAX_CASE_BYTES = 4 << 20
 """One line of a cases file."""
@@ -98,11 +97,8 @@ def _result(case_id: Any, *, valid: bool, match: bool | None = None, error: str 
 def _match_files(language: Language, pattern: Path, files: list[Path], *, explain: bool, as_json: bool) -> None:
     try:
         text = pattern.read_text(encoding="utf-8")
-        if language == "sigma" and holds_correlation(text):
-            found = tell_findings(
-                parse_sigma_correlations(text), (event for path in files for event in _events_of(path)), as_json=as_json
-            )
-            raise typer.Exit(0 if found else 1)
+        if language == "sigma":
+            _match_correlation(text, files, as_json=as_json)
         rule = read_rule(language, text)
     except UnicodeDecodeError as error:
         raise OperatorError(f"{pattern} is no UTF-8 text") from error
@@ -118,6 +114,16 @@ def _match_files(language: Language, pattern: Path, files: list[Path], *, explai
     if not as_json:
         output.print(f"{picked} of {asked} events match", style="dim")
     raise typer.Exit(0 if picked else 1)
+
+
+def _match_correlation(text: str, files: list[Path], *, as_json: bool) -> None:
+    """Tell what a text with correlations finds, and exit; return when it holds none. Raises InvalidPattern."""
+    # Imported here because pySigma is a third of the start-up time of commands that know no rule.
+    from opentrail.pattern.sigma_correlations import holds_correlation, parse_sigma_correlations
+
+    if holds_correlation(text):
+        events = (event for path in files for event in _events_of(path))
+        raise typer.Exit(0 if tell_findings(parse_sigma_correlations(text), events, as_json=as_json) else 1)
 
 
 def _tell(rule: Rule, event: dict[str, Any], subject: Any, path: Path, *, explain: bool, as_json: bool) -> bool:

@@ -23,7 +23,6 @@ from opentrail.pattern.selectors import (
     compile_advanced_event_selectors,
     compile_event_selectors,
 )
-from opentrail.pattern.sigma import parse_sigma_rule
 
 Language = Literal["event-pattern", "filter-pattern", "selector", "filter-policy", "sigma"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -143,6 +142,9 @@ def _attribute(value: Any) -> Attribute:
 
 
 def _sigma(pattern: Any) -> Rule:
+    # Imported here because pySigma is a third of the start-up time of commands that know no rule.
+    from opentrail.pattern.sigma import parse_sigma_rule
+
     return Rule(parse_sigma_rule(pattern if isinstance(pattern, str) else _json_text(pattern)), _record)
 
 
