@@ -9,6 +9,9 @@ _URL = (
     r"([^?#]*)(?:\?([^#]*))?(?:#(.*))?$"
 )
 
+MAX_ENTRIES = 10_000
+"""What repeat and sequence may make at most, as in Trino."""
+
 MACROS: tuple[str, ...] = (
     "lake_null_if_null(a, r) AS CASE WHEN a IS NULL THEN NULL ELSE r END",
     "lake_substr(s, b) AS CASE WHEN b = 0 OR -b > length(s) THEN '' ELSE substr(s, b) END",
@@ -56,7 +59,12 @@ MACROS: tuple[str, ...] = (
     "lake_in(a, e) AS CASE WHEN e IS NULL THEN lake_has_null(a) ELSE list_contains(a, e) END",
     "lake_intersect(a, b) AS list_filter(lake_distinct(a), lambda e: lake_in(b, e))",
     "lake_except(a, b) AS list_filter(lake_distinct(a), lambda e: NOT lake_in(b, e))",
-    "lake_repeat(x, n) AS list_transform(range(CAST(n AS BIGINT)), lambda i: x)",
+    f"lake_repeat(x, n) AS list_transform(range(CASE WHEN n > {MAX_ENTRIES} THEN CAST(error("
+    f"'count argument of repeat function must be less than or equal to {MAX_ENTRIES}') AS BIGINT) "
+    "ELSE CAST(n AS BIGINT) END), lambda i: x)",
+    f"lake_start(a, b, s) AS CASE WHEN (CAST(b AS HUGEINT) - a) / s >= {MAX_ENTRIES} THEN CAST(error("
+    f"'result of sequence function must not have more than {MAX_ENTRIES} entries') AS BIGINT) "
+    "ELSE CAST(a AS BIGINT) END",
     "lake_step(a, b) AS CASE WHEN b >= a THEN 1 ELSE -1 END",
     "lake_slice(a, b, n) AS CASE WHEN b > 0 THEN a[b:b + n - 1] WHEN -b > len(a) THEN a[1:0] "
     "ELSE a[len(a) + b + 1:len(a) + b + n] END",

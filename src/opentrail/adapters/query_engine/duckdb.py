@@ -33,9 +33,14 @@ _INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """What one query may take, and how many run at a time."""
+    """What one query may take, and how many run at a time.
+
+    ``memory_bytes`` is what the engine manages; lists and texts in the making, which it does not count, are held by the
+    process's own limit, ``unmanaged_bytes`` above it.
+    """
 
     memory_bytes: int = 512 << 20
+    unmanaged_bytes: int = 1 << 30
     spill_bytes: int = 4 << 30
     seconds: float = 3600.0
     threads: int = 2
@@ -94,6 +99,7 @@ class DuckDbEngine:
                 "settings": self._settings(spill),
                 "tables": [_described(table) for table in tables],
                 "fresh": list(fresh),
+                "process_bytes": self._limits.memory_bytes + self._limits.unmanaged_bytes,
             }
         )
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}

@@ -39,6 +39,7 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, _Answers(sys.stdout.buffer)
     try:
         query = orjson.loads(read_frame(requests)[1])
+        resource.setrlimit(resource.RLIMIT_DATA, (query["process_bytes"], query["process_bytes"]))
         fresh = {name: read_frame(requests)[1] for name in query["fresh"]}
         connection = _open_engine(query, fresh)
         with _telling_progress(connection, answers):

@@ -20,6 +20,9 @@ _WITHOUT_RESOURCE = frozenset(
 )
 """Operations whose permission no resource narrows (AWS's service authorization reference for CloudTrail)."""
 
+_JUDGED_BY_QUERY = frozenset({"CancelQuery", "DescribeQuery", "GetQueryResults"})
+"""Operations on the event data stores of a query, which only their handlers know: they ask for the permission."""
+
 _NAMING_MEMBERS = (
     ("Name", "trail"),
     ("TrailName", "trail"),
@@ -36,6 +39,8 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
     context = _tag_context(call.parameters)
     if call.operation.name in _WITHOUT_RESOURCE:
         return (Requirement(action, "*", context),)
+    if call.operation.name in _JUDGED_BY_QUERY:
+        return ()
     if call.operation.name == "StartQuery":
         return tuple(Requirement(action, arn, context) for arn in _queried(call))
     if call.operation.name == "ListTags":
@@ -49,9 +54,9 @@ def _queried(call: Call) -> tuple[str, ...]:
         names = references(call.parameters.get("QueryStatement", ""))
     except InvalidStatement:
         return ("*",)
-    return tuple(name if name.startswith("arn:") else _arn(call, "eventdatastore", name.lower()) for name in names) or (
-        "*",
-    )
+    owner = call.parameters.get("EventDataStoreOwnerAccountId", call.account_id)
+    found = (name if name.startswith("arn:") else _arn(call, "eventdatastore", name.lower(), owner) for name in names)
+    return tuple(found) or ("*",)
 
 
 _LAKE_MEMBERS = {"EventDataStore": ("EventDataStore", "eventdatastore"), "Channel": ("Channel", "channel")}
@@ -71,8 +76,9 @@ def _resource(call: Call) -> str:
     return "*"
 
 
-def _arn(call: Call, kind: str, name: str) -> str:
-    return str(Arn(partition_of(call.region), "cloudtrail", call.region, call.account_id, f"{kind}/{name}"))
+def _arn(call: Call, kind: str, name: str, account_id: str = "") -> str:
+    account_id = account_id or call.account_id
+    return str(Arn(partition_of(call.region), "cloudtrail", call.region, account_id, f"{kind}/{name}"))
 
 
 def _tag_context(parameters: Parameters) -> dict[str, tuple[str, ...]]:

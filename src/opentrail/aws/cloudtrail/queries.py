@@ -1,7 +1,8 @@
 """StartQuery, DescribeQuery, GetQueryResults, ListQueries, CancelQuery (reference: api section 6).
 
-An account sees its own queries, those of the called Region. The deprecated EventDataStore of three of the operations is
-checked where it is given, and needed nowhere.
+An account sees its own queries, those of the called Region, also those on stores of other accounts whose resource
+policy lets it in (``query_access``). The deprecated EventDataStore of three of the operations is checked where it is
+given, and needed nowhere.
 """
 
 import asyncio
@@ -11,13 +12,12 @@ from collections.abc import Sequence
 import orjson
 
 from opentrail.aws.cloudtrail.errors import (
-    EventDataStoreNotFoundException,
     InvalidMaxResultsException,
     InvalidNextTokenException,
     InvalidParameterException,
 )
-from opentrail.aws.cloudtrail.event_data_store_views import find_store, is_store_reference, store_named
-from opentrail.aws.cloudtrail.lake_errors import InactiveEventDataStoreException
+from opentrail.aws.cloudtrail.event_data_store_views import is_store_reference
+from opentrail.aws.cloudtrail.query_access import check_permission, reachable_store
 from opentrail.aws.cloudtrail.query_errors import (
     InactiveQueryException,
     InvalidDateRangeException,
@@ -31,7 +31,7 @@ from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.lakesql.errors import InvalidStatement, UnknownStore
 from opentrail.lakesql.parameters import bind
 from opentrail.protocol import Parameters
-from opentrail.query.lake_queries import CONCURRENT_QUERIES, TooManyQueries, references
+from opentrail.query.lake_queries import CONCURRENT_QUERIES, EVENT_HISTORY, TooManyQueries, references
 from opentrail.resource.event_data_store import EventDataStore
 from opentrail.resource.lake_query import LakeQuery, QueryStatus
 
@@ -78,17 +78,15 @@ async def start_query(ports: ApiPorts, call: Call) -> Outcome:
         raise InvalidQueryStatementException(str(error)) from error
     except TooManyQueries as error:
         raise MaxConcurrentQueriesException(CONCURRENT_QUERIES) from error
-    output: Parameters = {"QueryId": query.id}
-    if "EventDataStoreOwnerAccountId" in call.parameters:
-        output["EventDataStoreOwnerAccountId"] = call.parameters["EventDataStoreOwnerAccountId"]
-    return Outcome(output)
+    return Outcome({"QueryId": query.id} | _owner(call))
 
 
 async def describe_query(ports: ApiPorts, call: Call) -> Outcome:
     """Show how a query stands and what it took."""
-    if "QueryAlias" in call.parameters:
-        raise QueryIdNotFoundException(call.parameters["QueryAlias"])
     if "QueryId" not in call.parameters:
+        await check_permission(ports, call, "*")
+        if "QueryAlias" in call.parameters:
+            raise QueryIdNotFoundException(call.parameters["QueryAlias"])
         raise InvalidParameterException("You must specify a QueryId.")
     query = await _find(ports, call)
     output: Parameters = {
@@ -107,7 +105,7 @@ async def describe_query(ports: ApiPorts, call: Call) -> Outcome:
         output["ErrorMessage"] = query.error_message
     if query.delivery_s3_uri:
         output |= {"DeliveryS3Uri": query.delivery_s3_uri, "DeliveryStatus": query.delivery_status}
-    return Outcome(output)
+    return Outcome(output | _owner(call))
 
 
 async def get_query_results(ports: ApiPorts, call: Call) -> Outcome:
@@ -135,7 +133,7 @@ async def get_query_results(ports: ApiPorts, call: Call) -> Outcome:
 async def list_queries(ports: ApiPorts, call: Call) -> Outcome:
     """List the queries of seven days on one event data store, newest first."""
     parameters = call.parameters
-    store = await _active(ports, call, parameters["EventDataStore"])
+    store = await reachable_store(ports, call, parameters["EventDataStore"])
     start, end = parameters.get("StartTime"), parameters.get("EndTime")
     if start is not None and end is not None and start > end:
         raise InvalidDateRangeException
@@ -156,7 +154,13 @@ async def cancel_query(ports: ApiPorts, call: Call) -> Outcome:
     if query.status.is_final:
         raise InactiveQueryException(query.id, query.status)
     cancelled = await ports.queries.cancel(query)
-    return Outcome({"QueryId": query.id, "QueryStatus": str(cancelled.status)})
+    return Outcome({"QueryId": query.id, "QueryStatus": str(cancelled.status)} | _owner(call))
+
+
+def _owner(call: Call) -> Parameters:
+    """Return the member that names the event data stores' account, where the call named it."""
+    member = "EventDataStoreOwnerAccountId"
+    return {member: call.parameters[member]} if member in call.parameters else {}
 
 
 def _statement(call: Call) -> str:
@@ -185,40 +189,31 @@ async def _stores_of(ports: ApiPorts, call: Call, statement: str) -> dict[str, E
         raise InvalidQueryStatementException(str(error)) from error
     if not names:
         raise InvalidQueryStatementException.without_store()
-    owner = call.parameters.get("EventDataStoreOwnerAccountId")
     stores = {}
     for name in names:
-        store = await store_named(ports, call, name if name.startswith("arn:") else name.lower())
-        if store is None and not is_store_reference(name.lower()):
+        given = name if name.startswith("arn:") else name.lower()
+        if not is_store_reference(given):
             raise InvalidQueryStatementException(str(UnknownStore(name)))
-        if store is None or owner not in (None, store.account_id):
-            raise EventDataStoreNotFoundException(name)
-        if store.is_pending_deletion:
-            raise InactiveEventDataStoreException(store.arn)
-        stores[name] = store
+        stores[name] = await reachable_store(ports, call, given)
     return stores
 
 
-async def _active(ports: ApiPorts, call: Call, given: str) -> EventDataStore:
-    store = await find_store(ports, call, given)
-    if store.is_pending_deletion:
-        raise InactiveEventDataStoreException(store.arn)
-    return store
-
-
 async def _find(ports: ApiPorts, call: Call) -> LakeQuery:
-    """Return the query that the call names; its event data stores must be there and active."""
+    """Return the query that the call names, if the caller may do the call's operation on each event data store of it;
+    these must be there and active. The operator's queries of Event history are not among the API's."""
     query_id = call.parameters["QueryId"]
     query = ports.queries.find(query_id, call.account_id, call.region)
     given = call.parameters.get("EventDataStore")
     if given is not None:
-        store = await _active(ports, call, given)
+        store = await reachable_store(ports, call, given)
         if query is not None and store.arn not in query.event_data_stores:
             query = None
-    if query is None:
+    if query is None or EVENT_HISTORY in query.event_data_stores:
+        await check_permission(ports, call, "*")
         raise QueryIdNotFoundException(query_id)
     for arn in query.event_data_stores:
-        await _active(ports, call, arn)
+        await check_permission(ports, call, arn)
+        await reachable_store(ports, call, arn)
     return query
 
 

@@ -103,7 +103,10 @@ def _sequence(args: Args) -> str:
     )
     if kind not in (DATE, TIMESTAMP) and not kind.is_integer:
         raise InvalidStatement(f"sequence is not supported for {kind}")
-    return f"CAST(generate_series({args[0].text}, {args[1].text}, {step}) AS {_sequence_kind(args).duckdb})"
+    start, end = args[0].text, args[1].text
+    if kind.is_integer:
+        start = f"lake_start({start}, {end}, {step})"
+    return f"CAST(generate_series({start}, {end}, {step}) AS {_sequence_kind(args).duckdb})"
 
 
 def _zipped(args: Args) -> SqlType:

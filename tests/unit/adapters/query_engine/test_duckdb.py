@@ -134,6 +134,15 @@ async def test_a_query_ends_at_the_memory_limit(tmp_path: Path) -> None:
         await run(tmp_path, "SELECT CAST(len(list(x)) AS VARCHAR) FROM range(100000000) a(x)", limits=limits)
 
 
+async def test_what_the_engine_does_not_count_ends_at_the_limit_of_the_process(tmp_path: Path) -> None:
+    limits = EngineLimits(memory_bytes=64 << 20, unmanaged_bytes=256 << 20, seconds=60)
+
+    with pytest.raises(QueryFailed, match="exceeded the memory"):
+        await run(
+            tmp_path, "SELECT CAST(len(list_transform(range(500000000), lambda i: 'abc')) AS VARCHAR)", limits=limits
+        )
+
+
 async def test_the_engine_sees_no_variable_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "MARK")
 

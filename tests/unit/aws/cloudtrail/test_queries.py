@@ -1,6 +1,7 @@
 """The five operations of a query: what they answer, and every error that they document."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,10 +10,11 @@ import pytest
 
 from opentrail.aws.cloudtrail import SERVICE
 from opentrail.errors import AwsError
+from opentrail.identity import Credential
 from opentrail.ports.query_engine import QueryFailed, QueryTimedOut
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.query.result_delivery import ResultDelivery
-from tests.builders import REGION, World, a_credential
+from tests.builders import ACCOUNT, REGION, World, a_credential, a_root, a_user, a_user_principal
 from tests.memory.object_store import InMemoryObjectStores
 
 ROWS: list[list[str | None]] = [[str(number), None] for number in range(2500)]
@@ -355,3 +357,81 @@ async def test_samples_are_searched_page_by_page(world: World) -> None:
         with pytest.raises(AwsError) as refusal:
             await answer(world, "SearchSampleQueries", SearchPhrase="users", NextToken=token)
         assert refusal.value.code == "InvalidParameterException"
+
+
+OTHER = "444455556666"
+
+
+def a_store_policy(arn: str, *actions: str, effect: str = "Allow", account: str = OTHER) -> str:
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": effect,
+                    "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+                    "Action": [f"cloudtrail:{action}" for action in actions],
+                    "Resource": arn,
+                }
+            ],
+        }
+    )
+
+
+def other_root() -> Credential:
+    return a_credential(a_root(OTHER), key="AKIAOTHEREXAMPLE")
+
+
+async def refused(world: World, operation: str, **parameters: Any) -> str:
+    with pytest.raises(AwsError) as refusal:
+        await answer(world, operation, **parameters)
+    return refusal.value.code
+
+
+async def test_another_account_queries_a_store_as_far_as_its_policy_says(world: World) -> None:
+    arn = await a_store(world)
+    statement, caller = f"SELECT eventID, errorCode FROM {arn}", {"credential": other_root()}
+    assert await refused(world, "StartQuery", QueryStatement=statement, **caller) == "EventDataStoreNotFoundException"
+
+    await answer(
+        world, "PutResourcePolicy", ResourceArn=arn, ResourcePolicy=a_store_policy(arn, "StartQuery", "GetQueryResults")
+    )
+    by_id = {"QueryStatement": f"SELECT 1 FROM {arn.rpartition('/')[2]}", "EventDataStoreOwnerAccountId": ACCOUNT}
+    started = await answer(world, "StartQuery", **by_id, **caller)
+    assert started["EventDataStoreOwnerAccountId"] == ACCOUNT
+    query_id = (await answer(world, "StartQuery", QueryStatement=statement, **caller))["QueryId"]
+    for _ in range(100):
+        page = await answer(world, "GetQueryResults", QueryId=query_id, **caller)
+        if page["QueryStatus"] == "FINISHED":
+            break
+        await asyncio.sleep(0.01)
+
+    assert page["QueryStatistics"]["TotalResultsCount"] == 2500
+    assert await refused(world, "DescribeQuery", QueryId=query_id, **caller) == "EventDataStoreNotFoundException"
+    assert await refused(world, "GetQueryResults", QueryId=query_id) == "QueryIdNotFoundException"
+    await answer(world, "DeleteResourcePolicy", ResourceArn=arn)
+    assert await refused(world, "GetQueryResults", QueryId=query_id, **caller) == "EventDataStoreNotFoundException"
+
+
+async def test_a_deny_in_a_stores_policy_holds_for_its_own_account(world: World) -> None:
+    arn = await a_store(world)
+    policy = a_store_policy(arn, "StartQuery", effect="Deny", account=ACCOUNT)
+    await answer(world, "PutResourcePolicy", ResourceArn=arn, ResourcePolicy=policy)
+
+    assert await refused(world, "StartQuery", QueryStatement=f"SELECT 1 FROM {arn}") == "AccessDenied"
+
+
+async def test_a_user_reads_results_of_the_stores_that_its_policy_names(world: World) -> None:
+    mine, others = await a_store(world), await a_store(world, "other")
+    queries = [await started(world, arn) for arn in (mine, others)]
+    for query_id in queries:
+        await ended(world, query_id)
+    document = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "cloudtrail:*", "Resource": mine}]}
+    )
+    await world.identities.create_user(a_user(default=document))
+    user = a_credential(a_user_principal(), key="AKIAUSEREXAMPLE00000")
+
+    assert (await answer(world, "GetQueryResults", QueryId=queries[0], credential=user))["QueryResultRows"]
+    assert await refused(world, "GetQueryResults", QueryId=queries[1], credential=user) == "AccessDenied"
+    assert await refused(world, "CancelQuery", QueryId=MISSING, credential=user) == "AccessDenied"
