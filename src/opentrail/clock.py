@@ -67,7 +67,7 @@ def format_time(moment: datetime) -> str:
     """Format an aware datetime as events and digests have it: ``YYYY-MM-DDTHH:MM:SSZ``, cut to the second."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="seconds")[:19] + "Z"
+    return moment.isoformat("T", "seconds")[:19] + "Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -4,39 +4,14 @@ Header names keep the case they came in; look-ups ignore case. ``target`` is the
 the request line (raw path and query), because signatures are computed over it.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar, overload
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
-
-_Value = TypeVar("_Value")
 
 HeaderList = tuple[tuple[str, str], ...]
 
 BODY_LIMIT_BYTES = 1024 * 1024
 """Bodies up to this size are held, parsed and redacted; of longer ones, and of object data, only the length is kept."""
-
-
-class _Once(Generic[_Value]):
-    """A property that is worked out when it is first asked for. Unlike functools.cached_property it takes no lock,
-    which cost more than most of what is worked out here; two threads at a time may both do the work."""
-
-    def __init__(self, work: Callable[[Any], _Value]) -> None:
-        self._work = work
-        self._name = work.__name__
-        self.__doc__ = work.__doc__
-
-    @overload
-    def __get__(self, instance: None, owner: type) -> Self: ...
-
-    @overload
-    def __get__(self, instance: object, owner: type) -> _Value: ...
-
-    def __get__(self, instance: object | None, owner: type) -> "Self | _Value":
-        if instance is None:
-            return self
-        value = instance.__dict__[self._name] = self._work(instance)
-        return value
 
 
 class Headers:
@@ -65,7 +40,11 @@ class Headers:
         return dict(self.first)
 
 
-@dataclass(frozen=True)
+# Neither of these two is ever changed. They have constructors of their own, and none that dataclasses makes for frozen
+# ones, because the gateway makes several of them for every call; a copy with other values is dataclasses.replace's.
+
+
+@dataclass(init=False, slots=True)
 class HttpRequest:
     """One request as it arrived.
 
@@ -82,64 +61,97 @@ class HttpRequest:
     body_size_bytes: int = 0
     is_tls: bool = False
     form: Mapping[str, str] | None = None
+    known_object_path: str | None = field(default=None, init=False, repr=False, compare=False)
+    """What ``protocol.paths.object_path`` found, kept here so that it is worked out once."""
+    _headers: Headers | None = field(default=None, init=False, repr=False, compare=False)
+    _path: str | None = field(default=None, init=False, repr=False, compare=False)
+    _raw_query: str | None = field(default=None, init=False, repr=False, compare=False)
+    _query: tuple[tuple[str, str], ...] | None = field(default=None, init=False, repr=False, compare=False)
 
-    @classmethod
-    def received(
-        cls,
+    def __init__(
+        self,
         method: str,
         target: str,
-        headers: Headers,
+        header_list: HeaderList,
         body: bytes | None,
         peer: str,
-        body_size_bytes: int,
-        is_tls: bool,
-    ) -> Self:
+        body_size_bytes: int = 0,
+        is_tls: bool = False,
+        form: Mapping[str, str] | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.header_list = header_list
+        self.body = body
+        self.peer = peer
+        self.body_size_bytes = body_size_bytes
+        self.is_tls = is_tls
+        self.form = form
+        self.known_object_path = None
+        self._headers = None
+        self._path = None
+        self._raw_query = None
+        self._query = None
+
+    @staticmethod
+    def received(
+        method: str, target: str, headers: Headers, body: bytes | None, peer: str, body_size_bytes: int, is_tls: bool
+    ) -> "HttpRequest":
         """Return a request whose headers were looked through already."""
-        request = object.__new__(cls)
-        request.__dict__.update(
-            method=method,
-            target=target,
-            header_list=headers.items,
-            body=body,
-            peer=peer,
-            body_size_bytes=body_size_bytes,
-            is_tls=is_tls,
-            headers=headers,
-        )
+        request = HttpRequest(method, target, headers.items, body, peer, body_size_bytes, is_tls)
+        request._headers = headers
         return request
 
-    def with_body(self, body: bytes | None, body_size_bytes: int) -> Self:
+    def with_body(self, body: bytes | None, body_size_bytes: int) -> "HttpRequest":
         """Return this request with another body, and all that was worked out of its head."""
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, body=body, body_size_bytes=body_size_bytes)
+        other = HttpRequest(
+            self.method, self.target, self.header_list, body, self.peer, body_size_bytes, self.is_tls, self.form
+        )
+        other.known_object_path = self.known_object_path
+        other._headers = self._headers
+        other._path = self._path
+        other._raw_query = self._raw_query
+        other._query = self._query
         return other
 
-    @_Once
+    @property
     def headers(self) -> Headers:
-        return Headers(self.header_list)
+        found = self._headers
+        if found is None:
+            found = self._headers = Headers(self.header_list)
+        return found
 
-    @_Once
+    @property
     def path(self) -> str:
         """The raw path, still percent-encoded."""
-        return self.target.split("?", 1)[0]
+        found = self._path
+        if found is None:
+            found = self._path = self.target.split("?", 1)[0]
+        return found
 
-    @_Once
+    @property
     def raw_query(self) -> str:
         """The raw query string without its question mark; empty when there is none."""
-        _, _, query = self.target.partition("?")
-        return query
+        found = self._raw_query
+        if found is None:
+            found = self._raw_query = self.target.partition("?")[2]
+        return found
 
-    @_Once
+    @property
     def query(self) -> tuple[tuple[str, str], ...]:
         """The decoded query parameters in order, blank values kept."""
-        return tuple(parse_qsl(self.raw_query, keep_blank_values=True, max_num_fields=10_000))
+        found = self._query
+        if found is None:
+            found = tuple(parse_qsl(self.raw_query, keep_blank_values=True, max_num_fields=10_000))
+            self._query = found
+        return found
 
     @property
     def host(self) -> str:
         return self.headers.first.get("host", "")
 
 
-@dataclass(frozen=True)
+@dataclass(init=False, slots=True)
 class HttpResponse:
     """One response. ``body`` is None when it was not held; ``body_size_bytes`` is what was sent. ``reason`` is a short
     word such as ``upstream-unreachable`` when the gateway answered in the upstream's stead, else empty."""
@@ -149,16 +161,28 @@ class HttpResponse:
     body: bytes | None
     body_size_bytes: int = 0
     reason: str = ""
+    _headers: Headers | None = field(default=None, init=False, repr=False, compare=False)
 
-    @classmethod
-    def received(cls, status: int, headers: Headers, body: bytes | None, body_size_bytes: int) -> Self:
+    def __init__(
+        self, status: int, header_list: HeaderList, body: bytes | None, body_size_bytes: int = 0, reason: str = ""
+    ) -> None:
+        self.status = status
+        self.header_list = header_list
+        self.body = body
+        self.body_size_bytes = body_size_bytes
+        self.reason = reason
+        self._headers = None
+
+    @staticmethod
+    def received(status: int, headers: Headers, body: bytes | None, body_size_bytes: int) -> "HttpResponse":
         """Return a response whose headers were looked through already."""
-        response = object.__new__(cls)
-        response.__dict__.update(
-            status=status, header_list=headers.items, body=body, body_size_bytes=body_size_bytes, headers=headers
-        )
+        response = HttpResponse(status, headers.items, body, body_size_bytes)
+        response._headers = headers
         return response
 
-    @_Once
+    @property
     def headers(self) -> Headers:
-        return Headers(self.header_list)
+        found = self._headers
+        if found is None:
+            found = self._headers = Headers(self.header_list)
+        return found

@@ -64,15 +64,17 @@ class ExchangeFailed(Exception):
         self.status = status
 
 
-@dataclass(slots=True)
 class RequestBody:
     """What arrived of a request's body before it was passed on: its bytes on the wire and its payload. The scanner
     says whether that was all."""
 
-    scanner: BodyScanner
-    wire: bytes = b""
-    payload: bytes = b""
-    reserved: int = 0
+    __slots__ = ("payload", "reserved", "scanner", "wire")
+
+    def __init__(self, scanner: BodyScanner, wire: bytes = b"", payload: bytes = b"", reserved: int = 0) -> None:
+        self.scanner = scanner
+        self.wire = wire
+        self.payload = payload
+        self.reserved = reserved
 
     @property
     def is_whole(self) -> bool:

@@ -7,7 +7,6 @@ this one imports (``connection``, ``upstream``, ``exchange``, ``http1``). The st
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -55,14 +54,18 @@ class _TooMuchHeld(Exception):
     """Calls hold as much memory as they may."""
 
 
-@dataclass(slots=True)
 class _Call:
     """One request as far as it is known: before its body was held ``operation`` may be None where the body names it."""
 
-    head: RequestHead
-    request: HttpRequest
-    scope: CredentialScope | None
-    operation: Operation | None
+    __slots__ = ("head", "operation", "request", "scope")
+
+    def __init__(
+        self, head: RequestHead, request: HttpRequest, scope: CredentialScope | None, operation: Operation | None
+    ) -> None:
+        self.head = head
+        self.request = request
+        self.scope = scope
+        self.operation = operation
 
     @property
     def service(self) -> str:

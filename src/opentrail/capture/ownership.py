@@ -76,7 +76,8 @@ class Ownership:
 
     def _names_archive(self, request: HttpRequest) -> bool:
         """Say whether an S3 request names an archive, path style or virtual-host style."""
-        bucket = unquote(request.path[1:].partition("/")[0])
+        bucket = request.path[1:].partition("/")[0]
+        bucket = unquote(bucket) if "%" in bucket else bucket
         if bucket and self._archives.get(bucket) is not None:
             return True
         label, dot, _ = request.host.partition(".s3")

@@ -102,17 +102,23 @@ class Credential:
         return f"Credential({self.access_key_id}, {self.principal.arn})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class CallerIdentity:
     """Who an event says it was: a principal, the key used, and whether anybody verified it.
 
     ``is_verified`` false becomes ``additionalEventData.opentrail.identity = "claimed"``. ``principal`` is None when
-    nothing but the access key id is known (or no key was given at all).
+    nothing but the access key id is known (or no key was given at all). Never changed; made for every call, so without
+    the slow constructor that dataclasses makes for frozen classes.
     """
 
     principal: Principal | None
     access_key_id: str
     is_verified: bool
+
+    def __init__(self, principal: Principal | None, access_key_id: str, is_verified: bool) -> None:
+        self.principal = principal
+        self.access_key_id = access_key_id
+        self.is_verified = is_verified
 
 
 @dataclass(frozen=True, slots=True)

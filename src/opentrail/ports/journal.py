@@ -30,12 +30,17 @@ MAX_BATCH_BYTES = 16 * 1024 * 1024
 """All entries of one append: 16 of the largest bodies that one call of ours may carry."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(init=False, slots=True, unsafe_hash=True)
 class EventEntry:
-    """One recorded event: its JSON (redacted, complete) and who may see it: LIVE or one event data store's ARN."""
+    """One recorded event: its JSON (redacted, complete) and who may see it: LIVE or one event data store's ARN. Never
+    changed; the constructor that dataclasses makes for frozen classes would take three times as long."""
 
     event: bytes
     audience: str = LIVE
+
+    def __init__(self, event: bytes, audience: str = LIVE) -> None:
+        self.event = event
+        self.audience = audience
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ _remembered_bucket = lru_cache(maxsize=1024)(_bucket_of)
 
 def object_path(request: HttpRequest) -> str:
     """Return the path of an S3 request in path style: ``/bucket/key``, still percent-encoded, not normalised."""
-    known: str | None = request.__dict__.get("object_path")
+    known = request.known_object_path
     if known is not None:
         return known
     path = request.path
@@ -49,7 +49,7 @@ def object_path(request: HttpRequest) -> str:
         path = "/" + path.partition("://")[2].partition("/")[2]
     bucket = virtual_host_bucket(request.host)
     path = f"/{bucket}{path}" if bucket else path
-    request.__dict__["object_path"] = path
+    request.known_object_path = path
     return path
 
 

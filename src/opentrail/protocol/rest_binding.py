@@ -109,11 +109,15 @@ def _labels(places: _Places, request: HttpRequest) -> dict[str, str]:
             break
         if part.endswith("+}"):
             end = len(actual) - (len(template) - number - 1)
-            labels[part[1:-2]] = unquote("/".join(actual[number:end]))
+            labels[part[1:-2]] = _decoded("/".join(actual[number:end]))
             actual = (*actual[: number + 1], *actual[end:])
         elif part.startswith("{"):
-            labels[part[1:-1]] = unquote(actual[number])
+            labels[part[1:-1]] = _decoded(actual[number])
     return labels
+
+
+def _decoded(text: str) -> str:
+    return unquote(text) if "%" in text else text
 
 
 def _query(raw_query: str) -> dict[str, list[str]]:

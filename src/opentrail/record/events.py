@@ -8,7 +8,7 @@ before the call goes upstream. No method raises on any input; what could not be 
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
@@ -47,13 +47,16 @@ MAX_ADDRESS_BYTES = 128
 _log = structlog.get_logger(__name__)
 
 
-class EncodedEvent(NamedTuple):
+class EncodedEvent:
     """An event within every limit, in order, and its JSON; ``further`` is the JSON of the other events of its call,
     which are stored with it."""
 
-    event: Event
-    json: bytes
-    further: tuple[bytes, ...] = ()
+    __slots__ = ("event", "further", "json")
+
+    def __init__(self, event: Event, json: bytes, further: tuple[bytes, ...] = ()) -> None:
+        self.event = event
+        self.json = json
+        self.further = further
 
 
 class EventBuilder:
@@ -191,7 +194,8 @@ class EventBuilder:
         if not further:
             return encoded
         shared = {"requestID": event["requestID"]}
-        return encoded._replace(further=tuple(_encoded({**other, **shared}).json for other in further))
+        encoded.further = tuple([_encoded({**other, **shared}).json for other in further])
+        return encoded
 
     def finish_unknown(self, event: Event, reason: str) -> Event:
         """Return the complete event of a call of which nobody saw the answer; ``reason`` is a short word.

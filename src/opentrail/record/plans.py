@@ -39,7 +39,8 @@ class OperationPlan:
 
     ``response`` is None when response elements are always null. ``secret_names`` are the lower-case names of the
     input's members that are never recorded, whose values error messages may quote; the messages of ``hidden_errors``
-    are never recorded. ``streams_request`` says that the body is no parameter.
+    are never recorded. ``streams_request`` says that the body is no parameter, ``needs_output`` that a success must be
+    parsed: for what is recorded of it, or because S3's writes can fail with 200.
     """
 
     service: str
@@ -56,17 +57,8 @@ class OperationPlan:
     secret_names: frozenset[str]
     hidden_errors: frozenset[str]
     streams_request: bool
-
-    @property
-    def is_s3(self) -> bool:
-        return self.service == "s3"
-
-    @property
-    def needs_output(self) -> bool:
-        """Whether a success must be parsed: for what is recorded of it, or because S3's writes can fail with 200."""
-        if self.response is not None or (self.resources is not None and self.resources.in_response is not None):
-            return True
-        return self.is_s3 and not self.is_read_only
+    is_s3: bool
+    needs_output: bool
 
 
 @cache
@@ -77,6 +69,8 @@ def plan_of(operation: Operation) -> OperationPlan:
     reads, data = is_read_only(service, name), is_data_event(service, name)
     request, secret_names = _request(model, service)
     keeps_response = records_response(service, name, is_read_only=reads, is_data_event=data)
+    response = _response(model, service) if keeps_response else None
+    resources = resource_rules(service, name, _members(model.input_shape), _members(model.output_shape))
     return OperationPlan(
         service=service,
         operation=name,
@@ -86,12 +80,16 @@ def plan_of(operation: Operation) -> OperationPlan:
         is_read_only=reads,
         is_data_event=data,
         request=request,
-        response=_response(model, service) if keeps_response else None,
-        resources=resource_rules(service, name, _members(model.input_shape), _members(model.output_shape)),
+        response=response,
+        resources=resources,
         error_names=error_names(model),
         secret_names=secret_names,
         hidden_errors=hidden_errors(model),
         streams_request=bool(model.has_streaming_input or model.has_event_stream_input),
+        is_s3=service == "s3",
+        needs_output=response is not None
+        or (resources is not None and resources.in_response is not None)
+        or (service == "s3" and not reads),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import Any, NamedTuple
+from typing import Any
 
 from opentrail.event.categories import data_event_rows, is_row_of
 from opentrail.event.json_values import safe_text
@@ -22,12 +22,15 @@ _RulePaths = list[tuple[Row, list[list[str]]]]
 FindResources = Callable[[Any, "Place"], list[dict[str, Any]]]
 
 
-class Place(NamedTuple):
+class Place:
     """Where names without an ARN belong."""
 
-    partition: str
-    region: str
-    account_id: str
+    __slots__ = ("account_id", "partition", "region")
+
+    def __init__(self, partition: str, region: str, account_id: str) -> None:
+        self.partition = partition
+        self.region = region
+        self.account_id = account_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,9 @@ def _filled(template: str | None, values: Mapping[str, str], place: Place) -> st
     if template is None:
         return None
     try:
-        return template.format(**{**values, **place._asdict(), "account": place.account_id})
+        return template.format(
+            **{**values, "partition": place.partition, "region": place.region, "account": place.account_id}
+        )
     except KeyError:
         return None
 

@@ -1,7 +1,6 @@
 """What an answer means for the record: its request id, its error as events name it, or its output."""
 
 from http import HTTPStatus
-from typing import NamedTuple
 
 from opentrail.event.json_values import cut_text
 from opentrail.event.limits import TEXT_LIMIT_BYTES
@@ -15,13 +14,16 @@ from opentrail.record.s3_tables import code_of_status
 REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-requestid")
 
 
-class Outcome(NamedTuple):
+class Outcome:
     """A call's result in the record's words. ``error_code`` is empty on success; texts are within their limits."""
 
-    output: Parameters
-    error_code: str
-    error_message: str
-    request_id: str
+    __slots__ = ("error_code", "error_message", "output", "request_id")
+
+    def __init__(self, output: Parameters, error_code: str, error_message: str, request_id: str) -> None:
+        self.output = output
+        self.error_code = error_code
+        self.error_message = error_message
+        self.request_id = request_id
 
 
 def outcome_of(

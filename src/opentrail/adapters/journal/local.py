@@ -195,8 +195,8 @@ class LocalJournal:
         """Give the writer what this turn of the event loop brought: woken for each batch, it would take the
         interpreter's lock amid the turn and commit few batches at a time."""
         accepted, self._accepted = self._accepted, []
-        for write in accepted:
-            self._writer.work.put(write)
+        if accepted:
+            self._writer.work.put(accepted)
 
     def _waiter(self) -> "asyncio.Future[Position]":
         return self._loop.create_future()

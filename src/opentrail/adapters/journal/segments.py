@@ -48,6 +48,10 @@ CREATE TABLE batch (
 """
 
 
+RowValues = tuple[int, int, int, int, int, int, bytes]
+"""A row as it is stored: what ``Row`` names."""
+
+
 class Row(NamedTuple):
     """One accepted batch: committed ``at`` that many microseconds since 1970; ``call`` is what it settles, or 0."""
 
@@ -89,9 +93,9 @@ class Beginning:
     pending: tuple[int, ...]
 
 
-def make_row(last: int, kind: int, call: int, entries: int, at: int, body: bytes) -> Row:
-    """Return the row with its checksum."""
-    return Row(last, kind, call, entries, at, _checksum(last, kind, call, entries, at, body), body)
+def make_row(last: int, kind: int, call: int, entries: int, at: int, body: bytes) -> RowValues:
+    """Return the values of a row with its checksum."""
+    return last, kind, call, entries, at, _checksum(last, kind, call, entries, at, body), body
 
 
 def segment_path(folder: Path, ordinal: int) -> Path:
@@ -162,7 +166,7 @@ def last_number(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT coalesce(max(last), 0) FROM batch").fetchone()[0])
 
 
-def insert_rows(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+def insert_rows(connection: sqlite3.Connection, rows: Sequence[RowValues]) -> None:
     """Append rows in one transaction; they survive a power cut on return. On any error nothing was stored.
 
     Few rows are one statement, which is a transaction of its own: the interpreter's lock is given up, and waited for,

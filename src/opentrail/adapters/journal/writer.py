@@ -6,17 +6,17 @@ and reports the outcome. Bounding the queue is the owner's business (``local.py`
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 import structlog
 
 from opentrail.adapters.journal import segments
-from opentrail.adapters.journal.segments import OPENED, SETTLED, Beginning, Row, SegmentFile
+from opentrail.adapters.journal.segments import OPENED, SETTLED, Beginning, RowValues, SegmentFile
 from opentrail.clock import Clock
 from opentrail.errors import JournalCorrupt
 from opentrail.ports import Unavailable
@@ -50,18 +50,20 @@ class Waiter(Protocol):
     def set_exception(self, error: Exception, /) -> None: ...
 
 
-@dataclass(slots=True)
 class Write:
     """A batch on its way: ``call`` is the call it settles, ``number`` its last number once it is committed,
     ``accepted_at`` the reading of time.perf_counter when it was taken."""
 
-    kind: int
-    call: int
-    entries: int
-    body: bytes
-    done: Waiter
-    accepted_at: float
-    number: int = 0
+    __slots__ = ("accepted_at", "body", "call", "done", "entries", "kind", "number")
+
+    def __init__(self, kind: int, call: int, entries: int, body: bytes, done: Waiter, accepted_at: float) -> None:
+        self.kind = kind
+        self.call = call
+        self.entries = entries
+        self.body = body
+        self.done = done
+        self.accepted_at = accepted_at
+        self.number = 0
 
 
 @dataclass(slots=True)
@@ -76,7 +78,8 @@ class Stop:
     """The last thing in the queue."""
 
 
-Work = Write | Trim | Stop
+Work = list[Write] | Trim | Stop
+"""Writes come as the lists that single turns of the event loop brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,45 +131,44 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         while True:
-            for group in _grouped(self._take()):
-                if isinstance(group, list):
+            work = self.work.get()
+            if isinstance(work, list):
+                following = self._gather(work)
+                for group in _split(work):
                     self._commit(group)
-                elif isinstance(group, Trim):
-                    self._trim(group.through)
-                    self._outcomes.trimmed(group)
-                else:
-                    self._seal()
-                    return
+                if following is None:
+                    continue
+                work = following
+            if isinstance(work, Trim):
+                self._trim(work.through)
+                self._outcomes.trimmed(work)
+            elif isinstance(work, Stop):
+                self._seal()
+                return
 
-    def _take(self) -> Iterable[Work]:
-        """Yield the next piece of work, waiting for it, and what else is there, up to the bounds of a commit."""
-        work = self.work.get()
-        size = 0
-        for _ in range(MAX_COMMIT_BATCHES):
-            yield work
-            size += len(work.body) if isinstance(work, Write) else 0
-            if size >= MAX_COMMIT_BYTES:
-                return
-            try:
-                work = self.work.get_nowait()
-            except Empty:
-                return
-        yield work
+    def _gather(self, writes: list[Write]) -> Trim | Stop | None:
+        """Add the writes that wait to ``writes``, which were taken; return what stands behind them in the queue. What
+        waits is bounded by the owner."""
+        while not self.work.empty():
+            work = self.work.get()
+            if not isinstance(work, list):
+                return work
+            writes += work
+        return None
 
     def _commit(self, writes: list[Write]) -> None:
         try:
             now = int(self._clock.now().timestamp() * 1_000_000)
             connection = self._newest(now)
-            rows = self._rows(writes, now)
-            segments.insert_rows(connection, rows)
+            segments.insert_rows(connection, self._rows(writes, now))
         except Exception as error:
             self._give_up(writes, error)
             return
-        self._note(writes, rows, now)
+        self._note(writes, now)
         self._outcomes.committed(writes, self._head)
 
-    def _rows(self, writes: list[Write], now: int) -> list[Row]:
-        rows: list[Row] = []
+    def _rows(self, writes: list[Write], now: int) -> list[RowValues]:
+        rows: list[RowValues] = []
         last = self.last
         for write in writes:
             last += max(write.entries, 1)
@@ -174,8 +176,8 @@ class Writer(threading.Thread):
             rows.append(segments.make_row(last, write.kind, write.call, write.entries, now, write.body))
         return rows
 
-    def _note(self, writes: list[Write], rows: list[Row], now: int) -> None:
-        self.last, self._committed_at = rows[-1].last, now
+    def _note(self, writes: list[Write], now: int) -> None:
+        self.last, self._committed_at = writes[-1].number, now
         for write in writes:
             self._bytes += len(write.body) + _ROW_OVERHEAD_BYTES
             if write.entries:
@@ -250,16 +252,17 @@ class Writer(threading.Thread):
                 _log.warning("journal segment not deleted", path=str(segment.path), error=str(error))
 
 
-def _grouped(work: Iterable[Work]) -> Iterable[list[Write] | Trim | Stop]:
-    """Yield runs of writes as lists, and what stands between them alone, in order."""
-    run: list[Write] = []
-    for item in work:
-        if isinstance(item, Write):
-            run.append(item)
-            continue
-        if run:
-            yield run
-            run = []
-        yield item
-    if run:
-        yield run
+def _split(writes: list[Write]) -> list[list[Write]]:
+    """Return the writes of one transaction after another, each within the bounds of a commit."""
+    size = sum([len(write.body) for write in writes])
+    if len(writes) <= MAX_COMMIT_BATCHES and size <= MAX_COMMIT_BYTES:
+        return [writes]
+    groups: list[list[Write]] = [[]]
+    size = 0
+    for write in writes:
+        if len(groups[-1]) >= MAX_COMMIT_BATCHES or size >= MAX_COMMIT_BYTES:
+            groups.append([])
+            size = 0
+        groups[-1].append(write)
+        size += len(write.body)
+    return groups

@@ -1,7 +1,6 @@
 """From a call that was seen to its event: what both recorders do, before they differ in when it is stored."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -29,14 +28,22 @@ _MANY_EVENTS = frozenset({"DeleteObjects"})
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
 class SeenCall:
     """A call as the gateway saw it begin."""
 
-    request: HttpRequest
-    operation: Operation | None
-    scope: CredentialScope | None
-    received_at: datetime
+    __slots__ = ("operation", "received_at", "request", "scope")
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        operation: Operation | None,
+        scope: CredentialScope | None,
+        received_at: datetime,
+    ) -> None:
+        self.request = request
+        self.operation = operation
+        self.scope = scope
+        self.received_at = received_at
 
 
 class CallComposer:

@@ -1,8 +1,8 @@
 """fail-closed: no call without its record, no whole answer without its result."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 
@@ -29,6 +29,8 @@ and become events with outcome unknown at the next start."""
 
 RETRY_SECONDS = (0.1, 0.5, 2.0, 5.0)
 """Waits between tries of a late step; the last one repeats."""
+
+_Result = TypeVar("_Result")
 
 _log = structlog.get_logger(__name__)
 
@@ -62,9 +64,8 @@ class FailClosedRecorder:
         """
         call = self._composer.seen(request, operation, scope)
         try:
-            async with asyncio.timeout(self._limit.seconds):
-                begun, caller = await self._composer.begin(call)
-            opening = asyncio.ensure_future(self._journal.open_call(begun.json))
+            begun, caller = await self._limit.bound(self._composer.begin(call))
+            opening = _future(self._journal.open_call(begun.json))
         except TimeoutError as late:
             raise RecordingUnavailable("the caller could not be looked up in time") from late
         except (Unavailable, ValueError) as error:
@@ -118,7 +119,7 @@ class FailClosedRecorder:
     def _begin_close(self, call_id: CallId, event: EncodedEvent) -> "asyncio.Future[Any]":
         """Start to close a call; an enabled Region, as almost always, spares a task."""
         if self._regions.is_enabled(event.event["awsRegion"]):
-            return asyncio.ensure_future(self._journal.close_call(call_id, _entries(event)))
+            return _future(self._journal.close_call(call_id, _entries(event)))
         return asyncio.ensure_future(self._close(call_id, event))
 
     async def _close(self, call_id: CallId, event: EncodedEvent) -> None:
@@ -184,4 +185,12 @@ class ClosedCall:
 
 
 def _entries(event: EncodedEvent) -> list[EventEntry]:
-    return [EventEntry(text) for text in (event.json, *event.further)]
+    entries = [EventEntry(event.json)]
+    if event.further:
+        entries += [EventEntry(text) for text in event.further]
+    return entries
+
+
+def _future(work: Awaitable[_Result]) -> "asyncio.Future[_Result]":
+    """Return a journal's answer as a future, which it mostly is; asyncio.ensure_future looks longer."""
+    return work if isinstance(work, asyncio.Future) else asyncio.ensure_future(work)

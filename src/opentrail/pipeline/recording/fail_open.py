@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 
@@ -238,14 +237,24 @@ class FailOpenRecorder:
         return event["awsRegion"], encode_event(event)
 
 
-@dataclass(slots=True)
 class WatchedCall(SeenCall):
     """A call under way (an OpenRecord); it is queued when it ends. ``response`` is None when no answer was seen."""
 
-    recorder: FailOpenRecorder
-    response: HttpResponse | None = None
-    reason: str = ""
-    ended_at: datetime | None = None
+    __slots__ = ("ended_at", "reason", "recorder", "response")
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        operation: Operation | None,
+        scope: CredentialScope | None,
+        received_at: datetime,
+        recorder: FailOpenRecorder,
+    ) -> None:
+        super().__init__(request, operation, scope, received_at)
+        self.recorder = recorder
+        self.response: HttpResponse | None = None
+        self.reason = ""
+        self.ended_at: datetime | None = None
 
     async def finish(self, response: HttpResponse) -> None:
         self.response = response
