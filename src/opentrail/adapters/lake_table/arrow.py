@@ -1,9 +1,9 @@
 """The Arrow types of ``resource.lake_columns``, and how values as JSON has them become values of each."""
 
-import base64
-import hashlib
+from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -46,9 +46,9 @@ def lowered(value: Any) -> dict[str, Any] | None:
     return {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else None
 
 
-def checksum(record: bytes) -> str:
+def checksum(record: bytes) -> bytes:
     """Return what ``eventjsonchecksum`` says of a record: its SHA-256 in base64, as PutAuditEvents has checksums."""
-    return base64.b64encode(hashlib.sha256(record).digest()).decode()
+    return b2a_base64(sha256(record).digest(), newline=False)
 
 
 def microseconds(moment: datetime) -> int:
@@ -67,7 +67,7 @@ def parse_moment(text: str) -> datetime:
         raise ValueError(f"{text[:40]!r} is no time in UTC") from error
 
 
-def _texts(values: list[Any]) -> list[str | None]:
+def _texts(values: Sequence[Any]) -> list[str | None]:
     return [value if value.__class__ is str or value is None else _json_text(value) for value in values]
 
 
@@ -75,14 +75,14 @@ def _json_text(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _booleans(values: list[Any]) -> list[bool | None]:
+def _booleans(values: Sequence[Any]) -> list[bool | None]:
     return [value if value.__class__ is bool else _BOOLEANS.get(str(value)) for value in values]
 
 
 _BOOLEANS = {"true": True, "false": False}
 
 
-def _times(values: list[Any]) -> list[int | None]:
+def _times(values: Sequence[Any]) -> list[int | None]:
     known: dict[str, int | None] = {}
     found: list[int | None] = []
     for value in values:
@@ -102,15 +102,15 @@ def _time(text: str) -> int | None:
         return None
 
 
-def _integers(values: list[Any]) -> list[int | None]:
+def _integers(values: Sequence[Any]) -> list[int | None]:
     return [value if value.__class__ is int and -(1 << 63) <= value < 1 << 63 else None for value in values]
 
 
-def _doubles(values: list[Any]) -> list[float | None]:
+def _doubles(values: Sequence[Any]) -> list[float | None]:
     return [float(value) if value.__class__ in (int, float) else None for value in values]
 
 
-CONVERSIONS: dict[Scalar, Callable[[list[Any]], list[Any]]] = {
+CONVERSIONS: dict[Scalar, Callable[[Sequence[Any]], list[Any]]] = {
     Scalar.TEXT: _texts,
     Scalar.BOOLEAN: _booleans,
     Scalar.TIMESTAMP: _times,

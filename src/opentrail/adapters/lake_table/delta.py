@@ -7,7 +7,6 @@ the flushing is ours. A process has one writer for a table, and holds the home a
 import asyncio
 import shutil
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
@@ -22,13 +21,12 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from opentrail.adapters.lake_table import compaction
+from opentrail.adapters.lake_table.appending import ReadBatch, write_file
 from opentrail.adapters.lake_table.arrow import arrow_schema
 from opentrail.adapters.lake_table.files import (
-    file_stats,
     is_whole_parquet,
     make_folder,
     sync,
-    write_parquet,
     write_set_aside,
 )
 from opentrail.adapters.lake_table.known_ids import KnownIds
@@ -45,6 +43,7 @@ from opentrail.adapters.lake_table.statements import (
     statements,
     upkeep_statement,
 )
+from opentrail.adapters.lake_table.workers import RowMaker, Workers
 from opentrail.digest.merkle import tree_hash
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import Position
@@ -89,12 +88,16 @@ def _no_fault(step: str) -> None:
 
 
 class DeltaLakeTables:
-    """Implements LakeTables below ``folder``: a folder for each event data store, named by its id."""
+    """Implements LakeTables below ``folder``: a folder for each event data store, named by its id.
 
-    def __init__(self, folder: Path, *, fault: Fault = _no_fault) -> None:
+    The rows of batches are made in ``processes`` of their own, 0: in a thread.
+    """
+
+    def __init__(self, folder: Path, *, processes: int = 0, fault: Fault = _no_fault) -> None:
         self._folder = folder
         self._fault = fault
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lake")
+        self._appending = _Appending(processes)
         self._opened: dict[str, _Table] = {}
 
     async def open(self, store: EventDataStore) -> "DeltaLakeTable":
@@ -104,23 +107,37 @@ class DeltaLakeTables:
         if before is not None:
             await _in_thread(self._threads, before.retire)
         await _in_thread(self._threads, table.open)
-        return DeltaLakeTable(table, self._threads)
+        return DeltaLakeTable(table, self._threads, self._appending)
 
     async def remove(self, arn: str) -> None:
         folder = self._folder / arn.rpartition("/")[2]
         await _in_thread(self._threads, lambda: shutil.rmtree(folder, ignore_errors=True))
 
     async def close(self) -> None:
-        """Let the threads end."""
+        """Let threads and processes end."""
+        await asyncio.to_thread(self._appending.close)
         await asyncio.to_thread(self._threads.shutdown)
+
+
+class _Appending:
+    """Threads that wait, and processes that work, for batches of all tables."""
+
+    def __init__(self, processes: int) -> None:
+        self.workers = Workers(processes)
+        self.threads = ThreadPoolExecutor(max(1, processes), thread_name_prefix="lake batches")
+
+    def close(self) -> None:
+        self.threads.shutdown()
+        self.workers.close()
 
 
 class DeltaLakeTable:
     """Implements LakeTable. Writes take turns; a read sees the table before or after each."""
 
-    def __init__(self, table: "_Table", threads: ThreadPoolExecutor) -> None:
+    def __init__(self, table: "_Table", threads: ThreadPoolExecutor, appending: "_Appending") -> None:
         self._table = table
         self._threads = threads
+        self._appending = appending
         self._writing = asyncio.Lock()
 
     @property
@@ -141,7 +158,14 @@ class DeltaLakeTable:
 
     async def append(self, batch: Batch, oldest: datetime, newest: datetime) -> Appended:
         check_batch(batch)
-        return await self._write(lambda: self._table.append(batch, oldest, newest))
+        if await self.has_batch(batch.id):
+            raise BatchTaken(batch.id)
+
+        def append() -> Appended:
+            with self._appending.workers.lease() as maker:
+                return self._table.append(batch, oldest, newest, maker)
+
+        return await asyncio.shield(_in_thread(self._appending.threads, append))
 
     async def has_batch(self, batch_id: str) -> bool:
         return await self._write(lambda: self._table.has_batch(batch_id))
@@ -289,45 +313,36 @@ class _Table:
         self._put(adds, commit_statement(commit, self.place.head))
         return commit
 
-    def append(self, batch: Batch, oldest: datetime, newest: datetime) -> Appended:
+    def append(self, batch: Batch, oldest: datetime, newest: datetime, maker: RowMaker) -> Appended:
+        """Append a batch; rows are made while others may write, and written in turn."""
+        found = maker.read(self._kind, batch.load, oldest, newest)
+        with self.lock:
+            commit = self._append_rows(batch, found, maker)
+        rows = sum(proof.count for proof in commit.days.values()) if commit else 0
+        unfit = [found.unfit.get(why, 0) for why in (Unfit.TOO_OLD, Unfit.TOO_NEW, Unfit.UNREADABLE)]
+        return Appended(commit, rows, found.rows - rows, *unfit, found.report)
+
+    def _append_rows(self, batch: Batch, found: ReadBatch, maker: RowMaker) -> Commit | None:
         self._check_usable()
         if self.has_batch(batch.id):
             raise BatchTaken(batch.id)
-        loaded = batch.load()
-        days, aside = read_records(self._kind, loaded.events, oldest, newest)
         number = self.place.number + 1
-        given = sum(map(len, days.values()))
-        adds, proofs, brought = [], {}, {}
-        for day, records in days.items():
-            rows = build_rows(self._kind, records, number)
+        new = {}
+        for day, ids in found.ids.items():
             files = [file for file in self.current.files if file.day == day]
-            new = self._known.new_among(day, rows["eventid"].combine_chunks(), files)
-            if new is not None:
-                records = [record for record, is_new in zip(records, new.to_pylist(), strict=True) if is_new]
-                if not records:
-                    continue
-                rows = build_rows(self._kind, records, number)
-            self._fault("write")
-            adds.append(self._add(f"commit-{number:012d}", day, rows, is_new=True))
-            proofs[day] = DayProof(len(records), tree_hash(record.data for record in records))
-            brought[day] = rows["eventid"].combine_chunks()
-        commit = Commit(number, self.place.position, proofs, 0, batch.id, batch.sources) if proofs else None
-        if commit is not None:
-            self._put(adds, commit_statement(commit, self.place.head))
-            self._batches().add(batch.id)
-            for day, ids in brought.items():
-                self._known.add(day, ids)
-        unfit = Counter(one.unfit for one in aside)
-        rows_added = sum(proof.count for proof in proofs.values())
-        return Appended(
-            commit,
-            rows_added,
-            given - rows_added,
-            unfit[Unfit.TOO_OLD],
-            unfit[Unfit.TOO_NEW],
-            unfit[Unfit.UNREADABLE],
-            loaded.report,
-        )
+            new[day] = self._known.new_among(day, ids, files)
+        self._fault("write")
+        written = maker.write(self._root, number, new)
+        proofs = {file.day: file.proof for file in written if file.proof is not None}
+        if not proofs:
+            return None
+        commit = Commit(number, self.place.position, proofs, 0, batch.id, batch.sources)
+        self._put([file.action(is_new=True) for file in written], commit_statement(commit, self.place.head))
+        self._batches().add(batch.id)
+        for day in proofs:
+            mask = new[day]
+            self._known.add(day, found.ids[day] if mask is None else found.ids[day].filter(mask))
+        return commit
 
     def has_batch(self, batch_id: str) -> bool:
         return batch_id in self._batches()
@@ -338,10 +353,7 @@ class _Table:
         return self._batch_ids
 
     def _add(self, name: str, day: date, rows: pa.Table, *, is_new: bool) -> AddAction:
-        place = f"{PARTITION_COLUMN}={day}/{name}.parquet"
-        size = write_parquet(self._root / place, rows)
-        now = int(time.time() * 1000)  # Delta's own note of when a file came, which nothing here reads
-        return AddAction(place, size, {PARTITION_COLUMN: str(day)}, now, is_new, file_stats(rows))
+        return write_file(self._root, name, day, rows).action(is_new=is_new)
 
     def _put(self, actions: Sequence[AddAction | RemoveAction], statement: str) -> None:
         """Make a version of the table with these actions, durable on return.

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from opentrail.resource.lake_columns import INDEX_COLUMN
+
 ROWS_PER_GROUP = 50_000
 """Small enough that a needle's group is read fast, large enough that a day has few (docs/formats/lake.md)."""
 
@@ -31,17 +33,26 @@ _BLOOM_COLUMNS = (
 
 _FALSE_POSITIVES = 0.01
 
+_UNIQUE_COLUMNS = ("eventjson", "eventjsonchecksum", "eventid", "requestid", INDEX_COLUMN)
+"""Without a dictionary: every row has another value."""
+
+_TEXT_COLUMNS = ("eventjson", "eventjsonchecksum", "requestparameters", "responseelements", "additionaleventdata")
+"""Without least and greatest values: nobody looks for ranges of them."""
+
 
 def write_parquet(path: Path, rows: pa.Table) -> int:
     """Write rows to a file, durably, over a leftover of the same name; return its size in bytes."""
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.part")
+    stored = [path for field in rows.schema for path in _stored_paths(field.name, field.type)]
     pq.write_table(
         rows,
         temporary,
         compression="zstd",
-        compression_level=3,
+        compression_level=1,
         row_group_size=ROWS_PER_GROUP,
+        use_dictionary=[name for name in stored if name not in _UNIQUE_COLUMNS],
+        write_statistics=[name for name in stored if name not in _TEXT_COLUMNS],
         bloom_filter_options={
             name: {"ndv": min(rows.num_rows, ROWS_PER_GROUP), "fpp": _FALSE_POSITIVES}
             for name in _leaves(rows.schema)
@@ -104,6 +115,15 @@ def is_whole_parquet(path: Path, size_bytes: int) -> bool:
     except (OSError, pa.ArrowInvalid):
         return False
     return True
+
+
+def _stored_paths(name: str, kind: pa.DataType) -> list[str]:
+    """Return the paths of a column's parts that have none, as Parquet names them."""
+    if pa.types.is_struct(kind):
+        return [path for member in kind for path in _stored_paths(f"{name}.{member.name}", member.type)]
+    if pa.types.is_list(kind):
+        return _stored_paths(f"{name}.list.element", kind.value_type)
+    return [name]
 
 
 def _leaves(schema: pa.Schema) -> list[str]:

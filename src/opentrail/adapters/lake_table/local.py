@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from opentrail.adapters.lake_table.delta import DeltaLakeTables
 
 
+PROCESSES = 2
+"""Batches whose rows are made at the same time, each in a process of its own of some 300 MB."""
+
+
 class LocalLakeTables:
     """Implements LakeTables below ``folder``."""
 
@@ -41,4 +45,4 @@ class LocalLakeTables:
 def _load(folder: Path) -> "DeltaLakeTables":
     from opentrail.adapters.lake_table.delta import DeltaLakeTables
 
-    return DeltaLakeTables(folder)
+    return DeltaLakeTables(folder, processes=PROCESSES)

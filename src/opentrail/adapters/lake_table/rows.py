@@ -3,9 +3,12 @@
 A record that has only members with a column of their own, each of its column's type, is decoded in one step. Any other
 is read member by member, whatever the case of their names: a value that does not fit its column is NULL there (or its
 JSON text, in a text column). Both ways give the same columns; the record itself is kept beside them in any case.
+
+Members with parts (identities, resources) stay JSON until then and are read once for all records that have the same:
+most of a caller's do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -37,6 +40,7 @@ _WIRE_NAMES = {name.lower(): name for name in _MIXED_CASE.split()}
 _OF_RESOURCES = {"arn": "ARN", "arnprefix": "ARNPrefix"}
 _OF_AUDIT_EVENTS = {"uid": "UID"}
 _NO_JSON = msgspec.Raw(b"")
+_NO_VALUES = (b"", b"null")
 
 _FIELD_TYPES: dict[Scalar, Any] = {
     Scalar.TEXT: str | None,
@@ -52,9 +56,18 @@ class RowType:
     """How records become rows of ``columns``, and rows become Arrow arrays."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._struct = Struct(tuple(columns))
-        self._types: dict[Struct, type[msgspec.Struct]] = {}
+        self._columns = tuple(columns)
+        # By identity: the hash of a struct goes over all its members.
+        self._types: dict[int, type[msgspec.Struct]] = {}
+        self._arrow_types = {id(kind): arrow_type(kind) for one in columns for kind in _parts_of(one.type)}
+        top = tuple(Column(one.name, Scalar.JSON if _has_parts(one.type) else one.type) for one in columns)
+        self._struct = Struct(top)
         self._decode: Callable[[bytes], Row] = msgspec.json.Decoder(self._type_of(self._struct)).decode
+        self._decode_part: dict[int, Callable[[bytes], Any]] = {
+            id(one.type): msgspec.json.Decoder(self._field_type(one.type)).decode
+            for one in columns
+            if _has_parts(one.type)
+        }
 
     def read(self, record: bytes) -> Row:
         """Return a record's row; raises ValueError when it is no JSON object, or no UTF-8."""
@@ -70,13 +83,17 @@ class RowType:
 
     def arrays(self, rows: Sequence[Row]) -> dict[str, pa.Array]:
         """Return the columns of rows by name."""
-        return {member.name: self._array(member.type, _values(member, rows)) for member in self._struct.members}
+        values = zip(*map(msgspec.structs.astuple, rows), strict=True) if rows else [()] * len(self._columns)
+        return {
+            column.name: (self._parts if _has_parts(column.type) else self._array)(column.type, of_column)
+            for column, of_column in zip(self._columns, values, strict=True)
+        }
 
     def _type_of(self, struct: Struct) -> type[msgspec.Struct]:
-        if struct not in self._types:
+        if id(struct) not in self._types:
             names = {member.name for member in struct.members}
             wire = _WIRE_NAMES | (_OF_RESOURCES if "arnprefix" in names else {}) | _OF_AUDIT_EVENTS
-            self._types[struct] = msgspec.defstruct(
+            self._types[id(struct)] = msgspec.defstruct(
                 "Row",
                 [
                     (member.name, self._field_type(member.type), _NO_JSON if member.type is Scalar.JSON else None)
@@ -86,7 +103,7 @@ class RowType:
                 forbid_unknown_fields=True,
                 gc=False,
             )
-        return self._types[struct]
+        return self._types[id(struct)]
 
     def _field_type(self, kind: LakeType) -> Any:
         if isinstance(kind, Struct):
@@ -111,26 +128,44 @@ class RowType:
             return value if isinstance(value, str) else None
         return CONVERSIONS[kind]([value])[0]
 
-    def _array(self, kind: LakeType, values: list[Any]) -> pa.Array:
-        if isinstance(kind, Struct):
-            return self._structs(kind, values)
-        if isinstance(kind, Array):
-            return self._lists(kind, values)
+    def _parts(self, kind: LakeType, raws: Sequence[Any]) -> pa.Array:
+        places: dict[bytes, int] = {}
+        found = [places.setdefault(raw, len(places)) for raw in map(bytes, raws)]
+        array = self._array(kind, [self._part(kind, raw) for raw in places])
+        return array if len(places) == len(found) else array.take(pa.array(found, pa.int32()))
+
+    def _part(self, kind: LakeType, raw: bytes) -> Any:
+        if raw in _NO_VALUES:
+            return None
+        try:
+            return self._decode_part[id(kind)](raw)
+        except (msgspec.MsgspecError, RecursionError):
+            pass
+        try:
+            return self._coerced(kind, orjson.loads(raw))
+        except ValueError:
+            return None  # what decoding does not look at, such as half of a surrogate pair
+
+    def _array(self, kind: LakeType, values: Sequence[Any]) -> pa.Array:
+        if not isinstance(kind, Scalar):
+            if all(value is None for value in values):
+                return pa.nulls(len(values), self._arrow_types[id(kind)])
+            return self._structs(kind, values) if isinstance(kind, Struct) else self._lists(kind, values)
         if kind is Scalar.JSON:
-            texts = [None if value in (b"", b"null") else value for value in map(bytes, values)]
-            return pa.array(texts, pa.binary()).cast(pa.string())
+            texts = [None if value in _NO_VALUES else value for value in map(bytes, values)]
+            return pa.array(texts, SCALARS[kind])
         if kind is Scalar.TIMESTAMP:
             return pa.array(CONVERSIONS[kind](values), SCALARS[kind])
         return pa.array(values, SCALARS[kind])
 
-    def _structs(self, kind: Struct, rows: list[Any]) -> pa.Array:
+    def _structs(self, kind: Struct, rows: Sequence[Any]) -> pa.Array:
         blank = self._type_of(kind)()
         mask = pa.array([row is None for row in rows], pa.bool_())
         whole = [blank if row is None else row for row in rows]
         children = [self._array(member.type, _values(member, whole)) for member in kind.members]
-        return pa.StructArray.from_arrays(children, fields=list(arrow_type(kind)), mask=mask)
+        return pa.StructArray.from_arrays(children, fields=list(self._arrow_types[id(kind)]), mask=mask)
 
-    def _lists(self, kind: Array, rows: list[Any]) -> pa.Array:
+    def _lists(self, kind: Array, rows: Sequence[Any]) -> pa.Array:
         offsets = [0]
         items: list[Any] = []
         for row in rows:
@@ -138,10 +173,22 @@ class RowType:
             offsets.append(len(items))
         mask = pa.array([row is None for row in rows], pa.bool_())
         return pa.ListArray.from_arrays(
-            pa.array(offsets, pa.int32()), self._array(kind.item, items), type=arrow_type(kind), mask=mask
+            pa.array(offsets, pa.int32()), self._array(kind.item, items), type=self._arrow_types[id(kind)], mask=mask
         )
 
 
+def _has_parts(kind: LakeType) -> bool:
+    return not isinstance(kind, Scalar)
+
+
+def _parts_of(kind: LakeType) -> Iterator[LakeType]:
+    """Yield a type with parts, and those of its parts that have some."""
+    if isinstance(kind, Scalar):
+        return
+    yield kind
+    for part in (kind.item,) if isinstance(kind, Array) else (member.type for member in kind.members):
+        yield from _parts_of(part)
+
+
 def _values(member: Column, rows: Sequence[Row]) -> list[Any]:
-    # One list a column: tuples a row would have the garbage collector go over all of them, again and again.
     return list(map(attrgetter(member.name), rows))

@@ -4,7 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bench.lake_ingest import an_event
+from bench.lake_events import an_event
 from opentrail.adapters.lake_table.records import build_rows, read_records
 from opentrail.resource.event_data_store import EventDataStoreKind
 
@@ -24,7 +24,7 @@ def row_of(**members: Any) -> dict[str, Any]:
 
 
 def test_record_with_a_member_that_no_column_has_gives_the_same_columns() -> None:
-    whole = [orjson.loads(an_event(number, NOW)) for number in range(50)]
+    whole = [orjson.loads(an_event(number, NOW, 50)) for number in range(50)]
     more = [{**record, "zzz": {"new": 1}} for record in whole]
 
     one_step = rows_of(*map(orjson.dumps, whole))
