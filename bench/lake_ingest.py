@@ -129,7 +129,7 @@ def ids_of(files: Sequence[str]) -> int:
 async def appended(
     folder: Path, paths: Sequence[Path], now: datetime, processes: int, events: int
 ) -> tuple[float, float, int]:
-    """Return seconds, processor seconds and bytes of a table of all files, which is asserted to have each event once."""
+    """Return seconds, processor seconds and bytes of a table of all files, asserted to have each event once."""
     tables = DeltaLakeTables(folder, processes=processes)
     warm = await tables.open(a_store(now, 1))
     await append_all(warm, paths[: processes * BATCH_FILES // 4], now, processes)
@@ -176,7 +176,8 @@ async def main(events: int, processes: int, rounds: int) -> None:
             found.append((parsing, writing, parsing_cpu, writing_cpu))
             print(
                 f"round {number + 1}: parse alone {events / parsing:,.0f} events/s,"
-                f" rows {events / writing:,.0f} events/s, {parsing / writing:.2f}x; processor {parsing_cpu / events * 1e6:.1f} and"
+                f" rows {events / writing:,.0f} events/s, {parsing / writing:.2f}x;"
+                f" processor {parsing_cpu / events * 1e6:.1f} and"
                 f" {writing_cpu / events * 1e6:.1f} us an event",
                 flush=True,
             )
