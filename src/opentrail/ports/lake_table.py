@@ -112,9 +112,9 @@ class Commit:
 class Unfit(Enum):
     """Why a table does not take a record."""
 
-    UNREADABLE = "unreadable"
     TOO_OLD = "too old"
     TOO_NEW = "too new"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)

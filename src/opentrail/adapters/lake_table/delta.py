@@ -319,8 +319,8 @@ class _Table:
         with self.lock:
             commit = self._append_rows(batch, found, maker)
         rows = sum(proof.count for proof in commit.days.values()) if commit else 0
-        unfit = [found.unfit.get(why, 0) for why in (Unfit.TOO_OLD, Unfit.TOO_NEW, Unfit.UNREADABLE)]
-        return Appended(commit, rows, found.rows - rows, *unfit, found.report)
+        too_old, too_new, unreadable = (found.unfit.get(why, 0) for why in Unfit)
+        return Appended(commit, rows, found.rows - rows, too_old, too_new, unreadable, found.report)
 
     def _append_rows(self, batch: Batch, found: ReadBatch, maker: RowMaker) -> Commit | None:
         self._check_usable()
