@@ -5,62 +5,65 @@ listed. Beside AWS's verdicts it tells how each digest fits the one after it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
-from opentrail.digest.verdicts import NOT_FOUND, VALID, Finding, FindingKind
-from opentrail.digest.verification import (
-    DigestInvalid,
-    ReadDigest,
-    check_signature,
-    key_concerns,
-    link_concerns,
-    read_digest,
-)
+from opentrail.digest.verdicts import VALID, Finding, FindingKind
+from opentrail.digest.verification import DigestInvalid, ReadDigest, key_concerns, link_concerns
+from opentrail.query.digest_source import DigestSource
 from opentrail.resource.delivery_layout import digest_stamp, parse_digest_stamp
 
-if TYPE_CHECKING:
-    from opentrail.query.log_validation import LogValidation
+Found = Finding | asyncio.Task[list[Finding]]
+"""A finding, or the check of a log file that is under way."""
 
-Line = asyncio.Queue["Finding | asyncio.Task[list[Finding]] | None"]
+Line = asyncio.Queue[Found | None]
 
 PREFETCHED_DIGESTS = 48
 """Digests fetched ahead of the walk."""
 
 
 class DigestWalk:
-    """The walk along one chain, newest first. ``valid`` are the digests found valid on it, without what they list."""
+    """The walk along one chain from the newest of ``listed`` (keys, oldest first) back to ``start``.
+
+    Its findings go into ``line`` as they are found. ``visit`` is called with each valid digest and returns what there
+    is to say of the log files that it lists. ``valid`` are the digests found valid, without what they list.
+    """
 
     def __init__(
         self,
-        validation: "LogValidation",
+        source: DigestSource,
         line: Line,
-        listed: Sequence[str],
+        visit: Callable[[ReadDigest], Iterable[Found]],
         *,
+        bucket: str,
+        listed: Sequence[str],
+        start: datetime,
         is_backfill: bool,
     ) -> None:
-        self._validation = validation
+        self._source = source
         self._line = line
+        self._visit = visit
+        self._bucket = bucket
         self._left = list(listed)
+        self._start = start
         self.is_backfill = is_backfill
-        self._bucket = validation.request.bucket
         self._successor: ReadDigest | None = None
         self._seen: set[tuple[str, str]] = set()
-        self._listed = {(self._bucket, key) for key in listed}
+        self._listed = {(bucket, key) for key in listed}
         self.valid: list[ReadDigest] = []
 
     async def run(self) -> None:
         key = self._next_older(None)
         last_start = parse_digest_stamp(digest_stamp(key)) if key else None
-        while key and last_start is not None and self._validation.summary.start_time <= last_start:
+        while key and last_start is not None and self._start <= last_start:
             if (self._bucket, key) in self._seen:
                 return  # a chain that leads back into itself ends nowhere
             self._seen.add((self._bucket, key))
             self._drop_from(digest_stamp(key))
-            self._validation.prefetch(self._bucket, self._left[: -PREFETCHED_DIGESTS - 1 : -1])
+            self._source.prefetch(self._bucket, self._left[: -PREFETCHED_DIGESTS - 1 : -1])
             try:
-                digest = await self.read(self._bucket, key)
+                digest = await self._source.read(self._bucket, key, is_backfill=self.is_backfill)
             except DigestInvalid as error:
                 await self._tell(FindingKind.DIGEST, str(error), key)
                 self._successor = None
@@ -70,26 +73,10 @@ class DigestWalk:
             await self._accept(digest)
             key = await self._follow(digest)
 
-    async def read(self, bucket: str, key: str) -> ReadDigest:
-        """Return a digest whose signature is valid. Raises DigestInvalid."""
-        found = await self._validation.fetch_digest(bucket, key)
-        if found is None:
-            raise DigestInvalid(NOT_FOUND)
-        digest = read_digest(bucket, key, found.body, found.metadata, is_backfill=self.is_backfill)
-        try:
-            listed = await self._validation.key_of(digest, is_backfill=self.is_backfill)
-        except ValueError as error:
-            raise DigestInvalid(str(error)) from error
-        check_signature(digest, listed.der if listed else None, self._validation.request.home_region)
-        return digest
-
     async def _accept(self, digest: ReadDigest) -> None:
-        validation = self._validation
-        validation.summary.see_span(digest.start_time, digest.end_time)
-        if validation.on_digest is not None:
-            validation.on_digest(digest)
+        found = self._visit(digest)
         await self._tell(FindingKind.DIGEST, VALID, digest.key)
-        key = validation.known[digest.fingerprint]
+        key = self._source.known[digest.fingerprint]
         concerns = key_concerns(digest, key.valid_from, key.valid_until)
         if self._successor is not None and self._successor.previous == (digest.bucket, digest.key):
             concerns += link_concerns(self._successor, digest)
@@ -97,11 +84,8 @@ class DigestWalk:
             await self._tell(FindingKind.CONCERN, concern, digest.key)
         self._successor = digest
         self.valid.append(_without_files(digest))
-        validation.total += len(digest.listed)
-        for listed in digest.listed:
-            if doubled := validation.note_listed(listed, digest):
-                await self._line.put(doubled)
-            await self._line.put(asyncio.create_task(validation.check_log_file(listed)))
+        for item in found:
+            await self._line.put(item)
 
     async def _follow(self, digest: ReadDigest) -> str | None:
         """Return the key of the digest to look at next; a chain that starts here leaves a gap to the one before."""
@@ -122,7 +106,7 @@ class DigestWalk:
         bucket, key = digest.previous
         if bucket != self._bucket:
             self._bucket = bucket
-            standard, backfill = await self._validation.list_digests(bucket, digest.end_time)
+            standard, backfill = await self._source.list_digests(bucket, self._start, digest.end_time)
             self._left = backfill if self.is_backfill else standard
             self._listed |= {(bucket, listed) for listed in self._left}
         return key
@@ -146,7 +130,7 @@ class DigestWalk:
         findings = []
         for bucket, key in sorted(self._listed - self._seen):
             try:
-                digest = await self.read(bucket, key)
+                digest = await self._source.read(bucket, key, is_backfill=self.is_backfill)
             except DigestInvalid as error:
                 verdict = f"is in no chain that leads here: {error}"
             else:

@@ -7,17 +7,16 @@ files: log_file_checks.py, added files: added_files.py, the chain as a whole: di
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from opentrail.digest.chain_checks import Schedule, fork_concerns, missing_digests, overlap_concerns
 from opentrail.digest.verdicts import NOT_FOUND, VALID, Finding, FindingKind, ValidationSummary
 from opentrail.digest.verification import DigestInvalid, ReadDigest
-from opentrail.ports.object_store import ObjectNotFound, ObjectStores, ObjectSummary, StoredObject
-from opentrail.ports.signer import PublicKey
+from opentrail.ports.object_store import ObjectStores, ObjectSummary
 from opentrail.query.added_files import (
     ELSEWHERE_DIGESTS,
     Unlisted,
@@ -25,7 +24,8 @@ from opentrail.query.added_files import (
     log_files_between,
     sort_unlisted,
 )
-from opentrail.query.digest_walk import DigestWalk, Line
+from opentrail.query.digest_source import SPILL, DigestSource, in_utc
+from opentrail.query.digest_walk import DigestWalk, Found, Line
 from opentrail.query.log_file_checks import judge_log_file
 from opentrail.query.validation_request import DigestLedger, ValidationMemory
 from opentrail.query.validation_request import NoPublicKeys as NoPublicKeys
@@ -44,10 +44,7 @@ FETCHES_IN_FLIGHT = 48
 FINDINGS_AHEAD = 512
 """Log files whose check was begun before the finding ahead of them was taken."""
 
-_LISTING_OVERLAP = timedelta(minutes=1)
-_SPILL = timedelta(hours=1)
 _KEY_SPILL = timedelta(hours=2)
-_BACKFILL_KEY_MARGIN = timedelta(hours=1)
 _ELSEWHERE = timedelta(days=2)
 """How far beyond the range digests are looked for that list a file which those of the range do not."""
 
@@ -75,13 +72,11 @@ class LogValidation:
     summary: ValidationSummary = field(init=False)
 
     def __post_init__(self) -> None:
-        self.summary = ValidationSummary(_utc(self.request.start_time), _utc(self.request.end_time))
-        self._slots = asyncio.Semaphore(self.fetches_in_flight)
-        self.known: dict[str, PublicKey] = {}
+        self.summary = ValidationSummary(in_utc(self.request.start_time), in_utc(self.request.end_time))
+        self._source = DigestSource(self.request, self.stores, self.keys, self.fetches_in_flight)
         self._checked = 0
-        self.total = 0
+        self._total = 0
         self.valid: list[ReadDigest] = []
-        self._prefetched: dict[tuple[str, str], asyncio.Task[StoredObject | None]] = {}
         self._listed_by: dict[tuple[str, str], str] = {}
         self._listing: asyncio.Task[dict[str, ObjectSummary]] | None = None
 
@@ -105,7 +100,7 @@ class LogValidation:
             await walk
         finally:
             listing = [] if self._listing is None else [self._listing]
-            await self._stop([walk, *listing, *waiting, *self._prefetched.values(), *_left_in(line)])
+            await self._stop([walk, *listing, *waiting, *self._source.prefetches, *_left_in(line)])
 
     async def _stop(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in tasks:
@@ -117,21 +112,31 @@ class LogValidation:
         if finding.kind in {FindingKind.DIGEST, FindingKind.LOG_FILE}:
             self._checked += 1
         if self.on_progress is not None:
-            self.on_progress(self._checked, max(self.total, self._checked))
+            self.on_progress(self._checked, max(self._total, self._checked))
 
     async def _walk(self, line: Line) -> None:
         try:
             # Asked before the bucket is, so that what it says was delivered must be there.
             schedule = await self._known_schedule()
-            standard, backfill = await self.list_digests(self.request.bucket, self.summary.end_time)
+            start, end = self.summary.start_time, self.summary.end_time
+            standard, backfill = await self._source.list_digests(self.request.bucket, start, end)
             self._listing = asyncio.create_task(self._list_log_files())
-            self.total += len(standard) + len(backfill)
-            walks = []
+            self._total += len(standard) + len(backfill)
             if standard:
-                await self._load_keys(self.summary.start_time, self.summary.end_time + _KEY_SPILL, is_needed=True)
-                walks.append(DigestWalk(self, line, standard, is_backfill=False))
-            if backfill:
-                walks.append(DigestWalk(self, line, backfill, is_backfill=True))
+                await self._source.load_keys(start, end + _KEY_SPILL, is_needed=True)
+            walks = [
+                DigestWalk(
+                    self._source,
+                    line,
+                    self._visit,
+                    bucket=self.request.bucket,
+                    listed=listed,
+                    start=start,
+                    is_backfill=listed is backfill,
+                )
+                for listed in (standard, backfill)
+                if listed
+            ]
             for walk in walks:
                 await walk.run()
             for finding in await self._look_at_the_whole(walks, schedule):
@@ -144,7 +149,7 @@ class LogValidation:
         if self.ledger is None:
             return self.schedule
         place = self.request.place
-        end = self.summary.end_time + _SPILL
+        end = self.summary.end_time + SPILL
         chain = await self.ledger.chain(place.account_id, place.region, self.summary.start_time, end)
         return replace(
             self.schedule,
@@ -190,11 +195,11 @@ class LogValidation:
         """Clear the suspects that a digest outside the walk lists: a later one, an earlier one, another trail's."""
         bucket, place = self.request.bucket, self.request.place
         walked = {digest.key for digest in self.valid}
-        first = format_digest_stamp(self.summary.start_time - _ELSEWHERE)
-        last = format_digest_stamp(self.summary.end_time + _ELSEWHERE)
-        after = f"{place.folder}/{self.summary.start_time - _ELSEWHERE:%Y/%m/%d}"
-        reader, asked = DigestWalk(self, asyncio.Queue(), (), is_backfill=False), 0
-        await self._load_keys(self.summary.start_time - _ELSEWHERE, self.summary.end_time + _ELSEWHERE, is_needed=False)
+        start, end = self.summary.start_time - _ELSEWHERE, self.summary.end_time + _ELSEWHERE
+        first, last = format_digest_stamp(start), format_digest_stamp(end)
+        after = f"{place.folder}/{start:%Y/%m/%d}"
+        asked = 0
+        await self._source.load_keys(start, end, is_needed=False)
         async for summary in self.stores.bucket(bucket).list(place.folder + "/", after):
             key = summary.key
             stamp = digest_stamp(key)
@@ -204,68 +209,29 @@ class LogValidation:
             if not unlisted.suspects or asked > ELSEWHERE_DIGESTS:
                 return
             with suppress(DigestInvalid):
-                for file in (await reader.read(bucket, key)).listed:
+                for file in (await self._source.read(bucket, key, is_backfill=False)).listed:
                     unlisted.suspects.pop(str(file.get("s3Object", "")), None)
 
     async def _list_log_files(self) -> dict[str, ObjectSummary]:
         store = self.stores.bucket(self.request.bucket)
-        start, end = self.summary.start_time, self.summary.end_time + _SPILL
+        start, end = self.summary.start_time, self.summary.end_time + SPILL
         return {summary.key: summary async for summary in log_files_between(store, self.request.place, start, end)}
 
-    async def list_digests(self, bucket: str, end_time: datetime) -> tuple[list[str], list[str]]:
-        """Return the standard and the backfill digests of the range in a bucket, oldest first."""
-        place = self.request.place
-        start = self.summary.start_time
-        first, last = format_digest_stamp(start), format_digest_stamp(end_time + _SPILL)
-        standard: list[str] = []
-        backfill: list[str] = []
-        listing = self.stores.bucket(bucket).list(place.folder, place.key(start - _LISTING_OVERLAP))
-        async for summary in listing:
-            key = summary.key
-            stamp = digest_stamp(key)
-            if not place.matches(key) or not is_digest_stamp(stamp):
-                continue
-            if stamp > last:
-                break
-            if stamp >= first:
-                (backfill if is_backfill_key(key) else standard).append(key)
-        return standard, backfill
+    def _visit(self, digest: ReadDigest) -> Iterator[Found]:
+        """Take a valid digest of a walk in; the checks of its log files begin as they are asked for."""
+        self.summary.see_span(digest.start_time, digest.end_time)
+        if self.on_digest is not None:
+            self.on_digest(digest)
+        self._total += len(digest.listed)
+        return self._checks(digest)
 
-    async def _load_keys(self, start: datetime, end: datetime, *, is_needed: bool) -> None:
-        keys = await self.keys.public_keys(self.request.region, start, end)
-        if is_needed and not keys:
-            raise NoPublicKeys(f"No public keys found between {_text(start)} and {_text(end)}")
-        self.known |= {key.fingerprint: key for key in keys}
+    def _checks(self, digest: ReadDigest) -> Iterator[Found]:
+        for listed in digest.listed:
+            if doubled := self._note_listed(listed, digest):
+                yield doubled
+            yield asyncio.create_task(self._check_log_file(listed))
 
-    async def key_of(self, digest: ReadDigest, *, is_backfill: bool) -> PublicKey | None:
-        """Return the listed key that a digest names, None when none is listed. Raises ValueError for no time."""
-        if is_backfill and digest.fingerprint not in self.known:
-            moment = _utc(datetime.fromisoformat(digest.backfill_timestamp))
-            await self._load_keys(moment - _BACKFILL_KEY_MARGIN, moment + _BACKFILL_KEY_MARGIN, is_needed=False)
-        return self.known.get(digest.fingerprint)
-
-    def prefetch(self, bucket: str, keys: Iterable[str]) -> None:
-        """Begin to fetch digests that the walk will come to."""
-        for key in keys:
-            if (bucket, key) not in self._prefetched:
-                self._prefetched[bucket, key] = asyncio.create_task(self._fetch_in_slot(bucket, key))
-
-    async def fetch_digest(self, bucket: str, key: str) -> StoredObject | None:
-        """Return a digest object, None when it is not there."""
-        task = self._prefetched.pop((bucket, key), None)
-        return await (task or self._fetch_in_slot(bucket, key))
-
-    async def _fetch_in_slot(self, bucket: str, key: str) -> StoredObject | None:
-        async with self._slots:
-            return await self._fetch(bucket, key)
-
-    async def _fetch(self, bucket: str, key: str) -> StoredObject | None:
-        try:
-            return await self.stores.bucket(bucket).get(key)
-        except ObjectNotFound:
-            return None
-
-    def note_listed(self, listed: Mapping[str, Any], digest: ReadDigest) -> Finding | None:
+    def _note_listed(self, listed: Mapping[str, Any], digest: ReadDigest) -> Finding | None:
         """Remember that a valid digest lists a file; return a concern when another one does, too."""
         place = (str(listed.get("s3Bucket", "")), str(listed.get("s3Object", "")))
         other = self._listed_by.setdefault(place, digest.key)
@@ -273,14 +239,14 @@ class LogValidation:
             return None
         return Finding(FindingKind.FILE_CONCERN, f"both {other} and {digest.key} list it", *place)
 
-    async def check_log_file(self, listed: Mapping[str, Any]) -> list[Finding]:
+    async def _check_log_file(self, listed: Mapping[str, Any]) -> list[Finding]:
         """Return the findings on one log file that a valid digest lists: AWS's verdict, then ours if there is more."""
         bucket, key = str(listed.get("s3Bucket", "")), str(listed.get("s3Object", ""))
         concern = ""
         if await self._is_remembered(bucket, key, listed):
             return [Finding(FindingKind.LOG_FILE, VALID, bucket, key)]
-        async with self._slots:  # held while hashing, so that no more bodies than slots are in memory
-            found = await self._fetch(bucket, key)
+        async with self._source.slots:  # held while hashing, so that no more bodies than slots are in memory
+            found = await self._source.fetch(bucket, key)
             verdict = NOT_FOUND
             if found is not None:
                 verdict, concern = await judge_log_file(found.body, listed)
@@ -304,11 +270,3 @@ def _left_in(line: Line) -> Iterable[asyncio.Task[list[Finding]]]:
         item = line.get_nowait()
         if isinstance(item, asyncio.Task):
             yield item
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
