@@ -81,6 +81,11 @@ class Home:
         return self.path / "imports"
 
     @property
+    def follows(self) -> Path:
+        """A file of checkpoints for each bucket that is followed."""
+        return self.path / "follows"
+
+    @property
     def archives(self) -> Path:
         return self.path / "archives"
 

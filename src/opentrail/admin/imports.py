@@ -76,12 +76,12 @@ class ImportAdministration:
         endpoint_url: str = "",
         key: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Begin an import, or go on with the same one that was stopped or failed; return how it stands.
+        """Begin an import, or go on with the same one that was interrupted; return how it stands.
 
         ``uri`` is ``s3://bucket/prefix`` or an absolute path; ``into`` an event data store's name, id or ARN. With
         ``key`` the bucket is read at ``endpoint_url`` with these credentials, which are kept in memory only.
         """
-        store = await self._store(into)
+        store = await self.store_named(into)
         source = ImportSource(uri, regions=tuple(regions), endpoint_url=endpoint_url)
         since, until = (datetime.fromisoformat(text) if text else None for text in (start, end))
         via = None
@@ -90,7 +90,7 @@ class ImportAdministration:
         before = self._unfinished(store.arn, source, (since, until))
         try:
             if before is not None:
-                begun = await self._imports.resume(before, via)
+                begun = before if not before.status.is_final else await self._imports.resume(before, via)
             else:
                 begun = await self._imports.start(store, source, since, until, via)
         except OngoingImport as error:
@@ -126,10 +126,11 @@ class ImportAdministration:
     def _unfinished(self, arn: str, source: ImportSource, times: tuple[datetime | None, ...]) -> LakeImport | None:
         for one in self._imports.of_account(self._account_id):
             if (one.destination, one.source, (one.start_time, one.end_time)) == (arn, source, times):
-                return one if one.status in (ImportStatus.STOPPED, ImportStatus.FAILED) else None
+                is_through = one.status is ImportStatus.FAILED and not one.error_message
+                return None if is_through or one.status is ImportStatus.COMPLETED else one
         return None
 
-    async def _store(self, named: str) -> EventDataStore:
+    async def store_named(self, named: str) -> EventDataStore:
         """Return the event data store of that name, id or ARN, the default one made if it is not there."""
         name = named or DEFAULT_STORE
         now = self._clock.now()

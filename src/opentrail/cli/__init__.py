@@ -9,6 +9,7 @@ from opentrail.cli.archives import archive_app
 from opentrail.cli.console import Context, print_error
 from opentrail.cli.doctoring import doctor_command
 from opentrail.cli.execution import exec_command
+from opentrail.cli.follow import follow_command
 from opentrail.cli.help_pages import WIDTH, HelpGroup
 from opentrail.cli.imports import import_command, imports_command
 from opentrail.cli.lake import lake_app
@@ -45,6 +46,7 @@ app.command(
 app.command("lookup")(lookup_command)
 app.command("import")(import_command)
 app.command("imports")(imports_command)
+app.command("follow")(follow_command)
 app.command("match")(match_command)
 app.command("query")(query_command)
 app.command("replay")(replay_command)

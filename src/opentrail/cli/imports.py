@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from opentrail.cli.asking import Ask, asking
 from opentrail.cli.console import Context, HomeOption, errors, output, plain, print_table
 from opentrail.cli.log_sources import AwsOption, EndpointOption
 from opentrail.cli.lookup import parse_when
@@ -23,9 +24,6 @@ SHOWN_FAILURES = 10
 
 LOOK_SECONDS = 0.5
 EXIT_FAILURES = 1
-
-Ask = Callable[..., Awaitable[dict[str, Any]]]
-"""Runs a command of ImportAdministration by its name."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def import_command(
     again after it was interrupted, and it goes on where it was.
     """
     now = datetime.now(UTC)
-    uri, endpoint, key = _source(source, endpoint_url, aws)
+    uri, endpoint, key = source_of(source, endpoint_url, aws)
     request = Request(uri, into, tuple(region or ()), parse_when(since, now), parse_when(until, now), endpoint, key)
     if request.start and request.end and request.start > request.end:
         raise OperatorError("--since is after --until: nothing can be between them")
@@ -100,7 +98,7 @@ def imports_command(
     asyncio.run(_show_imports(Context.of(context, home), import_id, as_json=as_json))
 
 
-def _source(given: str, endpoint_url: str, is_aws: bool) -> tuple[str, str, Mapping[str, str] | None]:
+def source_of(given: str, endpoint_url: str, is_aws: bool) -> tuple[str, str, Mapping[str, str] | None]:
     """Return the source's URI, its endpoint, and the credentials for it. Raises OperatorError."""
     if is_aws and endpoint_url:
         raise OperatorError("choose one of --aws and --endpoint-url")
@@ -120,30 +118,8 @@ def _source(given: str, endpoint_url: str, is_aws: bool) -> tuple[str, str, Mapp
     return given, endpoint_url or "aws", caller_key()
 
 
-@asynccontextmanager
-async def _asking(context: Context) -> AsyncIterator[Ask]:
-    """Reach the imports of a home: in the server that holds it, else in this process."""
-    if context.home.serving() is not None:
-        from opentrail.admin import control
-
-        async def ask(command: str, **arguments: Any) -> dict[str, Any]:
-            return await control.call(context.home.control_socket, command, arguments)
-
-        yield ask
-        return
-    from opentrail.wiring.imports import importing
-
-    async with importing(context.home, context.read_settings().settings) as administration:
-        commands = administration.commands()
-
-        async def run(command: str, **arguments: Any) -> dict[str, Any]:
-            return await commands[command](**arguments)
-
-        yield run
-
-
 async def _import(context: Context, request: Request, *, as_json: bool) -> dict[str, Any]:
-    async with _asking(context) as ask:
+    async with asking(context) as ask:
         begun = await ask("begin_import", **request.arguments())
         if begun["is_resumed"]:
             errors.print("going on with the import that was interrupted", style="dim")
@@ -206,7 +182,7 @@ def _failure_line(one: Mapping[str, Any]) -> str:
 
 
 async def _show_imports(context: Context, import_id: str, *, as_json: bool) -> None:
-    async with _asking(context) as ask:
+    async with asking(context) as ask:
         if import_id:
             start: int | None = 0
             while start is not None:

@@ -73,6 +73,12 @@ class KeySelection:
         return self.end.astimezone(UTC).date() + timedelta(days=LATE_DAYS)
 
 
+def day_of_key(key: str) -> date | None:
+    """Return the day that a log file's key names, None when it names none."""
+    found = _DATED.match(key)
+    return _day(found) if found is not None else None
+
+
 def _day(found: re.Match[str]) -> date | None:
     try:
         return date(int(found["year"]), int(found["month"]), int(found["day"]))

@@ -63,11 +63,16 @@ class Imports:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def open(self) -> None:
-        """Take up what was kept: imports that an earlier process left unfinished go on where they were."""
+        """Take up what was kept: imports that an earlier process left unfinished go on where they were.
+
+        One that needs its caller's own credentials counts as stopped.
+        """
         for one in await self._log.imports():
             self._imports[one.id] = one
-        for one in list(self._imports.values()):
-            if not one.status.is_final:
+        for one in [one for one in self._imports.values() if not one.status.is_final]:
+            if one.source.endpoint_url:
+                await self._keep(replace(one, status=ImportStatus.STOPPED, updated_at=self._clock.now()))
+            else:
                 self._begin(one.id, None)
 
     async def close(self) -> None:

@@ -1,16 +1,24 @@
 """Imports over an installation: in the server, or in a command's own process when no server holds the home."""
 
-from collections.abc import AsyncIterator, Mapping
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from opentrail.adapters.checkpoints.sqlite import SqliteCheckpoints
 from opentrail.adapters.import_log.local import LocalImportLog
 from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.log_source.folder import FolderSource
+from opentrail.adapters.message_queue.sqs import SqsQueue
 from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
+from opentrail.admin.follows import FollowAdministration, OpenFeed
 from opentrail.admin.imports import ImportAdministration
+from opentrail.clock import Clock
 from opentrail.home import Home
 from opentrail.imports.bucket_source import BucketSource
+from opentrail.imports.feeds import Feed, ListingFeed, QueueFeed
 from opentrail.imports.selection import KeySelection
 from opentrail.pipeline.imports import Imports
 from opentrail.pipeline.lake_delivery import LakeDelivery
@@ -24,6 +32,8 @@ from opentrail.wiring.logs import configure_logging
 
 _QUIET = "error"
 """What a command in its own process logs: the rest is in its answers."""
+
+Command = Callable[..., Awaitable[dict[str, Any]]]
 
 AWS = "aws"
 """The endpoint that stands for Amazon's own."""
@@ -58,6 +68,46 @@ def open_with_key(source: ImportSource, selection: KeySelection, key: Mapping[st
     return BucketSource(S3Buckets(endpoint).bucket(source.bucket), source.prefix, selection)
 
 
+def open_feed(home: Home, stores: ObjectStores, clock: Clock) -> OpenFeed:
+    """Return how a home's follows reach what they follow; checkpoints lie in the home, by source and store."""
+
+    def opened(
+        uri: str,
+        queue_url: str,
+        arn: str,
+        since: datetime | None,
+        regions: tuple[str, ...],
+        endpoint_url: str,
+        key: Mapping[str, str] | None,
+    ) -> Feed:
+        url = "" if endpoint_url == AWS else endpoint_url
+        buckets: ObjectStores = stores
+        if key is not None:
+            buckets = S3Buckets(
+                S3Endpoint(
+                    url, key["region"], key["access_key_id"], key["secret_access_key"], key.get("session_token", "")
+                )
+            )
+        if queue_url:
+            queue = SqsQueue(queue_url, endpoint_url=url, region=(key or {}).get("region", ""), key=dict(key or {}))
+            return QueueFeed(queue, buckets.bucket, KeySelection(regions=regions))
+        source = ImportSource(uri)
+        name = hashlib.sha256("\n".join((endpoint_url, uri, arn)).encode()).hexdigest()[:32]
+        checkpoints = SqliteCheckpoints(home.follows / f"{name}.sqlite")
+        store = buckets.bucket(source.bucket)
+        return ListingFeed(store, source.bucket, source.prefix, checkpoints, clock, since, regions)
+
+    return opened
+
+
+def follow_administration(
+    installation: Installation, lake: LakeDelivery, stores: ObjectStores, importing: ImportAdministration
+) -> FollowAdministration:
+    """Return the operator's commands about follows; call its ``close``."""
+    feeds = open_feed(installation.home, stores, installation.clock)
+    return FollowAdministration(lake, importing.store_named, feeds, installation.clock, installation.identifiers)
+
+
 def import_administration(installation: Installation, imports: Imports) -> ImportAdministration:
     """Return the operator's commands about imports."""
     return ImportAdministration(
@@ -75,8 +125,11 @@ def import_administration(installation: Installation, imports: Imports) -> Impor
 
 
 @asynccontextmanager
-async def importing(home: Home, settings: Settings) -> AsyncIterator[ImportAdministration]:
-    """Hold a home that no server holds, for imports in this process. Raises OperatorError, HomeInUse."""
+async def import_commands(home: Home, settings: Settings) -> AsyncIterator[dict[str, Command]]:
+    """Hold a home that no server holds; give the commands about imports and follows.
+
+    Raises OperatorError, HomeInUse.
+    """
     configure_logging(_QUIET)
     home.prepare()
     with home.lock():
@@ -87,8 +140,12 @@ async def importing(home: Home, settings: Settings) -> AsyncIterator[ImportAdmin
             owner = installation.owner
             key = {"access_key_id": owner.access_key_id, "secret_access_key": owner.secret_access_key}
             url = settings.upstream__url.removeprefix("moto")
-            imports = open_imports(installation, lake, open_buckets(installation.archives, settings, url, key))
+            stores = open_buckets(installation.archives, settings, url, key)
+            imports = open_imports(installation, lake, stores)
             await imports.open()
             stack.push_async_callback(imports.close)
-            yield import_administration(installation, imports)
+            importing = import_administration(installation, imports)
+            following = follow_administration(installation, lake, stores, importing)
+            stack.push_async_callback(following.close)
+            yield importing.commands() | following.commands()
             await installation.feeder.catch_up()

@@ -52,7 +52,7 @@ from opentrail.wiring.doctoring import examining_commands
 from opentrail.wiring.figures import watch
 from opentrail.wiring.gateway import PRELOADED_SERVICES, GatewayPorts, address_taken, open_gateway
 from opentrail.wiring.gateway_processes import GatewayProcesses
-from opentrail.wiring.imports import import_administration, open_imports
+from opentrail.wiring.imports import follow_administration, import_administration, open_imports
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
 from opentrail.wiring.key_names import open_key_names
@@ -200,9 +200,12 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         changes = {name: _then(processes.forget, command) for name, command in own.items()}
         examining = examining_commands(installation, upstream_url, changes, topics)
         asking = query_commands(installation, queries).commands()
-        importing = import_administration(installation, imports).commands()
+        importing = import_administration(installation, imports)
+        following = follow_administration(installation, lake, stores, importing)
+        stack.push_async_callback(following.close)
+        bringing = importing.commands() | following.commands()
         replaying = ReplayCommands(replays, settings.account_id, installation.clock).commands()
-        own = examining | asking | importing | replaying | {"settings_rows": partial(_settings_rows, report)}
+        own = examining | asking | bringing | replaying | {"settings_rows": partial(_settings_rows, report)}
         commands = changes | own
         control = ControlServer(installation.home.control_socket, commands)
         await control.start()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
+from typing import cast
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies
 from xml.etree import ElementTree
@@ -236,8 +237,8 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self.is_open = transport, True
+        # Not asserted: uvloop's transports are none of asyncio's classes.
+        self._transport, self.is_open = cast("asyncio.Transport", transport), True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False

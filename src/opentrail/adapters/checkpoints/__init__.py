@@ -1,0 +1,1 @@
+"""Checkpoints of those who follow a bucket (port: checkpoints)."""

@@ -1,0 +1,1 @@
+"""Message queues (port: message_queue)."""
