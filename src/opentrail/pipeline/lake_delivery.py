@@ -1,6 +1,7 @@
 """Lake delivery: one reader for every event data store, each on its own so that none holds up another."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -9,11 +10,21 @@ import structlog
 
 from opentrail.clock import Clock
 from opentrail.pipeline.delivery_context import Backoff
+from opentrail.pipeline.lake_figures import LakeCounts, LakeStoreState
 from opentrail.pipeline.lake_reader import LakeReader, OnCommit
 from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
 from opentrail.ports.journal import START, Journal, Position
-from opentrail.ports.lake_table import Appended, Batch, LakeSnapshot, LakeTable, LakeTables, TableDamaged, TableNotFound
+from opentrail.ports.lake_table import (
+    Appended,
+    Batch,
+    Commit,
+    LakeSnapshot,
+    LakeTable,
+    LakeTables,
+    TableDamaged,
+    TableNotFound,
+)
 
 TICK_SECONDS = 1.0
 """Readers look for work this often."""
@@ -43,6 +54,7 @@ class LakeDelivery:
         self._tables = tables
         self._clock = clock
         self._on_commit = on_commit
+        self._counts: defaultdict[str, LakeCounts] = defaultdict(LakeCounts)
         self._states: dict[str, LakeReaderState] | None = None
         self._readers: dict[str, LakeReader] = {}
         self._backoffs: dict[str, Backoff] = {}
@@ -61,6 +73,23 @@ class LakeDelivery:
         cursors = {arn: state.cursor for arn, state in self._states.items()}
         cursors |= {arn: reader.hold() for arn, reader in self._readers.items() if arn in cursors}
         return min([self._settled_head, *cursors.values()])
+
+    def states(self) -> list[LakeStoreState]:
+        """Return how every store's reader is, in the order of their ARNs, as of the stores that were listed last."""
+        return [self._state(state) for _, state in sorted((self._states or {}).items())]
+
+    def _state(self, state: LakeReaderState) -> LakeStoreState:
+        arn, reader = state.arn, self._readers.get(state.arn)
+        is_failing = arn in self._backoffs and self._backoffs[arn].is_failing
+        if reader is None:
+            return LakeStoreState(arn, state.cursor, 0, None, is_failing, self._counts[arn])
+        fresh, since = reader.fresh_events, reader.fresh_since
+        return LakeStoreState(arn, reader.position, fresh, since, is_failing, self._counts[arn])
+
+    def _committed(self, arn: str, commit: Commit) -> None:
+        self._counts[arn].committed(commit)
+        if self._on_commit is not None:
+            self._on_commit(arn, commit)
 
     async def snapshot(self, arn: str) -> LakeSnapshot:
         reader = await self._reader(arn)
@@ -81,7 +110,9 @@ class LakeDelivery:
 
     async def append(self, arn: str, batch: Batch) -> Appended:
         async with self._opened(arn) as reader:
-            return await reader.append(batch, self._clock.now())
+            appended = await reader.append(batch, self._clock.now())
+        self._counts[arn].appended(appended)
+        return appended
 
     async def has_batch(self, arn: str, batch_id: str) -> bool:
         async with self._opened(arn) as reader:
@@ -173,6 +204,7 @@ class LakeDelivery:
         states = {state.arn: state for state in await self._stores.lake_readers()}
         for gone in self._readers.keys() - states.keys():
             del self._readers[gone]
+            self._counts.pop(gone, None)
         self._states = states
         self._settled_head, self._seen_head = self._seen_head, head
         return list(states)
@@ -205,7 +237,7 @@ class LakeDelivery:
             state = next((state for state in await self._stores.lake_readers() if state.arn == arn), None)
             if state is None:
                 return None
-            reader = LakeReader(self._journal, self._stores, self._tables, state, self._on_commit)
+            reader = LakeReader(self._journal, self._stores, self._tables, state, self._committed)
             self._readers.setdefault(arn, reader)
         return self._readers[arn]
 

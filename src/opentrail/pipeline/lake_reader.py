@@ -70,6 +70,21 @@ class LakeReader:
         """The store's table, None before the first tick and once the store is gone."""
         return self._table
 
+    @property
+    def position(self) -> Position:
+        """The position up to which the journal was read."""
+        return self._position
+
+    @property
+    def fresh_events(self) -> int:
+        """How many events were picked that no commit has yet."""
+        return len(self._fresh)
+
+    @property
+    def fresh_since(self) -> datetime | None:
+        """When the first of them was picked, None without any."""
+        return self._fresh_since
+
     def hold(self) -> Position:
         """Return the position up to and including which this store needs no entry again."""
         return self.state.cursor

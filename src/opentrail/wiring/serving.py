@@ -188,7 +188,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     attestation = Attestation(
         installation.attestations, open_witnesses(settings, installation.clock), stores, installation.clock
     )
-    watch(installation, delivery, attestation)
+    watch(installation, delivery, attestation, lake)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
         stack.push_async_callback(queries.close)
