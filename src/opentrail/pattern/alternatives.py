@@ -125,16 +125,8 @@ def _disjunction(parts: Sequence[list[Alternative]]) -> list[Alternative]:
             case _:
                 result.append(alternative)
     for (path, is_leaf), tests in joined.items():
-        result.append(Alternative((Condition(path, some_test(_flat(tests)), or_absent=False, is_leaf=is_leaf),)))
+        result.append(Alternative((Condition(path, some_test(tests), or_absent=False, is_leaf=is_leaf),)))
     return result if len(result) <= MAX_ALTERNATIVES else list(_UNKNOWN)
-
-
-def _flat(tests: Iterable[Test]) -> Iterable[Test]:
-    for test in tests:
-        if isinstance(test, SomeTest):
-            yield from test.parts
-        else:
-            yield test
 
 
 def _merged(conditions: Iterable[Condition], *, needs_proof: bool) -> Alternative:

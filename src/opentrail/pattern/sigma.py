@@ -5,7 +5,7 @@ the number or boolean as JSON spells it, or for a pattern with wildcards also th
 arrays on the way and at the end are entered, any element counts. ``not`` holds for missing fields.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sigma import conditions, modifiers, types
@@ -33,6 +33,8 @@ from opentrail.pattern.values import (
     COMPARISONS,
     AnythingAsText,
     Compare,
+    Contains,
+    EndsWith,
     Folded,
     Glob,
     InNetwork,
@@ -40,14 +42,19 @@ from opentrail.pattern.values import (
     Operator,
     Search,
     SomeTest,
+    StartsWith,
     Test,
     Wild,
     fold,
+    some_test,
     text_in,
 )
 
 modifiers.modifier_mapping.setdefault("utf16le", modifiers.SigmaWideModifier)
 """The specification's name for what pySigma calls ``wide``."""
+
+MAX_CONDITIONS = 50
+"""Conditions of a rule that lists several."""
 
 MAX_CONDITION_CHARACTERS = 2_000
 MAX_PARENTHESES = 20
@@ -62,6 +69,9 @@ _COMPARE: Mapping[Any, Operator] = {
     types.SigmaCompareExpression.CompareOperators.GT: ">",
     types.SigmaCompareExpression.CompareOperators.GTE: ">=",
 }
+_SPECIAL = (types.SigmaExpansion, types.SigmaNull, types.SigmaExists, types.SigmaFieldReference)
+"""Values that are no test on a text or number."""
+
 _FLAGS = {
     types.SigmaRegularExpressionFlag.IGNORECASE: "i",
     types.SigmaRegularExpressionFlag.MULTILINE: "m",
@@ -98,15 +108,20 @@ def predicate_of_rule(rule: SigmaRule) -> Predicate:
     """Return the predicate that one of the rule's conditions holds. Raises InvalidSigmaRule."""
     try:
         parsed = [condition.parse() for condition in rule.detection.parsed_condition]
-    except (SigmaError, RecursionError) as error:
+    except SigmaError as error:
         raise InvalidSigmaRule(str(error) or type(error).__name__) from error
+    except RecursionError as error:
+        raise InvalidSigmaRule("The rule's condition is too complex") from error
     return any_of(_Converter().predicate(condition) for condition in parsed)
 
 
 def _check_conditions(content: Mapping[str, Any]) -> None:
     detection = content.get("detection")
     given = detection.get("condition") if isinstance(detection, dict) else None
-    for condition in given if isinstance(given, list) else [given]:
+    listed = given if isinstance(given, list) else [given]
+    if len(listed) > MAX_CONDITIONS:
+        raise InvalidSigmaRule(f"The rule has more than {MAX_CONDITIONS} conditions")
+    for condition in listed:
         text = str(condition)
         if len(text) > MAX_CONDITION_CHARACTERS or _depth(text) > MAX_PARENTHESES:
             raise InvalidSigmaRule("The rule's condition is too complex")
@@ -131,7 +146,7 @@ class _Converter:
             case conditions.ConditionAND():
                 return all_of(self.predicate(part) for part in item.args)
             case conditions.ConditionOR():
-                return any_of(self.predicate(part) for part in item.args)
+                return any_of(self._alternatives(item.args))
             case conditions.ConditionNOT():
                 return Not(self.predicate(item.args[0]))
             case conditions.ConditionFieldEqualsValueExpression():
@@ -140,10 +155,30 @@ class _Converter:
                 return AnyLeaf(_test(item.value))
         raise InvalidSigmaRule("The rule's condition is empty")
 
-    def _field(self, field: str, value: Any) -> Predicate:
+    def _alternatives(self, parts: Sequence[Any]) -> Iterator[Predicate]:
+        """Yield what any of the parts asks, the values of one field together."""
+        tests: dict[str, list[Test]] = {}
+        for part in parts:
+            match part:
+                case conditions.ConditionFieldEqualsValueExpression() if not isinstance(part.value, _SPECIAL):
+                    self._count()
+                    tests.setdefault(part.field, []).append(_test(part.value))
+                case _:
+                    yield self.predicate(part)
+        for field, of_field in tests.items():
+            path = tuple(field.split("."))
+            yield Leaves((LeafCondition(path, some_test(of_field)),))
+            readers = [test for test in of_field if _may_read_json(test)]
+            if readers:
+                yield Field(path, some_test(readers))
+
+    def _count(self) -> None:
         self._left -= 1
         if self._left < 0:
             raise InvalidSigmaRule(f"The rule makes more than {MAX_LEAVES} comparisons")
+
+    def _field(self, field: str, value: Any) -> Predicate:
+        self._count()
         path = tuple(field.split("."))
         match value:
             case types.SigmaExpansion():
@@ -170,7 +205,7 @@ def _may_read_json(test: Test) -> bool:
     match test:
         case AnythingAsText(part) | Folded(part):
             return _may_read_json(part)
-        case Glob() | Search():
+        case Glob() | Search() | Contains() | StartsWith() | EndsWith():
             return True
     return False
 
@@ -217,6 +252,13 @@ def _glob(value: types.SigmaString, case: Callable[[str], str]) -> Test:
                 raise InvalidSigmaRule(f"The rule has the placeholder {part}, for which there is no value")
     if not any(isinstance(piece, Wild) for piece in pieces):
         return text_in("".join(piece for piece in pieces if isinstance(piece, str)))
+    match pieces:
+        case [Wild.RUN, str() as part, Wild.RUN]:
+            return Contains((part,))
+        case [str() as prefix, Wild.RUN]:
+            return StartsWith((prefix,))
+        case [Wild.RUN, str() as suffix]:
+            return EndsWith((suffix,))
     return Glob(tuple(pieces))
 
 

@@ -207,12 +207,36 @@ def _mask(test: InNetwork) -> int | None:
     return hosts if size == 1 << hosts and test.first % size == 0 else None
 
 
-def _change_entry(entries: dict[Any, int], key: Any, change: Callable[[int], int]) -> None:
-    bits = change(entries.get(key, 0))
+def _change_entry(entries: dict[Any, int], key: Any, change: Callable[[int], int]) -> int:
+    """Change the bits of a key; return 1 when it is new, -1 when it is gone, else 0."""
+    before = entries.get(key, 0)
+    bits = change(before)
     if bits:
         entries[key] = bits
     else:
         entries.pop(key, None)
+    return bool(bits) - bool(before)
+
+
+class _Lengths:
+    """How long the texts of a dictionary are; ``known`` in ascending order."""
+
+    __slots__ = ("_counts", "known")
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self.known: tuple[int, ...] = ()
+
+    def count(self, text: str, by: int) -> None:
+        """Count a text that came (1) or went (-1)."""
+        if by:
+            left = self._counts.get(len(text), 0) + by
+            if left == 0:
+                del self._counts[len(text)]
+            else:
+                self._counts[len(text)] = left
+            if left == 0 or left == by:
+                self.known = tuple(sorted(self._counts))
 
 
 class _Texts:
@@ -222,10 +246,10 @@ class _Texts:
         self._exact: dict[str, int] = {}
         self._starts: dict[str, int] = {}
         self._ends: dict[str, int] = {}
-        self._start_lengths: tuple[int, ...] = ()
-        self._end_lengths: tuple[int, ...] = ()
+        self._start_lengths = _Lengths()
+        self._end_lengths = _Lengths()
         self._grams: dict[str, dict[Test, int]] = {}
-        self._gram_lengths: tuple[int, ...] = ()
+        self._gram_lengths = _Lengths()
         self._others: dict[Test, int] = {}
         self._compiled: dict[Test, ValueMatcher] = {}
         self.is_used = False
@@ -238,27 +262,25 @@ class _Texts:
                     _change_entry(self._exact, value, change)
             case StartsWith(prefixes):
                 for prefix in prefixes:
-                    _change_entry(self._starts, prefix, change)
-                self._start_lengths = tuple(sorted({len(prefix) for prefix in self._starts}))
+                    self._start_lengths.count(prefix, _change_entry(self._starts, prefix, change))
             case EndsWith(suffixes):
                 for suffix in suffixes:
-                    _change_entry(self._ends, suffix, change)
-                self._end_lengths = tuple(sorted({len(suffix) for suffix in self._ends}))
+                    self._end_lengths.count(suffix, _change_entry(self._ends, suffix, change))
             case _:
                 self._change_asked(test, change)
 
     def bits(self, text: str) -> int:
         found = self._exact.get(text, 0)
-        for length in self._start_lengths:
+        for length in self._start_lengths.known:
             if length > len(text):
                 break
             found |= self._starts.get(text[:length], 0)
-        for length in self._end_lengths:
+        for length in self._end_lengths.known:
             if length > len(text):
                 break
             found |= self._ends.get(text[len(text) - length :], 0)
         compiled = self._compiled
-        for length in self._gram_lengths:
+        for length in self._gram_lengths.known:
             for gram in {text[place : place + length] for place in range(len(text) - length + 1)}:
                 for test, bits in self._grams.get(gram, _NO_TESTS).items():
                     if compiled[test](text):
@@ -270,16 +292,17 @@ class _Texts:
 
     def _change_asked(self, test: Test, change: Callable[[int], int]) -> None:
         gram = _gram_of(test)
+        if gram is not None and gram not in self._grams:
+            self._gram_lengths.count(gram, 1)
         holders = self._others if gram is None else self._grams.setdefault(gram, {})
         _change_entry(holders, test, change)
         if test in holders:
             self._compiled.setdefault(test, compile_test(test))
         else:
             self._compiled.pop(test, None)
-        if gram is not None:
-            if not holders:
-                del self._grams[gram]
-            self._gram_lengths = tuple({len(gram) for gram in self._grams})
+        if gram is not None and not holders:
+            del self._grams[gram]
+            self._gram_lengths.count(gram, -1)
 
 
 _NO_TESTS: dict[Test, int] = {}

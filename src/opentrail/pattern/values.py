@@ -7,7 +7,7 @@ has flags, and each back end says once what each of them means.
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -204,9 +204,38 @@ def text_in(*values: str) -> TextIn:
 
 
 def some_test(parts: Iterable[Test]) -> Test:
-    """Return the disjunction of ``parts``, without a node around a single one."""
+    """Return the disjunction of ``parts``: texts, prefixes, suffixes and parts of texts gathered in one test each, so
+    that a list of values is asked at once, and without a node around a single one."""
     kept = tuple(parts)
+    if len(kept) > 1:
+        kept = tuple(_gathered(kept))
     return kept[0] if len(kept) == 1 else SomeTest(kept)
+
+
+def _gathered(parts: Iterable[Test]) -> Iterator[Test]:
+    like: dict[type, list[Any]] = {}
+    for part in parts:
+        if isinstance(part, TextIn | StartsWith | EndsWith | Contains | Folded | NumbersAsText | AnythingAsText):
+            like.setdefault(type(part), []).append(part)
+        elif isinstance(part, SomeTest):
+            yield from part.parts
+        else:
+            yield part
+    for kind, same in like.items():
+        yield same[0] if len(same) == 1 else _joined(kind, same)
+
+
+def _joined(kind: type, same: Sequence[Any]) -> Test:
+    if kind is TextIn:
+        return TextIn(frozenset().union(*(part.values for part in same)))
+    if kind is StartsWith:
+        return StartsWith(tuple(text for part in same for text in part.prefixes))
+    if kind is EndsWith:
+        return EndsWith(tuple(text for part in same for text in part.suffixes))
+    if kind is Contains:
+        return Contains(tuple(text for part in same for text in part.parts))
+    joined: Test = kind(some_test(part.part for part in same))
+    return joined
 
 
 def fold(text: str) -> str:

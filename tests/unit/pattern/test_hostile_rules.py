@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opentrail.pattern.correlation import CorrelationStream
 from opentrail.pattern.errors import InvalidEventPattern, InvalidPattern
 from opentrail.pattern.event_pattern import parse_event_pattern
 from opentrail.pattern.filter_pattern import parse_filter_pattern
 from opentrail.pattern.ir import Field, LeafCondition, Leaves
 from opentrail.pattern.languages import LANGUAGES, InvalidEvent, Language, read_rule
 from opentrail.pattern.matcher import compile_predicate
+from opentrail.pattern.rule_set import RuleSet
+from opentrail.pattern.sigma_correlations import parse_sigma_correlations
 from opentrail.pattern.value_matcher import InvalidExpression, compile_expression
 from opentrail.pattern.values import Glob, Search, Wild, text_in
 
@@ -158,3 +161,79 @@ def test_numbers_of_any_size_are_compared_without_fail() -> None:
     assert rule({"a": 10**4000}) is False
     assert rule({"a": 10**301}) is True
     assert logs.match(json.dumps({"a": 1})) is None
+
+
+SIGMA = "title: t\nlogsource: {product: aws}\ndetection:\n  s:\n    %s\n  condition: %s\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        '["]",' * 40_000,
+        "{a: " * 50_000,
+        "- " * 100_000,
+        "? " * 100_000,
+        '"' * 200_000,
+        SIGMA % ("a: x", "not " * 450 + "s"),
+        SIGMA % ("a: x", f"[{', '.join(['s'] * 51)}]"),
+        SIGMA % ("a: " + "9" * 5_000, "s"),
+        SIGMA % ("a: 2026-99-99 99:99:99", "t"),
+    ],
+)
+def test_yaml_that_is_deep_or_odd_is_refused_at_once(text: str) -> None:
+    def read() -> None:
+        with pytest.raises(InvalidPattern):
+            read_rule("sigma", text)
+
+    quick(read)
+
+
+def test_a_list_of_ten_thousand_values_is_asked_at_once() -> None:
+    values = ", ".join(f"v{number}" for number in range(9_990))
+    exact = read_rule("sigma", SIGMA % (f"a: [{values}]", "s"))
+    pattern = read_rule("event-pattern", {"a": [f"{number:05}" for number in range(400)]})
+
+    assert quick(lambda: exact.matches({"a": ["x"] * 30_000})) is False
+    assert quick(lambda: exact.matches({"a": ["x", "V9989"]})) is True
+    assert quick(lambda: pattern.matches({"a": ["x"] * 30_000})) is False
+
+
+def test_thousands_of_rules_on_one_field_are_added_and_taken_out_in_linear_time() -> None:
+    index: RuleSet[int] = RuleSet()
+    shapes = ("prefix", "suffix", "wildcard")
+
+    def fill() -> None:
+        for number in range(3_000):
+            operand = f"{'a' * (number % 50)}{number}{'*' if number % 3 == 2 else ''}"
+            index.add(number, parse_event_pattern(json.dumps({"a": [{shapes[number % 3]: operand}]})))
+
+    def empty() -> None:
+        for number in range(3_000):
+            index.remove(number)
+
+    quick(fill)
+    assert index.match({"a": "aaa3"}) == [3]
+    quick(empty)
+    assert index.match({"a": "aaa3"}) == []
+
+
+CORRELATION_PIECES = (
+    *("title: t\n", "name: n\n", "detection: {s: {a: x}, condition: s}\n", "logsource: {product: aws}\n", "---\n"),
+    *("correlation:\n", "  type: event_count\n", "  type: temporal_ordered\n", "  rules: [n]\n", "  rules: n\n"),
+    *("  timespan: 1m\n", "  condition: {gte: 1}\n", "  condition: {field: a, lt: 3}\n", "  group-by: [a]\n"),
+    *("  aliases: {a: {n: b}}\n", "  rules: [[]]\n", "  condition: 5\n", "  aliases: {a: [1]}\n", "é", "\x00"),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(CORRELATION_PIECES), max_size=25).map("".join))
+def test_any_text_is_read_as_correlations_or_refused(text: str) -> None:
+    try:
+        stream = CorrelationStream(parse_sigma_correlations(text))
+    except InvalidPattern:
+        return
+    for at in range(3):
+        stream.observe({"a": "x", "b": [1, {"c": None}]}, at)
+    stream.finish()
+    assert stream.cells >= 0
