@@ -36,8 +36,8 @@ class ReplayCommands:
         """Check a request and queue it; return the replay's id."""
         try:
             asked = read_request(request, self._clock.now())
-            await self._replays.runner.store_of(asked, self._account_id)
-            return {"id": self._replays.start(asked, self._account_id).id}
+            store = await self._replays.runner.store_of(asked, self._account_id)
+            return {"id": self._replays.start(asked, self._account_id, store.arn if store else "").id}
         except (InvalidReplay, TooManyReplays) as error:
             raise OperatorError(str(error)) from error
 

@@ -27,6 +27,7 @@ from opentrail.aws.common_errors import (
     wire_error,
 )
 from opentrail.aws.refusals import RefusalFolds, RefusalKey
+from opentrail.aws.replays import answer_replay, json_answer, read_parameters, recorded_parameters, replay_operation
 from opentrail.aws.service import ApiPorts, Call, Handler, Outcome
 from opentrail.aws.services import SERVICES, family_of, find_handler, not_answered, service_of
 from opentrail.aws.settings_log import SettingsLog
@@ -71,6 +72,8 @@ class _Exchange:
     family: Family
     caller: CallerIdentity
     parameters: Parameters | None = None
+    own_name: str = ""
+    """The operation's name where no service model has it."""
 
 
 class ApiServer:
@@ -164,6 +167,8 @@ class ApiServer:
 
     async def _serve(self, exchange: _Exchange, credential: Credential) -> HttpResponse:
         operation = exchange.operation
+        if operation is None and (name := replay_operation(exchange.request)):
+            return await self._serve_replay(exchange, credential, name)
         handler = find_handler(operation) if operation else None
         if operation is None or handler is None:
             raise not_answered(operation, exchange.request)
@@ -175,6 +180,24 @@ class ApiServer:
             return await self._conclude(exchange, call, await handler.run(self._ports, call))
         async with self.changing():
             return await self._conclude(exchange, call, await handler.run(self._ports, call))
+
+    async def _serve_replay(self, exchange: _Exchange, credential: Credential, name: str) -> HttpResponse:
+        """Answer an operation of replays, which no service model has."""
+        exchange.own_name = name
+        exchange.parameters = read_parameters(exchange.request)
+        assert exchange.scope is not None
+        call = Call(
+            operation=Operation("cloudtrail", name),
+            parameters=exchange.parameters,
+            credential=credential,
+            region=exchange.scope.region,
+            received_at=exchange.received_at,
+            request=exchange.request,
+        )
+        response = json_answer(await answer_replay(self._ports, call), exchange.request_id)
+        event = self._event(exchange, response, ObservedResult({}, "", "", exchange.request_id))
+        await self._record.append(event)
+        return response
 
     @asynccontextmanager
     async def changing(self) -> AsyncIterator[None]:
@@ -248,7 +271,11 @@ class ApiServer:
             exchange.received_at,
             parameters=exchange.parameters,
         )
-        return self._events.finish(begun, exchange.operation, response, self._ports.clock.now(), result=result)
+        event = self._events.finish(begun, exchange.operation, response, self._ports.clock.now(), result=result)
+        if not exchange.own_name:
+            return event
+        said = recorded_parameters(exchange.parameters or {})
+        return event | {"eventName": exchange.own_name, "requestParameters": said, "readOnly": True}
 
 
 def _claimed_caller(request: HttpRequest, scope: CredentialScope | None, operation: Operation | None) -> CallerIdentity:

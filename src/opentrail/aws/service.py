@@ -31,6 +31,7 @@ from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
 from opentrail.protocol import Operation, Parameters
 from opentrail.query.lake_queries import LakeQueries
+from opentrail.query.replay.replays import Replays
 from opentrail.resource.organization import Organization
 
 Effect = Callable[[], Awaitable[None]]
@@ -59,6 +60,7 @@ class ApiPorts:
     clock: Clock
     identifiers: Identifiers
     organization: Organization | None = None
+    replays: Replays | None = None
 
 
 @dataclass(frozen=True, slots=True)

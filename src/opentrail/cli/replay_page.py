@@ -46,7 +46,7 @@ var(--line);vertical-align:top}td{overflow-wrap:anywhere}th{color:var(--soft);fo
 details{border-bottom:1px solid var(--line);padding:8px 0}summary{cursor:pointer;overflow-wrap:anywhere}
 .met{border-left:4px solid var(--bar);margin:8px 0 8px 4px;padding:2px 12px;list-style:none}
 mark{background:color-mix(in srgb,var(--bar) 30%,transparent);color:inherit;border-radius:3px}
-.state{font-weight:600}.state.ALARM{color:var(--alarm)}.state.OK{color:var(--ok)}
+.state{font-weight:600;white-space:nowrap}.state.ALARM{color:var(--alarm)}.state.OK{color:var(--ok)}
 a{color:var(--bar)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
 @media (max-width:520px){.lists{grid-template-columns:1fr}main{padding:20px 14px}}
 @media print{body{font-size:11px}main{padding:0}details{break-inside:avoid}}

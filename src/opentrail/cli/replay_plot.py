@@ -181,7 +181,8 @@ def _axis(bins: Histogram, length: int) -> str:
     cells = [" "] * length
     for tick in range(number + 1):
         place = min(length * tick // number, max(0, length - size))
-        moment = datetime.fromtimestamp(bins.start + span * place // length, UTC)
+        last = bins.seconds if tick == number else 0
+        moment = datetime.fromtimestamp(bins.start + span * tick // number - last, UTC)
         cells[place : place + size] = moment.strftime(form)
     return "".join(cells).rstrip()
 

@@ -171,6 +171,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             clock=installation.clock,
             identifiers=installation.identifiers,
             organization=settings.organization(),
+            replays=replays,
         ),
         installation.journal,
         installation.builder,

@@ -50,7 +50,7 @@ class DuckDbCounting:
             passed[child] = said["passed"], said["total"]
             on_progress(sum(count for count, _ in passed.values()), sum(total for _, total in passed.values()))
 
-        rows = await asyncio.to_thread(_stream_bytes, table.fresh) if table.fresh is not None else b""
+        rows = await asyncio.to_thread(stream_bytes, table.fresh) if table.fresh is not None else b""
         tasks = [
             asyncio.create_task(self._run_child(number, table, share, b"" if number else rows, job, note))
             for number, share in enumerate(files)
@@ -137,7 +137,8 @@ async def _talk(
         await asyncio.shield(process.wait())
 
 
-def _stream_bytes(rows: Any) -> bytes:
+def stream_bytes(rows: Any) -> bytes:
+    """Return rows in Arrow's stream format."""
     import pyarrow as pa
 
     reader = pa.RecordBatchReader.from_stream(rows)

@@ -50,8 +50,8 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     try:
         request = orjson.loads(read_frame(requests)[1])
-        connection = _open(request, read_frame(requests)[1])
-        _say(answers, _count(connection, CountingJob.from_wire(request["job"]), answers))
+        connection = open_engine(request, read_frame(requests)[1])
+        _say(answers, count_events(connection, CountingJob.from_wire(request["job"]), answers))
     except (EOFError, BrokenPipeError):
         return
     except InvalidReplay as error:
@@ -62,7 +62,8 @@ def main() -> None:
         _say(answers, {"error": "the files of the event data store cannot be read; the server's log may say more"})
 
 
-def _open(request: dict[str, Any], fresh: bytes) -> duckdb.DuckDBPyConnection:
+def open_engine(request: dict[str, Any], fresh: bytes) -> duckdb.DuckDBPyConnection:
+    """Return the locked engine with one table, VIEW, of a job's files and rows (Arrow's stream format, or nothing)."""
     connection = duckdb.connect(":memory:")
     for name, value in request["settings"].items():
         connection.execute(f"SET {name} = {quoted_text(value) if isinstance(value, str) else value}")
@@ -97,7 +98,8 @@ def _arrow_table(content: bytes) -> Any:
         return reader.read_all()
 
 
-def _count(connection: duckdb.DuckDBPyConnection, job: CountingJob, answers: IO[bytes]) -> dict[str, Any]:
+def count_events(connection: duckdb.DuckDBPyConnection, job: CountingJob, answers: IO[bytes]) -> dict[str, Any]:
+    """Count a job's events; returns what the process answers last."""
     rules = [read_replay_rule(rule.name, rule.language, rule.text) for rule in job.rules]
     metrics = [read_metric(rule.metric_value, rule.default_value) if rule.metric_value else None for rule in job.rules]
     needs_all = any(metric is not None and metric.default is not None for metric in metrics)

@@ -62,5 +62,5 @@ def step_words(seconds: int) -> str:
     for size, word in ((604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute")):
         if seconds % size == 0:
             count = seconds // size
-            return word if count == 1 else f"{count} {word}s"
+            return f"1 {word}" if count == 1 else f"{count} {word}s"
     return f"{seconds} seconds"

@@ -36,10 +36,14 @@ class TooManyReplays(PortError):
 
 @dataclass
 class Replay:
-    """One replay. ``state`` is WAITING, RUNNING, FINISHED, FAILED or CANCELLED; ``owner`` is the account that asked."""
+    """One replay. ``state`` is WAITING, RUNNING, FINISHED, FAILED or CANCELLED; ``owner`` is the account that asked.
+
+    ``source`` is ``history``, or the ARN of the event data store.
+    """
 
     id: str
     owner: str
+    source: str
     state: str = "WAITING"
     passed: int = 0
     total: int = 0
@@ -122,12 +126,12 @@ class Replays:
         self._replays: dict[str, Replay] = {}
         self._places = asyncio.Semaphore(RUNNING_REPLAYS)
 
-    def start(self, request: ReplayRequest, account_id: str) -> Replay:
-        """Queue a replay for an account. Raises TooManyReplays."""
+    def start(self, request: ReplayRequest, account_id: str, store_arn: str = "") -> Replay:
+        """Queue a replay for an account, over the event data store that the request names. Raises TooManyReplays."""
         self._forget_old()
         if sum(replay.ended_at is None for replay in self._replays.values()) >= RUNNING_REPLAYS + WAITING_REPLAYS:
             raise TooManyReplays("as many replays wait as may; try again when one has ended, or cancel one")
-        replay = Replay(self._identifiers.uuid(), account_id)
+        replay = Replay(self._identifiers.uuid(), account_id, store_arn or HISTORY)
         self._replays[replay.id] = replay
         replay.task = asyncio.create_task(self._run(replay, request), name=f"replay {replay.id}")
         return replay
