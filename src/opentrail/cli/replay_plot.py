@@ -77,7 +77,7 @@ class ReplayPrinter:
 
     def _print_rule(self, report: dict[str, Any], rule: dict[str, Any], height: int) -> None:
         output.print()
-        title = Text.assemble((rule["Name"], "bold"), "  ", (rule["Language"].replace("-", " "), "dim"))
+        title = Text.assemble((plain(rule["Name"]).plain, "bold"), "  ", (rule["Language"].replace("-", " "), "dim"))
         output.print(title, soft_wrap=True)
         times = "match" if rule["Matches"] == 1 else "matches"
         said = f"{rule['Matches']:,} {times} in {report['Events']:,} events ({share_words(rule['Share'])})"

@@ -100,6 +100,7 @@ def counted_here(rule: ReplayRule, engine: Any) -> Counter:
     return merged
 
 
+@pytest.mark.slow
 async def test_rules_of_every_language_count_what_the_reference_reading_picks(
     tmp_path: Path, records: list[dict[str, Any]]
 ) -> None:

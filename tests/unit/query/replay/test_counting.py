@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter as Counted
+from typing import Any
 
 import orjson
 import pytest
@@ -19,9 +20,10 @@ START, END = 1_763_640_000, 1_763_650_000
 
 @given(st.lists(st.integers(0, 30), max_size=300), st.integers(1, 8))
 def test_a_top_list_never_counts_too_much_and_too_little_by_its_error_at_most(names: list[int], limit: int) -> None:
-    top, true = TopList(limit), Counted(map(str, names))
-    for name in names:
-        top.add(str(name))
+    top, true = TopList(limit), Counted[str]()
+    for each in map(str, names):
+        top.add(each)
+        true[each] += 1
 
     assert len(top.counts) <= 2 * limit
     for name, count in true.items():
@@ -35,9 +37,9 @@ def test_merged_top_lists_keep_their_bound(parts: list[list[int]], limit: int) -
     merged, true = TopList(limit), Counted[str]()
     for part in parts:
         top = TopList(limit)
-        for name in map(str, part):
-            top.add(name)
-            true[name] += 1
+        for each in map(str, part):
+            top.add(each)
+            true[each] += 1
         merged.merge(top.counts, top.error)
 
     for name, count in true.items():
@@ -101,7 +103,7 @@ def test_a_slot_is_as_long_as_the_span_asks_for(days: int, grain: int) -> None:
         ({}, ""),
     ],
 )
-def test_a_call_counts_for_the_role_behind_a_session_or_for_who_called(record: dict, expected: str) -> None:  # type: ignore[type-arg]
+def test_a_call_counts_for_the_role_behind_a_session_or_for_who_called(record: dict[str, Any], expected: str) -> None:
     assert principal_of(record) == expected
 
 
@@ -120,8 +122,8 @@ def test_a_call_counts_for_the_role_behind_a_session_or_for_who_called(record: d
 )
 def test_a_match_publishes_the_value_or_the_default_where_it_is_missing(
     value: str,
-    record: dict,
-    published: float | None,  # type: ignore[type-arg]
+    record: dict[str, Any],
+    published: float | None,
 ) -> None:
     assert read_metric(value, "0").value_of(record) == published
 
