@@ -46,6 +46,51 @@ async def test_files_and_fresh_rows_are_one_table(tmp_path: Path) -> None:
     assert list((tmp_path / "spill").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("sql", "matched"),
+    [
+        ("SELECT CAST(count(*) AS VARCHAR) FROM lake_table_0", 2503),
+        ("SELECT CAST(count(*) AS VARCHAR) FROM lake_table_0 WHERE n % 5 = 0", 500),
+        ("SELECT s FROM lake_table_0 WHERE n < 50 ORDER BY n DESC LIMIT 5", 53),
+        ("SELECT s FROM lake_table_0 WHERE n < 50 GROUP BY s HAVING count(*) > 1", 53),
+        ("SELECT s FROM lake_table_0 WHERE md5(s) || s LIKE '%s7_' AND CAST(n AS VARCHAR) LIKE '7%'", 10),
+        ("SELECT s FROM lake_table_0 WHERE n = 7 UNION ALL SELECT 'x' FROM range(100)", 1),
+    ],
+)
+async def test_the_events_that_conditions_let_through_are_counted(tmp_path: Path, sql: str, matched: int) -> None:
+    _, statistics = await run(tmp_path, sql, [a_table(tmp_path)])
+
+    assert statistics.rows_matched == matched
+
+
+@pytest.mark.slow
+async def test_a_long_query_tells_how_far_it_is(tmp_path: Path) -> None:
+    path, told = tmp_path / "many.parquet", list[float]()
+    pq.write_table(pa.table({"n": list(range(400_000))}), path, row_group_size=20_000)
+    table = EngineTable("lake_table_0", ("n",), ("BIGINT",), (str(path),), None)
+    sql = (
+        f"SELECT CAST(count(*) AS VARCHAR) FROM lake_table_0 WHERE {'md5(' * 12}CAST(n AS VARCHAR){')' * 12} LIKE 'a%'"
+    )
+
+    async def keep(page: bytes, count: int) -> None:
+        return
+
+    await DuckDbEngine(tmp_path / "spill", EngineLimits(threads=1)).run(sql, [table], keep, None, told.append)
+
+    assert told
+    assert told == sorted(told)
+    assert 0 <= told[0] <= told[-1] <= 1
+
+
+async def test_what_a_killed_process_spilled_goes_when_the_next_one_starts(tmp_path: Path) -> None:
+    (tmp_path / "spill-history-1-1").mkdir()
+    (tmp_path / "some-query").mkdir()
+
+    DuckDbEngine(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["some-query"]
+
+
 async def test_a_table_without_any_row_is_empty(tmp_path: Path) -> None:
     table = EngineTable("lake_table_0", ("n",), ("BIGINT",), (), None)
 
@@ -134,6 +179,7 @@ async def test_a_query_ends_at_the_memory_limit(tmp_path: Path) -> None:
         await run(tmp_path, "SELECT CAST(len(list(x)) AS VARCHAR) FROM range(100000000) a(x)", limits=limits)
 
 
+@pytest.mark.slow
 async def test_what_the_engine_does_not_count_ends_at_the_limit_of_the_process(tmp_path: Path) -> None:
     limits = EngineLimits(memory_bytes=64 << 20, unmanaged_bytes=256 << 20, seconds=60)
 

@@ -152,6 +152,18 @@ async def test_queries_are_kept_for_seven_days_and_over_a_restart(world: World) 
     assert refusal.value.code == "QueryIdNotFoundException"
 
 
+async def test_a_query_of_seven_days_ago_is_removed_with_its_result(world: World) -> None:
+    await ended(world, await started(world, await a_store(world)))
+    world.clock.advance(7 * 86400)
+
+    upkeep = asyncio.create_task(world.queries.run())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    upkeep.cancel()
+
+    assert await world.query_log.queries() == []
+
+
 async def test_a_query_that_a_restart_interrupted_has_failed(world: World) -> None:
     world.query_engine.may_run.clear()
     query_id = await started(world, await a_store(world))
