@@ -166,9 +166,9 @@ class LakeQueries:
         return sorted(found, key=lambda query: (query.created_at, query.id), reverse=True)
 
     async def cancel(self, query: LakeQuery) -> LakeQuery:
-        """Stop a query that has not ended; it is cancelled on return."""
+        """Stop a query that has not ended; it is cancelled on return. One that has stays as it is, its delivery too."""
         task = self._tasks.get(query.id)
-        if task is not None:
+        if task is not None and not self._queries[query.id].status.is_final:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         if not self._queries[query.id].status.is_final:

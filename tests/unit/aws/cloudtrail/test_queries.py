@@ -344,6 +344,20 @@ async def test_a_delivery_that_a_restart_interrupted_is_made_good_with_the_same_
     }
 
 
+async def test_cancelling_what_has_ended_leaves_its_delivery_alone(world: World) -> None:
+    arn = await a_store(world)
+    started = await answer(world, "StartQuery", QueryStatement=f"SELECT 1 FROM {arn}", DeliveryS3Uri="s3://logs")
+    for _ in range(10_000):
+        query = world.queries.find(started["QueryId"], ACCOUNT, REGION)
+        if query is None or query.status.is_final:
+            break
+        await asyncio.sleep(0)
+
+    assert query is not None
+    assert (await world.queries.cancel(query)).status == "FINISHED"
+    assert (await delivered(world, query.id))["DeliveryStatus"] == "SUCCESS"
+
+
 async def test_parameters_are_put_in_as_text(world: World) -> None:
     arn = await a_store(world)
 
