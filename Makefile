@@ -27,7 +27,7 @@ $(CLIENTS)/.ready: constraints-clients.txt
 	@scripts/setup-clients $(PYTHON) cli $(CLIENTS)
 	@touch $@
 
-setup-all-clients: setup-clients $(LIBRARIES)/.ready $(JS_CLIENT)/node_modules/.ready ## and s3fs, awswrangler, Ansible, Prowler, the JavaScript SDK
+setup-all-clients: setup-clients $(LIBRARIES)/.ready $(JS_CLIENT)/node_modules/.ready ## and s3fs, awswrangler, Ansible, Prowler, Sail, the JavaScript SDK
 
 $(LIBRARIES)/.ready: constraints-libraries.txt
 	@scripts/setup-clients $(PYTHON) libraries $(LIBRARIES)

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from opentrail.adapters.lake_table import audit
 from opentrail.adapters.lake_table.audit import LocalLakeAudit
 from opentrail.adapters.lake_table.delta import DeltaLakeTables
 from opentrail.digest.merkle import tree_hash
@@ -69,11 +70,10 @@ class Lake:
         """Return the versions of the log, of one kind or all, oldest first."""
         return [path for path in sorted(self.log.glob("*.json")) if kind in ("", statement(path).get("kind"))]
 
-    async def verify(self, *seals: LakeSeal) -> LakeSummary:
-        held = seals or (self.seal,)
-        audit = LocalLakeAudit(self.folder, 1)
+    async def verify(self, *, workers: int = 1) -> LakeSummary:
+        reader = LocalLakeAudit(self.folder, workers)
         now = self.world.clock.now()
-        return await LakeVerification(self.store, held, audit, self.world.signer, now).run()
+        return await LakeVerification(self.store, [self.seal], reader, self.world.signer, now).run()
 
 
 def statement(path: Path) -> dict[str, Any]:
@@ -445,3 +445,43 @@ async def test_manipulation_is_named(lake: Lake, manipulate: Callable[[Lake], No
     assert not summary.is_valid
     texts = "\n".join(finding.text() for finding in summary.findings)
     assert re.search(named, texts), texts
+
+
+@pytest.mark.slow
+async def test_files_read_in_processes_of_their_own_give_the_same_findings(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_column(lake)
+    remove_row_and_renumber(lake)
+    swap_files(lake)
+    alone = await lake.verify()
+    monkeypatch.setattr(audit, "FEW_FILES", 0)
+
+    together = await lake.verify(workers=2)
+
+    assert together == alone
+    assert len(alone.findings) > 3
+
+
+async def test_commits_that_no_seal_covers_are_named_and_leave_the_verdict_as_it_is(lake: Lake) -> None:
+    first = statement(next(path for path in lake.versions("commit")))
+    head = hashlib.sha256(orjson.dumps(first)).hexdigest()
+    said = orjson.loads(lake.seal.statement) | {"commits": 1, "head": head}
+    text = orjson.dumps(said).decode()
+    signature = await lake.world.signer.sign(REGION, lake.seal.fingerprint, text.encode())
+
+    summary = await replace(lake, seal=replace(lake.seal, statement=text, signature=signature)).verify()
+
+    assert [finding.text() for finding in summary.findings] == [
+        f"UNPROVEN commits 2 to {COMMITS}: not sealed yet: only the log vouches"
+    ]
+    assert summary.is_valid
+
+
+async def test_forged_seal_is_named(lake: Lake) -> None:
+    forged = replace(lake.seal, statement=lake.seal.statement.replace('"commits":14', '"commits":12'))
+
+    summary = await replace(lake, seal=forged).verify()
+
+    assert not summary.is_valid
+    assert summary.findings[0].text().startswith("FORGED the seal of")
