@@ -99,7 +99,7 @@ class LakeQueries:
             if not query.status.is_final:
                 message = "The query was interrupted by a restart of the service. Run it again."
                 await self._end(query.id, QueryStatus.FAILED, message)
-            elif query.delivery_status == DeliveryStatus.PENDING:
+            elif query.delivery_status == DeliveryStatus.PENDING and self._delivery is not None:
                 self._start_task(query.id, self._deliver(query.id))
 
     async def close(self) -> None:

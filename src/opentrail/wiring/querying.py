@@ -8,7 +8,6 @@ from typing import Any
 from opentrail.adapters.lake_table.history import HistoryFiles
 from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.query_engine.duckdb import DuckDbEngine
-from opentrail.adapters.query_engine.result_table import ResultTable
 from opentrail.adapters.query_log.local import LocalQueryLog
 from opentrail.admin.queries import QueryCommands
 from opentrail.errors import OperatorError
@@ -78,4 +77,7 @@ def read_result_page(home: Home, query_id: str, start: int, length: int) -> byte
 
 def write_parquet(path: Path, columns: Sequence[tuple[str, str]], pages: Iterator[list[list[str | None]]]) -> int:
     """Write a result as a Parquet file, whole or not at all; return how many rows it has; blocks."""
+    # Imported here because it brings Arrow, which a server without an event data store shall not load.
+    from opentrail.adapters.query_engine.result_table import ResultTable
+
     return ResultTable(columns).write(path, pages)

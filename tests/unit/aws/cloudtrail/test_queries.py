@@ -344,6 +344,21 @@ async def test_a_delivery_that_a_restart_interrupted_is_made_good_with_the_same_
     }
 
 
+async def test_a_process_that_cannot_deliver_leaves_a_delivery_to_the_next_one(world: World) -> None:
+    arn = await a_store(world)
+    started = await answer(world, "StartQuery", QueryStatement=f"SELECT 1 FROM {arn}", DeliveryS3Uri="s3://logs")
+    await delivered(world, started["QueryId"])
+    kept = next(query for query in await world.query_log.queries() if query.id == started["QueryId"])
+    await world.query_log.store(replace(kept, delivery_status="PENDING"))
+
+    again = LakeQueries(world.query_log, world.query_engine, world.lake, world.clock, world.identifiers)
+    await again.open()
+    await again.close()
+
+    left = next(query for query in await world.query_log.queries() if query.id == started["QueryId"])
+    assert left.delivery_status == "PENDING"
+
+
 async def test_cancelling_what_has_ended_leaves_its_delivery_alone(world: World) -> None:
     arn = await a_store(world)
     started = await answer(world, "StartQuery", QueryStatement=f"SELECT 1 FROM {arn}", DeliveryS3Uri="s3://logs")
