@@ -24,6 +24,14 @@ LATE_DAYS = 2
 
 FILES_AT_ONCE = 200
 
+FileFilter = Callable[[str, str], bool]
+"""Says of (bucket, key) whether a file is wanted."""
+
+
+def _every_file(bucket: str, key: str) -> bool:
+    return True
+
+
 _log = structlog.get_logger(__name__)
 
 
@@ -70,8 +78,10 @@ class ListingFeed:
         clock: Clock,
         since: datetime | None = None,
         regions: tuple[str, ...] = (),
+        file_filter: FileFilter | None = None,
     ) -> None:
         self._store = store
+        self._file_filter = file_filter
         self._bucket = bucket
         self._prefix = prefix
         self._checkpoints = checkpoints
@@ -122,7 +132,12 @@ class ListingFeed:
             await self._checkpoints.forget_before(first)
         start = datetime(first.year, first.month, first.day, tzinfo=UTC) if first is not None else None
         source = BucketSource(self._store, self._prefix, KeySelection(start=start, regions=self._regions))
-        return (FedObject(self._bucket, one.key, one.size_bytes) async for one in source.list())
+        wanted = self._file_filter or _every_file
+        return (
+            FedObject(self._bucket, one.key, one.size_bytes)
+            async for one in source.list()
+            if wanted(self._bucket, one.key)
+        )
 
     async def _first_day(self) -> date | None:
         """Return the first day to list: all before it is done with, or was not asked for."""
@@ -146,8 +161,10 @@ class QueueFeed:
         queue: MessageQueue,
         open_bucket: Callable[[str], ObjectStore],
         selection: KeySelection | None = None,
+        file_filter: FileFilter | None = None,
     ) -> None:
         self._queue = queue
+        self._file_filter = file_filter
         self._open_bucket = open_bucket
         self._selection = selection or KeySelection()
         self._left: dict[str, int] = {}
@@ -162,13 +179,16 @@ class QueueFeed:
                 self.not_understood += 1
                 _log.warning("message_not_understood", message_id=message.id, reason=str(error))
                 continue
-            wanted = [FedObject(bucket, key, 0, message) for bucket, key in named if self._selection.takes(key)]
+            wanted = [FedObject(bucket, key, 0, message) for bucket, key in named if self._wants(bucket, key)]
             if wanted:
                 self._left[message.id] = len(wanted)
                 found += wanted
             else:
                 await self._queue.delete(message)
         return found
+
+    def _wants(self, bucket: str, key: str) -> bool:
+        return self._selection.takes(key) and (self._file_filter is None or self._file_filter(bucket, key))
 
     async def read(self, one: FedObject) -> bytes:
         return (await self._open_bucket(one.bucket).get(one.key)).body
