@@ -1,6 +1,6 @@
 """Lake tables read by a verification, as they lie in the home folder (port: lake_audit).
 
-The log is read from its JSON alone, whatever its checkpoints say. Files are read in processes of their own, a row group
+The log is read from its JSON alone, whatever its checkpoints say. Files are read in processes of their own, some rows
 at a time: each row's record is turned into columns again, and they are compared with those that are stored.
 """
 
@@ -34,6 +34,9 @@ from opentrail.resource.lake_columns import COMMIT_COLUMN, INDEX_COLUMN
 
 FEW_FILES = 8
 """So many files are read in this process: starting others would take longer."""
+
+BATCH_ROWS = 4096
+"""Rows of a file that are in memory at once, as columns, as records and as columns again."""
 
 AHEAD = 4
 """Files given to each worker ahead of what was asked for."""
@@ -139,8 +142,8 @@ def _read_file(table: Path, path: str, kind: str) -> FileProof:
     reading = _FileReading(EventDataStoreKind(kind), day)
     try:
         with pq.ParquetFile(file) as parquet:
-            for group in range(parquet.num_row_groups):
-                reading.add(parquet.read_row_group(group))
+            for batch in parquet.iter_batches(BATCH_ROWS):
+                reading.add(pa.Table.from_batches([batch]))
     except FileNotFoundError:
         return FileProof(path, fault=NOT_THERE)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, MemoryError) as error:
@@ -150,7 +153,7 @@ def _read_file(table: Path, path: str, kind: str) -> FileProof:
 
 
 class _FileReading:
-    """The rows of one file, taken a row group at a time."""
+    """The rows of one file, taken some at a time."""
 
     def __init__(self, kind: EventDataStoreKind, day: str) -> None:
         self.rows = 0
