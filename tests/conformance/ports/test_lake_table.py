@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from opentrail.adapters.lake_table.delta import DeltaLakeTables
+from opentrail.adapters.lake_table.workers import MIN_ROWS
 from opentrail.clock import format_time
 from opentrail.digest.merkle import tree_hash
 from opentrail.ports import Unavailable
@@ -362,3 +363,19 @@ async def test_batches_are_made_into_rows_in_processes_of_their_own_that_may_end
     await append(table, "import/6", event(6))
     assert sorted(await stored(table)) == sorted(event(number) for number in (0, 1, 2, 3, 6))
     await tables.close()
+
+
+@pytest.mark.slow
+async def test_large_commit_is_made_in_a_process_too_and_says_the_same(tmp_path: Path) -> None:
+    events = [event(number) for number in range(MIN_ROWS)]
+    told = []
+    for processes in (0, 1):
+        tables = DeltaLakeTables(tmp_path / str(processes), processes=processes)
+        table = await tables.open(STORE)
+        told.append(await table.commit([*events, b"{"], at(5), OLDEST, NEWEST))
+        assert await stored(table) == events
+        await tables.close()
+
+    assert told[0] == told[1]
+    assert told[0] is not None
+    assert told[0].set_aside == 1

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -14,18 +14,22 @@ from deltalake.transaction import AddAction
 from opentrail.adapters.lake_table.files import file_stats, write_parquet
 from opentrail.adapters.lake_table.records import build_rows, numbered, read_records
 from opentrail.digest.merkle import leaf_hash, root_of
-from opentrail.ports.lake_table import DayProof, LoadedBatch, Unfit
+from opentrail.ports.lake_table import DayProof, LoadedBatch, SetAside, Unfit
 from opentrail.resource.event_data_store import EventDataStoreKind
 from opentrail.resource.lake_columns import PARTITION_COLUMN
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBatch:
-    """What a batch has: the ids of its rows by day, in their order, how many records fit no day, and its report."""
+    """What a batch has: the ids of its rows by day, in their order, how many records fit no day, and its report.
+
+    ``aside`` has those records where they were asked for.
+    """
 
     ids: Mapping[date, pa.Array]
     unfit: Mapping[Unfit, int]
     report: Any
+    aside: Sequence[SetAside] = ()
 
     @property
     def rows(self) -> int:
@@ -70,13 +74,25 @@ class BatchRows:
         self, kind: EventDataStoreKind, load: Callable[[], LoadedBatch], oldest: datetime, newest: datetime
     ) -> ReadBatch:
         """Load a batch and make its rows. Raises what ``load`` does."""
-        self._days = {}
         loaded = load()
-        days, aside = read_records(kind, loaded.events, oldest, newest)
+        found, aside = self._read(kind, loaded.events, oldest, newest)
+        return ReadBatch(found, Counter(one.unfit for one in aside), loaded.report)
+
+    def read_entries(
+        self, kind: EventDataStoreKind, events: Sequence[bytes], oldest: datetime, newest: datetime
+    ) -> ReadBatch:
+        """Make the rows of journal entries, and give what no day takes."""
+        found, aside = self._read(kind, events, oldest, newest)
+        return ReadBatch(found, Counter(one.unfit for one in aside), None, aside)
+
+    def _read(
+        self, kind: EventDataStoreKind, events: Sequence[bytes], oldest: datetime, newest: datetime
+    ) -> tuple[dict[date, pa.Array], list[SetAside]]:
+        self._days = {}
+        days, aside = read_records(kind, events, oldest, newest)
         for day, records in days.items():
             self._days[day] = build_rows(kind, records, 0), [leaf_hash(record.data) for record in records]
-        ids = {day: rows["eventid"].combine_chunks() for day, (rows, _) in self._days.items()}
-        return ReadBatch(ids, Counter(one.unfit for one in aside), loaded.report)
+        return {day: rows["eventid"].combine_chunks() for day, (rows, _) in self._days.items()}, aside
 
     def write(self, root: Path, number: int, new: Mapping[date, pa.Array | None]) -> list[WrittenFile]:
         """Write the rows read last as those of commit ``number``: of each day those that are ``new``, None for all."""

@@ -44,7 +44,6 @@ from opentrail.adapters.lake_table.statements import (
     upkeep_statement,
 )
 from opentrail.adapters.lake_table.workers import RowMaker, Workers
-from opentrail.digest.merkle import tree_hash
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import Position
 from opentrail.ports.lake_table import (
@@ -154,7 +153,12 @@ class DeltaLakeTable:
     async def commit(
         self, events: Sequence[bytes], position: Position, oldest: datetime, newest: datetime
     ) -> Commit | None:
-        return await self._write(lambda: self._table.commit(events, position, oldest, newest))
+        def commit() -> Commit | None:
+            with self._appending.workers.lease(len(events)) as maker:
+                return self._table.in_turn(lambda: self._table.commit(events, position, oldest, newest, maker))
+
+        async with self._writing:
+            return await asyncio.shield(_in_thread(self._threads, commit))
 
     async def append(self, batch: Batch, oldest: datetime, newest: datetime) -> Appended:
         check_batch(batch)
@@ -293,24 +297,25 @@ class _Table:
         except (FileNotFoundError, ValueError):
             return -1
 
-    def commit(self, events: Sequence[bytes], position: Position, oldest: datetime, newest: datetime) -> Commit | None:
+    def commit(
+        self, events: Sequence[bytes], position: Position, oldest: datetime, newest: datetime, maker: RowMaker
+    ) -> Commit | None:
         self._check_usable()
         if position <= self.place.position or not events:
             return None
         number = self.place.number + 1
-        days, aside = read_records(self._kind, events, oldest, newest)
+        found = maker.read_entries(self._kind, events, oldest, newest)
         self._fault("set aside")
-        if aside:
-            lines = [{"reason": one.reason, "event": one.event.decode(errors="replace")} for one in aside]
+        if found.aside:
+            lines = [{"reason": one.reason, "event": one.event.decode(errors="replace")} for one in found.aside]
             write_set_aside(self._aside / f"{number:012d}.ndjson", lines)
-        adds, proofs = [], {}
-        for day, records in days.items():
-            self._fault("write")
-            adds.append(self._add(f"commit-{number:012d}", day, build_rows(self._kind, records, number), is_new=True))
-            proofs[day] = DayProof(len(records), tree_hash(record.data for record in records))
+        self._fault("write")
+        written = maker.write(self._root, number, dict.fromkeys(found.ids))
+        for day in found.ids:
             self._known.forget(day)
-        commit = Commit(number, position, proofs, len(aside))
-        self._put(adds, commit_statement(commit, self.place.head))
+        proofs = {file.day: file.proof for file in written if file.proof is not None}
+        commit = Commit(number, position, proofs, len(found.aside))
+        self._put([file.action(is_new=True) for file in written], commit_statement(commit, self.place.head))
         return commit
 
     def append(self, batch: Batch, oldest: datetime, newest: datetime, maker: RowMaker) -> Appended:

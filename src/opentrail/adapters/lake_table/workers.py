@@ -4,7 +4,7 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from multiprocessing.connection import Connection
@@ -23,6 +23,9 @@ from opentrail.resource.event_data_store import EventDataStoreKind
 IDLE_SECONDS = 30.0
 """A process ends, and gives its memory back, after so long without work."""
 
+MIN_ROWS = 2_000
+"""Fewer are made in the caller's thread: that takes less than to pass them on."""
+
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_TOP_PAD_": "16777216"}
 """Keeps the memory of one batch for the next one: page faults were a fifth of the time."""
 
@@ -32,6 +35,10 @@ class RowMaker(Protocol):
 
     def read(
         self, kind: EventDataStoreKind, load: Callable[[], LoadedBatch], oldest: datetime, newest: datetime
+    ) -> ReadBatch: ...
+
+    def read_entries(
+        self, kind: EventDataStoreKind, events: Sequence[bytes], oldest: datetime, newest: datetime
     ) -> ReadBatch: ...
 
     def write(self, root: Path, number: int, new: Mapping[date, pa.Array | None]) -> list[WrittenFile]: ...
@@ -47,9 +54,9 @@ class Workers:
             self._idle.put(_Worker())
 
     @contextmanager
-    def lease(self) -> Iterator[RowMaker]:
-        """Give a worker for one batch; blocks while all are busy."""
-        if not self._processes:
+    def lease(self, rows: int = MIN_ROWS) -> Iterator[RowMaker]:
+        """Give a worker for one batch; blocks while all are busy. Never to be asked for by who holds a table's lock."""
+        if not self._processes or rows < MIN_ROWS:
             yield BatchRows()
             return
         worker = self._idle.get()
@@ -74,9 +81,17 @@ class _Worker:
     def read(
         self, kind: EventDataStoreKind, load: Callable[[], LoadedBatch], oldest: datetime, newest: datetime
     ) -> ReadBatch:
+        return self._read("read", kind, load, oldest, newest)
+
+    def read_entries(
+        self, kind: EventDataStoreKind, events: Sequence[bytes], oldest: datetime, newest: datetime
+    ) -> ReadBatch:
+        return self._read("read_entries", kind, events, oldest, newest)
+
+    def _read(self, *message: Any) -> ReadBatch:
         if self._process is None or not self._process.is_alive():
             self._start()
-        found: ReadBatch = self._ask("read", kind, load, oldest, newest)
+        found: ReadBatch = self._ask(*message)
         return found
 
     def write(self, root: Path, number: int, new: Mapping[date, pa.Array | None]) -> list[WrittenFile]:

@@ -11,8 +11,10 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Annotated, Any
 
+import msgspec
 import orjson
 
 from opentrail.clock import format_time
@@ -37,10 +39,39 @@ MAX_OBJECT_BYTES = {"requestParameters": 100 * 1024, "responseElements": 100 * 1
 MAX_IDENTITY = {"type": 128, "principalId": 1024}
 
 _REQUIRED = ("version", "userIdentity", "eventSource", "eventName", "eventTime", "UID", "recipientAccountId")
+_SMALL_CHARACTERS = min(MAX_OBJECT_BYTES.values()) // 8
+"""Event data in which no object can be too large: written anew, a number takes five times its characters at most, and
+a character four bytes."""
+
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 _OF_AWS = ".amazonaws.com"
 
 _RECORD_VERSION = "1.0"
+
+
+def _text(longest: int, *, is_required: bool) -> Any:
+    kind = Annotated[str, msgspec.Meta(min_length=1 if is_required else 0, max_length=longest)]
+    return kind if is_required else kind | None
+
+
+_Identity = msgspec.defstruct(
+    "_Identity",
+    [
+        *((name, _text(longest, is_required=True)) for name, longest in MAX_IDENTITY.items()),
+        ("details", dict[str, msgspec.Raw] | None, None),
+    ],
+)
+_decode = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "_EventData",
+        [
+            ("userIdentity", _Identity),
+            *((name, _text(MAX_TEXT[name], is_required=True)) for name in _REQUIRED if name in MAX_TEXT),
+            *((name, _text(MAX_TEXT[name], is_required=False), None) for name in MAX_TEXT if name not in _REQUIRED),
+            *((name, dict[str, msgspec.Raw] | None, None) for name in MAX_OBJECT_BYTES),
+        ],
+    )
+).decode
 
 
 class AuditEventRefused(Exception):
@@ -66,7 +97,9 @@ def audit_record(entry: dict[str, Any], arrival: Arrival, event_id: str) -> byte
     text: str = entry["eventData"]
     _check_checksum(text, entry.get("eventDataChecksum"))
     data = _event_data(text)
-    _check(data, arrival.account_id)
+    if not _fits(text):
+        _check_members(data)
+    _check_values(data, arrival.account_id)
     return orjson.dumps(
         {
             "eventVersion": _RECORD_VERSION,
@@ -100,7 +133,18 @@ def _event_data(text: str) -> dict[str, Any]:
     return data
 
 
-def _check(data: dict[str, Any], account_id: str) -> None:
+def _fits(text: str) -> bool:
+    """Say whether no member can be missing, of a wrong type or too large: ten times as fast as asking which."""
+    if len(text) > _SMALL_CHARACTERS:
+        return False
+    try:
+        _decode(text)
+    except msgspec.MsgspecError:
+        return False
+    return True
+
+
+def _check_members(data: dict[str, Any]) -> None:
     for name in _REQUIRED:
         if data.get(name) in (None, ""):
             raise AuditEventRefused("FieldNotFound", f"The field {name} is required.")
@@ -109,6 +153,9 @@ def _check(data: dict[str, Any], account_id: str) -> None:
     for name, largest in MAX_OBJECT_BYTES.items():
         _check_object(name, data.get(name), largest)
     _check_identity(data["userIdentity"])
+
+
+def _check_values(data: dict[str, Any], account_id: str) -> None:
     if data["recipientAccountId"] != account_id:
         raise AuditEventRefused("InvalidRecipient", "The recipientAccountId is not the channel owner's account.")
     if data["eventSource"].lower().endswith(_OF_AWS):
@@ -146,6 +193,7 @@ def _check_identity(identity: Any) -> None:
         raise AuditEventRefused("InvalidData", "The field userIdentity.details must be a JSON object.")
 
 
+@lru_cache(maxsize=4096)
 def _check_address(text: str) -> None:
     try:
         ipaddress.ip_address(text)
@@ -153,6 +201,7 @@ def _check_address(text: str) -> None:
         raise AuditEventRefused("InvalidData", "The field sourceIPAddress is no IPv4 or IPv6 address.") from error
 
 
+@lru_cache(maxsize=1024)
 def _event_time(text: str) -> str:
     """Return the time of the record, cut to the second."""
     if _TIME.fullmatch(text) is not None:
