@@ -139,7 +139,7 @@ def _term(place: int, symbol: str, operand: Lexeme) -> Predicate:
     if symbol in ("=", "!="):
         equal = _equality(place, operand)
         return equal if symbol == "=" else Not(equal)
-    if symbol in _COMPARISONS:
+    if symbol in _COMPARISONS and operand.kind != "string":
         return Field(("fields", place, "number"), ordering(_COMPARISONS[symbol], operand))
     raise InvalidFilterPattern(GENERIC)
 

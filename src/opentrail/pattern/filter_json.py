@@ -160,7 +160,8 @@ class _Reader:
         word = piece.text.lower()
         if piece.kind != "word" or word not in _LITERALS:
             raise invalid_term(piece.text)
-        return selector.at(_MakeNull() if word == "null" else _Make(Is(_LITERALS[word])))
+        is_entered = word == "null" and selector.rest is None
+        return selector.at(_MakeNull() if is_entered else _Make(Is(_LITERALS[word])))
 
     def _expect_word(self, word: str) -> None:
         piece = self._next()

@@ -35,6 +35,9 @@ GENERIC = "Invalid metric filter pattern"
 
 TokenKind = Literal["selector", "string", "expression", "number", "word", "symbol"]
 
+_MAX_EXPONENT = 2**31 - 1
+"""A number beyond a double equals only itself as a text; one beyond this exponent is no number."""
+
 _EXPRESSION_CHARACTERS = re.compile(r"[A-Za-z0-9:_#=@/;,\- ^$?\[\]{}|\\*+.]")
 _EXPRESSION_ESCAPES = re.compile(r"\\(?:[dDsSwW]|x[0-9A-Fa-f]{2}|[:_#=@/;,\- ^$?\[\]{}|\\*+.])")
 _POSSESSIVE = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\+")
@@ -78,7 +81,7 @@ def lexemes(text: str) -> Iterator[Lexeme]:
 def _lexeme_at(text: str, place: int) -> str:
     """Return the part that CloudWatch Logs would name: what stands together with the first impossible character."""
     if text[place] in "$[%":
-        found = re.compile(r"[^\s\w]+").match(text, place)
+        found = re.compile(r"\$\s|[^\s\w]+").match(text, place)
         return found.group() if found else text[place]
     return text[place]
 
@@ -121,7 +124,9 @@ def checked_expression(expression: str) -> str:
     place = 0
     while place < len(expression):
         escape = _EXPRESSION_ESCAPES.match(expression, place)
-        if escape is None and (expression[place] == "\\" or not _EXPRESSION_CHARACTERS.match(expression, place)):
+        if escape is None and expression[place] == "\\":
+            raise _bad_escape(expression, place)
+        if not _EXPRESSION_CHARACTERS.match(expression, place):
             raise invalid_term(f"%{expression[: place + 1]}")
         place = escape.end() if escape else place + 1
     try:
@@ -131,6 +136,14 @@ def checked_expression(expression: str) -> str:
     if _POSSESSIVE.search(_EXPRESSION_ESCAPES.sub("x", expression)):
         raise InvalidFilterPattern("Failed to compile regular expression.")
     return expression
+
+
+def _bad_escape(expression: str, place: int) -> InvalidFilterPattern:
+    """Return the refusal of a backslash: before a letter or digit no escape, before a symbol no term."""
+    escaped = expression[place + 1 : place + 2]
+    if escaped.isascii() and escaped.isalnum():
+        return InvalidFilterPattern("Failed to compile regular expression.")
+    return invalid_term(f"%{expression[: place + 2]}")
 
 
 def _word_equality(word: str) -> Test:
@@ -153,6 +166,8 @@ def _text_equality(text: str) -> Test:
 
 
 def _number_equality(text: str) -> Test:
+    if math.isinf(float(text)) and abs(int(text.lower().partition("e")[2] or 0)) <= _MAX_EXPONENT:
+        return text_in(text)
     number = _comparison("=", text)
     return number if number is NOTHING else SomeTest((number, text_in(text)))
 

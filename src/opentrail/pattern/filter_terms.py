@@ -48,4 +48,6 @@ def parse_expression_filter(expression: str) -> Predicate:
 
 
 def _bad_term(text: str, place: int) -> str:
+    if text[place] in "-?" and text[place + 1 : place + 2].strip():
+        place += 1
     return text[place] if text[place] != '"' else text[place:].split("\n")[0]

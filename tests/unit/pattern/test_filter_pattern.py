@@ -98,7 +98,7 @@ def test_json_paths_and_joints(pattern: str, yes: list[str], no: list[str]) -> N
         ("{ $.a = }", GENERIC),
         ("{ }", GENERIC),
         ("{ ($.a = 1 }", GENERIC),
-        ("{ $.a = 1e999 }", GENERIC),
+        ("{ $.a = 1e9999999999 }", GENERIC),
         ("{ $.a > 1e999 }", GENERIC),
         ("{ $[0] = 1 }", "Invalid character(s) in term '$['"),
         ('{ $.a > "0" }', "Invalid character(s) in term '\"0\"'"),
