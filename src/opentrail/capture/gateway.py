@@ -35,7 +35,8 @@ from opentrail.protocol.scope import read_scope
 from opentrail.protocol.sigv2_query import body_scope
 
 MAX_CONNECTIONS = 2048
-"""Client connections at a time; for a further one the one that is idle for longest is closed, else itself."""
+"""Client connections at a time; for a further one the one that is idle for longest is closed, else itself. So it is
+with those of one peer and its share of them."""
 
 OWN_BODY_LIMIT_BYTES = 4 * 1024 * 1024
 """Longest body of a call to our own services (PutAuditEvents takes 100 events of 256 KB at most in 1 MB)."""
@@ -79,6 +80,9 @@ class Gateway:
 
     ``service_upstreams`` names other upstreams for single services by botocore's service name or signing name.
     ``ca_bundle`` is a PEM file of the CAs that all of them are trusted by, "" for the system's.
+
+    One peer, unless it is a trusted proxy, has at most ``max_connections_per_peer`` of the ``max_connections``; 0 is no
+    bound of its own. Streams of HTTP/2 count as connections.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class Gateway:
         timeouts: Timeouts | None = None,
         identifiers: Identifiers | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        max_connections_per_peer: int = 0,
         held_limit_bytes: int = HELD_LIMIT_BYTES,
     ) -> None:
         self._recorder = recorder
@@ -102,6 +107,7 @@ class Gateway:
         self._timeouts = timeouts or Timeouts()
         self._identifiers = identifiers or RandomIdentifiers()
         self._max_connections = max_connections
+        self._max_per_peer = max_connections_per_peer or max_connections
         self._budget = HeldBytes(held_limit_bytes)
         self._proxies = TrustedProxies(trusted_proxies)
         self._streaming = StreamingTable()
@@ -118,6 +124,7 @@ class Gateway:
         self._server: Any = None  # asyncio's Server or uvloop's, whose sockets are a list where asyncio's are a tuple
         self._sweeper: asyncio.Task[None] | None = None
         self._tasks: dict[Connection, asyncio.Task[None]] = {}
+        self._peers: dict[str, int] = {}
         self._idle: dict[Connection, None] = {}
         self._is_stopping = False
 
@@ -169,16 +176,33 @@ class Gateway:
 
     def _accept(self, connection: Connection) -> "asyncio.Task[None] | None":
         """Begin to serve a connection, or a stream of one; None when there is no room for it."""
-        if self._is_stopping or (len(self._tasks) >= self._max_connections and not self._make_room()):
+        if self._is_stopping or not self._has_room(connection.peer):
             return None
         task = asyncio.create_task(self._serve(connection))
         self._tasks[connection] = task
-        task.add_done_callback(lambda _: self._tasks.pop(connection, None))
+        self._peers[connection.peer] = self._peers.get(connection.peer, 0) + 1
+        task.add_done_callback(lambda _: self._forget(connection))
         return task
 
-    def _make_room(self) -> bool:
-        """Close the connection that has waited longest for a next request, if any does."""
-        longest = next(iter(self._idle), None)
+    def _forget(self, connection: Connection) -> None:
+        self._tasks.pop(connection, None)
+        left = self._peers.get(connection.peer, 0) - 1
+        if left > 0:
+            self._peers[connection.peer] = left
+        else:
+            self._peers.pop(connection.peer, None)
+
+    def _has_room(self, peer: str) -> bool:
+        """Say whether a further connection of ``peer`` may be served, if need be in the place of an idle one: of its
+        own where it has its share, else of anybody's."""
+        if self._peers.get(peer, 0) >= self._max_per_peer and not self._proxies.trusts(peer):
+            return self._make_room(peer)
+        return len(self._tasks) < self._max_connections or self._make_room("")
+
+    def _make_room(self, peer: str) -> bool:
+        """Close the connection (of ``peer``, unless that is empty) that has waited longest for a next request, if any
+        does."""
+        longest = next((idle for idle in self._idle if not peer or idle.peer == peer), None)
         if longest is None:
             return False
         del self._idle[longest]

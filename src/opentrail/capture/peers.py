@@ -17,13 +17,17 @@ class TrustedProxies:
         self._networks = [ipaddress.ip_network(network) for network in networks]
         self._trusts = lru_cache(maxsize=1024)(self._is_listed)
 
+    def trusts(self, peer: str) -> bool:
+        """Say whether a peer is one of these proxies, through which many callers come."""
+        return bool(self._networks) and self._trusts(peer)
+
     def caller(self, peer: str, headers: HeaderList) -> tuple[str, bool]:
         """Return the caller's address and whether it spoke TLS to a trusted proxy.
 
         X-Forwarded-For is read from the right: the first address that is not itself a trusted proxy is the caller;
         what stands left of it is the caller's own claim. An entry that is no address ends the search.
         """
-        if not self._networks or not self._trusts(peer):
+        if not self.trusts(peer):
             return peer, False
         forwarded = [value for name, value in headers if name.lower() == "x-forwarded-for"]
         is_tls = any(name.lower() == "x-forwarded-proto" and value.lower() == "https" for name, value in headers)

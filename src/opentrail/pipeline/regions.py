@@ -5,6 +5,7 @@ Region's first event.
 """
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Protocol
 
@@ -30,6 +31,31 @@ class RegionRegister(Protocol):
         """Return once the settings entry of every one of ``regions`` is durable; at once where it was before. Raises
         Unavailable."""
         ...
+
+
+class ClaimedRegions:
+    """Which Regions an event may name whose caller nobody verified: all that are enabled, and as many more as leave at
+    most ``limit`` enabled beside the ``configured`` ones. Else anybody who reaches the gateway could have a digest
+    chain begun, which never ends, for every Region that AWS has. From any thread.
+    """
+
+    def __init__(self, enabled: Callable[[], Collection[str]], configured: Collection[str], limit: int) -> None:
+        self._enabled = enabled
+        self._configured = frozenset(configured)
+        self._limit = limit
+        self._admitted: set[str] = set()
+        self._admitting = threading.Lock()
+
+    def admits(self, region: str) -> bool:
+        """Say whether a claimed call may be recorded in ``region``; what was admitted once stays so."""
+        if region in self._configured or region in self._admitted:
+            return True
+        with self._admitting:
+            enabled = self._admitted.union(self._enabled())
+            if region not in enabled and len(enabled - self._configured) >= self._limit:
+                return False
+            self._admitted.add(region)
+            return True
 
 
 class EnabledRegions:

@@ -63,7 +63,8 @@ class EventBuilder:
     """Builds events from calls, from any thread. What it keeps is remembered work: the plans of operations, which all
     builders share, and what the calls of one caller have in common.
 
-    ``regions`` gives the Regions that this installation has enabled, beside those of AWS's partitions.
+    ``regions`` gives the Regions that this installation has enabled, beside those of AWS's partitions; ``admits`` says
+    in which of all these a call may be recorded whose caller nobody verified, None: in each.
     """
 
     def __init__(
@@ -73,11 +74,13 @@ class EventBuilder:
         default_region: str,
         regions: Callable[[], Collection[str]],
         identifiers: Identifiers,
+        admits: Callable[[str], bool] | None = None,
     ) -> None:
         self._default_account_id = default_account_id
         self._default_region = default_region
         self._regions = regions
         self._identifiers = identifiers
+        self._admits = admits
         self._frames = FrameMemory()
 
     def begin(
@@ -239,11 +242,11 @@ class EventBuilder:
             return event
         event = self._frame(request, caller)
         try:
-            self._describe_call(event, request, operation, plan, scope, caller)
+            is_lasting = self._describe_call(event, request, operation, plan, scope, caller)
         except Exception as error:
             _not_understood(event, operation, error)
         else:
-            if key is not None:
+            if key is not None and is_lasting:
                 self._frames.keep(key, caller, event)
         return event
 
@@ -279,7 +282,8 @@ class EventBuilder:
         plan: OperationPlan | None,
         scope: CredentialScope | None,
         caller: CallerIdentity,
-    ) -> None:
+    ) -> bool:
+        """Add what the call says of itself; return whether that stays so for the next one like it."""
         service = plan.service if plan is not None else _signing_name(scope)
         is_s3 = plan.is_s3 if plan is not None else service == "s3"
         event["userIdentity"] = user_identity(caller, is_s3=is_s3)
@@ -289,6 +293,10 @@ class EventBuilder:
             default_region=self._default_region,
             enabled=self._regions(),
         )
+        is_admitted = caller.is_verified or self._admits is None or self._admits(region)
+        if not is_admitted and scope is not None:
+            unknown_region = scope.region
+            region, _ = aws_region(service, "", default_region=self._default_region, enabled=())
         event["awsRegion"] = region
         agent = cut_text(request.headers.get("user-agent"), TEXT_LIMIT_BYTES - 2 * is_s3)
         if agent:
@@ -300,6 +308,7 @@ class EventBuilder:
             event["eventName"] = operation.name if operation is not None else UNKNOWN_NAME
         is_claimed = not caller.is_verified and (caller.principal is not None or bool(caller.access_key_id))
         add_own_members(event, identity=CLAIMED if is_claimed else None, signingRegion=unknown_region)
+        return is_admitted
 
     def _describe_parameters(
         self,

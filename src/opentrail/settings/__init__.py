@@ -24,6 +24,7 @@ from opentrail.settings.values import (
     as_account_id,
     as_address,
     as_boolean,
+    as_count,
     as_duration,
     as_file,
     as_interval,
@@ -92,6 +93,12 @@ class Settings:
     gateway: tuple[str, int] = setting(as_address, "127.0.0.1:4700", "where clients send their calls")
     gateway_processes: int = setting(
         as_processes, "1", "processes that relay calls; 1: the server's own; more use further processor cores"
+    )
+    gateway_connections_per_peer: int = setting(
+        as_count, "0", "client connections of one peer, for each such process; 0: half of all that it takes"
+    )
+    claimed_regions: int = setting(
+        as_count, "8", "Regions that calls whose signature nobody here checked may enable, beside region and regions"
     )
     api: tuple[str, int] = setting(as_address, "127.0.0.1:4701", "where CloudTrail's own API answers")
     trusted_proxies: tuple[str, ...] = setting(

@@ -17,6 +17,9 @@ from opentrail.resource.organization import Account, is_organization_id
 
 MAX_GATEWAY_PROCESSES = 64
 
+MAX_COUNT = 1_000_000
+"""Of connections, and of whatever else is counted."""
+
 MAX_LOCK_DAYS = 36_500
 """S3's own bound of an Object Lock period: a hundred years."""
 
@@ -125,6 +128,14 @@ def as_processes(value: object) -> int:
     text = str(value).strip()
     if not text.isdigit() or not 1 <= int(text) <= MAX_GATEWAY_PROCESSES:
         raise ValueError(f"must be between 1 and {MAX_GATEWAY_PROCESSES}")
+    return int(text)
+
+
+def as_count(value: object) -> int:
+    """Read a whole number from 0 to MAX_COUNT."""
+    text = str(value).strip()
+    if not text.isascii() or not text.isdigit() or not int(text[:9]) <= MAX_COUNT or len(text) > 9:
+        raise ValueError(f"must be a whole number up to {MAX_COUNT}")
     return int(text)
 
 

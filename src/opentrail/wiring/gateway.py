@@ -1,7 +1,7 @@
 """The gateway joined with its recorder: the same in the server's own process and in a gateway process."""
 
 import os
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from opentrail.capture.ownership import Ownership
 from opentrail.clock import RandomIdentifiers, SystemClock
 from opentrail.errors import OperatorError
 from opentrail.pipeline.recording import FailClosedRecorder, FailOpenRecorder
-from opentrail.pipeline.regions import RegionRegister
+from opentrail.pipeline.regions import ClaimedRegions, RegionRegister
 from opentrail.ports.journal import JournalWriter
 from opentrail.record.events import EventBuilder
 from opentrail.settings import RecordingMode, Settings
@@ -46,14 +46,17 @@ class RunningGateway:
     has_lost_calls: bool = False
 
 
-def event_builder(settings: Settings, identifiers: RandomIdentifiers) -> EventBuilder:
-    """Return the builder of events for these settings."""
+def event_builder(
+    settings: Settings, identifiers: RandomIdentifiers, enabled: Callable[[], Collection[str]]
+) -> EventBuilder:
+    """Return the builder of events for these settings; ``enabled`` gives the Regions that are enabled now."""
     configured: Collection[str] = {settings.region, *settings.regions}
     return EventBuilder(
         default_account_id=settings.account_id,
         default_region=settings.region,
         regions=lambda: configured,
         identifiers=identifiers,
+        admits=ClaimedRegions(enabled, configured, settings.claimed_regions).admits,
     )
 
 
@@ -74,6 +77,7 @@ async def open_gateway(
     """
     callers = CallerResolver(ports.identities, ports.clock, learns=settings.upstream__trusted)
     recorder = _recorder(settings, ports, callers)
+    max_connections = share_of(claim_descriptors(), MAX_CONNECTIONS)
     gateway = Gateway(
         upstream_url,
         recorder,
@@ -82,7 +86,8 @@ async def open_gateway(
         service_upstreams=settings.service_urls(upstream_url),
         ca_bundle=settings.upstream__ca_bundle,
         trusted_proxies=settings.trusted_proxies,
-        max_connections=share_of(claim_descriptors(), MAX_CONNECTIONS),
+        max_connections=max_connections,
+        max_connections_per_peer=settings.gateway_connections_per_peer or max_connections // 2,
         held_limit_bytes=HELD_LIMIT_BYTES // processes,
     )
     try:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Collection, Iterable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -42,11 +43,15 @@ LOST_CALLS_EXIT = 3
 
 
 class LinkedRegions:
-    """A RegionRegister that has the server enable what this process has not met yet."""
+    """A RegionRegister that has the server enable what this process has not met yet; ``enabled`` were so before."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, enabled: Iterable[str]) -> None:
         self._link = link
-        self._met: set[str] = set()
+        self._met = set(enabled)
+
+    def names(self) -> Collection[str]:
+        """Return the Regions that this process knows to be enabled."""
+        return frozenset(self._met)
 
     def is_enabled(self, region: str) -> bool:
         return region in self._met
@@ -97,7 +102,7 @@ class GatewayProcess:
             open_gateway(
                 settings,
                 arguments["upstream_url"],
-                self._ports(settings),
+                self._ports(settings, LinkedRegions(self.link, arguments["enabled_regions"])),
                 LinkedApi(self.link).handle,
                 (host, port),
                 processes=settings.gateway_processes,
@@ -106,15 +111,15 @@ class GatewayProcess:
         tune_interpreter()
         return {}, b""
 
-    def _ports(self, settings: Settings) -> GatewayPorts:
+    def _ports(self, settings: Settings, regions: LinkedRegions) -> GatewayPorts:
         assert self._identities is not None
         assert self._archives is not None
         return GatewayPorts(
             journal=self._journal,
-            builder=event_builder(settings, RandomIdentifiers()),
+            builder=event_builder(settings, RandomIdentifiers(), regions.names),
             identities=self._identities,
             archives=self._archives,
-            regions=LinkedRegions(self.link),
+            regions=regions,
             clock=SystemClock(),
         )
 

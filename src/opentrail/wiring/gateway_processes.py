@@ -138,6 +138,7 @@ class GatewayProcesses:
             "settings": installation.settings.as_options(),
             "upstream_url": self._upstream_url,
             "address": address,
+            "enabled_regions": sorted(installation.regions.names()),
         }
         try:
             async with asyncio.timeout(START_SECONDS):

@@ -178,7 +178,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
         regions = EnabledRegions(
             journal, await trails.enabled_regions(), on_settings=lambda position, entry: settings_view.catch_up()
         )
-        builder = event_builder(settings, identifiers)
+        builder = event_builder(settings, identifiers, regions.names)
         if home.fail_open_file.exists() and not journal.was_clean_shutdown():
             # Kept beyond this start, which may fail, too: the next one will find the journal closed in order.
             home.note_lost_calls()

@@ -194,6 +194,7 @@ async def gateway_rig(
     timeouts: Timeouts | None = None,
     trusted_proxies: tuple[str, ...] = (),
     max_connections: int = 100,
+    max_connections_per_peer: int = 0,
     held_limit_bytes: int = HELD_LIMIT_BYTES,
     own_answer: HttpResponse | None = None,
     identities: InMemoryIdentityStore | None = None,
@@ -218,6 +219,7 @@ async def gateway_rig(
         ca_bundle=ca_bundle,
         trusted_proxies=trusted_proxies,
         max_connections=max_connections,
+        max_connections_per_peer=max_connections_per_peer,
         held_limit_bytes=held_limit_bytes,
     )
     _, port = await gateway.start("127.0.0.1", 0)

@@ -202,6 +202,66 @@ async def test_a_connection_beyond_the_bound_takes_the_place_of_the_one_idle_for
             writer.close()
 
 
+async def test_one_peer_cannot_take_all_connections() -> None:
+    reached = asyncio.Semaphore(0)
+
+    async def keep_waiting(connection: UpstreamConnection) -> None:
+        await connection.reader.readuntil(b"\r\n\r\n")
+        reached.release()
+        await asyncio.Event().wait()
+
+    async with gateway_rig(keep_waiting, max_connections_per_peer=2, timeouts=Timeouts(drain_s=0.2)) as rig:
+        busy = [await rig.connect() for _ in range(2)]
+        for _, writer in busy:
+            writer.write(request_bytes("GET /b/k"))
+        for _ in busy:
+            await asyncio.wait_for(reached.acquire(), 5)
+
+        reader, own = await rig.connect()
+        own.write(request_bytes("GET /b/k"))
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        _, other = await asyncio.open_connection("127.0.0.1", rig.port, local_addr=("127.0.0.2", 0))
+        other.write(request_bytes("GET /b/k"))
+        await asyncio.wait_for(reached.acquire(), 5)
+
+        assert [call.request.peer for call in rig.recorder.calls] == ["127.0.0.1", "127.0.0.1", "127.0.0.2"]
+        for _, writer in busy:
+            writer.close()
+        other.close()
+
+
+async def test_a_peers_connection_beyond_its_share_takes_the_place_of_its_own_idle_one() -> None:
+    async with gateway_rig(max_connections_per_peer=1) as rig:
+        other = await asyncio.open_connection("127.0.0.1", rig.port, local_addr=("127.0.0.2", 0))
+        first = await rig.connect()
+        for reader, writer in (other, first):
+            writer.write(request_bytes("GET /b/k"))
+            assert await read_answer(reader) == OK
+
+        second = await rig.connect()
+        for reader, writer in (second, other):
+            writer.write(request_bytes("GET /b/k"))
+            assert await read_answer(reader) == OK
+
+        assert await first[0].read() == b""
+        for _, writer in (first, second, other):
+            writer.close()
+
+
+async def test_a_trusted_proxy_has_the_connections_of_all_its_callers() -> None:
+    async with gateway_rig(max_connections_per_peer=1, trusted_proxies=("127.0.0.1/32",)) as rig:
+        connections = [await rig.connect() for _ in range(3)]
+        for reader, writer in connections:
+            writer.write(request_bytes("GET /b/k"))
+            assert await read_answer(reader) == OK
+
+        for reader, writer in connections:
+            writer.write(request_bytes("GET /b/k"))
+            assert await read_answer(reader) == OK
+            writer.close()
+
+
 async def test_without_an_upstream_the_caller_gets_the_services_503() -> None:
     async with gateway_rig() as rig:
         await rig.upstream.stop()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from opentrail.pipeline.regions import EnabledRegions
+from opentrail.pipeline.regions import ClaimedRegions, EnabledRegions
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import REGIONS_SCOPE, START, JournalEntry, Position, SettingsEntry
 from tests.memory.journal import InMemoryJournal
@@ -95,3 +95,30 @@ async def test_a_view_that_does_not_answer_does_not_fail_what_is_stored() -> Non
 
     assert set(regions.names()) == {"eu-west-1"}
     assert await announced(journal) == [["eu-west-1"]]
+
+
+def test_claims_are_admitted_to_enabled_regions_and_to_as_many_more_as_the_limit_leaves() -> None:
+    enabled = {"us-east-1", "eu-west-1"}
+    claimed = ClaimedRegions(lambda: enabled, {"us-east-1"}, 3)
+
+    asked = ("ap-south-1", "ca-west-1", "us-west-2", "sa-east-1", "ap-south-1", "eu-west-1", "us-east-1")
+
+    assert [claimed.admits(region) for region in asked] == [True, True, False, False, True, True, True]
+
+
+def test_a_region_that_somebody_verified_enabled_is_open_to_claims() -> None:
+    enabled = {"us-east-1"}
+    claimed = ClaimedRegions(lambda: enabled, {"us-east-1"}, 0)
+    assert not claimed.admits("eu-west-1")
+
+    enabled.add("eu-west-1")
+
+    assert claimed.admits("eu-west-1")
+
+
+def test_regions_of_the_settings_do_not_count_against_claims() -> None:
+    configured = {"us-east-1", "eu-west-1", "eu-west-2"}
+    claimed = ClaimedRegions(lambda: configured, configured, 1)
+
+    assert claimed.admits("ap-south-1")
+    assert not claimed.admits("ap-south-2")

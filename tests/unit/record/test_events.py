@@ -193,6 +193,23 @@ def test_the_region_is_the_signing_scopes_unless_nobody_knows_it_or_the_service_
     assert event.get("additionalEventData", {}).get("opentrail", {}).get("signingRegion") == unknown
 
 
+def test_a_claimed_call_in_a_region_that_it_may_not_enable_is_in_the_default_region_as_long_as_that_is_so() -> None:
+    admitted = {"us-east-1"}
+    builder, operation = a_builder(admits=admitted.__contains__), Operation("ec2", "DescribeVpcs")
+
+    def regions_of(service: str, called: Operation, *, is_verified: bool) -> tuple[str, str | None]:
+        scope = a_scope(service, "eu-west-1")
+        event = builder.begin(a_request(), called, scope, a_user(is_verified=is_verified), RECEIVED)
+        own = event.get("additionalEventData", {}).get("opentrail", {})
+        return event["awsRegion"], own.get("signingRegion")
+
+    assert regions_of("ec2", operation, is_verified=False) == ("us-east-1", "eu-west-1")
+    assert regions_of("ec2", operation, is_verified=True) == ("eu-west-1", None)
+    assert regions_of("iam", Operation("iam", "ListUsers"), is_verified=False) == ("us-east-1", None)
+    admitted.add("eu-west-1")
+    assert regions_of("ec2", operation, is_verified=False) == ("eu-west-1", None)
+
+
 def test_an_unknown_operation_is_recorded_by_method_and_path() -> None:
     builder = a_builder()
     request = a_request("POST", "/some/path?secret=1")
