@@ -19,7 +19,12 @@ from tests.e2e.conftest import MakeServer
 from tests.e2e.test_first_steps import must
 from tests.support.server import RunningServer
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]  # two dozen commands, each a process
+
+WHO = (
+    "SELECT userIdentity.type AS who, element_at(requestParameters, 'bucketName') AS bucket "
+    "FROM {} WHERE eventName = 'DeleteBucket'"
+)
 
 SLOW = (
     "SELECT count(*) FROM event_history a, UNNEST(sequence(1, 10000)) t(x), UNNEST(sequence(1, 10000)) u(y), "
@@ -36,55 +41,54 @@ def delivered(server: RunningServer, query_id: str) -> dict[str, str]:
     raise AssertionError(described)
 
 
-def test_who_deleted_the_bucket_is_asked_delivered_and_verified(make_server: MakeServer, tmp_path: Path) -> None:
+def a_store(server: RunningServer) -> str:
+    """Make the store ``audit``, and a bucket that is deleted again; return the store's id."""
+    made = json.loads(must(server, "cloudtrail", "create-event-data-store", "--name", "audit"))
+    for step in ("mb", "rb"):
+        must(server, "s3", step, "s3://doomed")
+    return str(made["EventDataStoreArn"]).rpartition("/")[2]
+
+
+def test_who_deleted_the_bucket_is_asked_in_every_way(make_server: MakeServer) -> None:
     server = make_server().start()
-    store = json.loads(must(server, "cloudtrail", "create-event-data-store", "--name", "audit"))["EventDataStoreArn"]
-    for step in (("mb", "s3://doomed"), ("rb", "s3://doomed"), ("mb", "s3://results")):
-        must(server, "s3", *step)
+    a_store(server)
 
-    statement = (
-        "SELECT userIdentity.type AS who, element_at(requestParameters, 'bucketName') AS bucket "
-        "FROM {} WHERE eventName = 'DeleteBucket'"
-    )
     for table in ("audit", "event_history"):
-        asked = server.opentrail("query", "--json", statement.format(table))
+        asked = server.opentrail("query", "--json", WHO.format(table))
         assert json.loads(asked.stdout) == {"who": "Root", "bucket": "doomed"}, asked.stderr
-
-    started = json.loads(
-        must(server, "cloudtrail", "start-query", "--query-statement", statement.format(store.rpartition("/")[2]),
-             "--delivery-s3-uri", "s3://results/lake")
-    )  # fmt: skip
-    described = delivered(server, started["QueryId"])
-    assert described["DeliveryStatus"] == "SUCCESS"
-    listed = must(server, "s3", "ls", "--recursive", "s3://results/lake")
-    folder = next(line.split()[-1] for line in listed.splitlines() if line.endswith("result_sign.json")).rpartition(
-        "/"
-    )[0]
-    must(server, "s3", "cp", "--recursive", f"s3://results/{folder}/", str(tmp_path / "result"))
-    rows = list(
-        csv.reader(io.StringIO(gzip.decompress((tmp_path / "result" / "result_1.csv.gz").read_bytes()).decode()))
-    )
-    assert rows == [["who", "bucket"], ["Root", "doomed"]]
-
-    verified = server.opentrail("verify-query-results", "--s3-bucket", "results", "--s3-prefix", folder)
-    assert (verified.returncode, verified.stdout.splitlines()[-1]) == (
-        0, "Successfully validated sign and query result files",
-    )  # fmt: skip
-    with (tmp_path / "result" / "result_1.csv.gz").open("ab") as file:
-        file.write(b"x")
-    altered = server.opentrail("verify-query-results", "--local-export-path", str(tmp_path / "result"), "--json")
-    assert altered.returncode == 1
-    found = {one["file"]: one["verdict"] for one in json.loads(altered.stdout)["files"]}
-    assert found == {"result_sign.json": "valid", "result_1.csv.gz": "altered"}
-
     wrong = server.opentrail("query", "SELECT nothing FROM audit")
     assert (wrong.returncode, wrong.stderr.splitlines()[:2]) == (1, ["1 | SELECT nothing FROM audit", " " * 11 + "^"])
 
     interrupt(server)
     prompt(server)
     server.stop()
-    offline = server.opentrail("query", "--csv", statement.format("audit"))
+    offline = server.opentrail("query", "--csv", WHO.format("audit"))
     assert offline.stdout.splitlines() == ["who,bucket", "Root,doomed"], offline.stderr
+
+
+def test_a_result_is_delivered_signed_and_verified(make_server: MakeServer, tmp_path: Path) -> None:
+    server, local = make_server().start(), tmp_path / "result"
+    store = a_store(server)
+    must(server, "s3", "mb", "s3://results")
+
+    asked = ("--query-statement", WHO.format(store), "--delivery-s3-uri", "s3://results/lake")
+    described = delivered(server, json.loads(must(server, "cloudtrail", "start-query", *asked))["QueryId"])
+    assert described["DeliveryStatus"] == "SUCCESS"
+    listed = must(server, "s3", "ls", "--recursive", "s3://results/lake").split()
+    folder = next(word for word in listed if word.endswith("result_sign.json")).rpartition("/")[0]
+    must(server, "s3", "cp", "--recursive", f"s3://results/{folder}/", str(local))
+    text = gzip.decompress((local / "result_1.csv.gz").read_bytes()).decode()
+    assert list(csv.reader(io.StringIO(text))) == [["who", "bucket"], ["Root", "doomed"]]
+
+    verified = server.opentrail("verify-query-results", "--s3-bucket", "results", "--s3-prefix", folder)
+    assert verified.returncode == 0, verified.stdout
+    assert verified.stdout.splitlines()[-1] == "Successfully validated sign and query result files"
+    with (local / "result_1.csv.gz").open("ab") as file:
+        file.write(b"x")
+    altered = server.opentrail("verify-query-results", "--local-export-path", str(local), "--json")
+    assert altered.returncode == 1
+    found = {one["file"]: one["verdict"] for one in json.loads(altered.stdout)["files"]}
+    assert found == {"result_sign.json": "valid", "result_1.csv.gz": "altered"}
 
 
 def command(server: RunningServer, *words: str) -> list[str]:
