@@ -1,4 +1,4 @@
-"""Lake tables in the home folder, which load Arrow and Delta (90 MB of memory) once the first table is opened."""
+"""Lake tables in the home folder, which load Arrow and Delta (135 MB of memory) once the first table is opened."""
 
 import asyncio
 import shutil
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 PROCESSES = 2
-"""Batches whose rows are made at the same time, each in a process of its own of some 300 MB."""
+"""Batches whose rows are made at the same time, each in a process of its own of some 240 MB."""
 
 
 class LocalLakeTables:
