@@ -58,6 +58,8 @@ def query_command(
     statement = " ".join(words or [])
     if statement in ("", "-") and not sys.stdin.isatty():
         statement = sys.stdin.read(MAX_STATEMENT_BYTES)
+        if not statement.strip():
+            raise OperatorError("there is no statement: give one, as an argument or on standard input")
     with QuerySession(chosen) as session:
         if statement.strip() in ("", "-"):
             # Imported here because only the prompt needs it.

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from typer.testing import CliRunner
 
 from opentrail.adapters.query_engine.result_table import ResultTable
-from opentrail.cli import console, query_printer
+from opentrail.cli import app, console, query_printer
 from opentrail.cli.query import print_refusal, print_samples
 from opentrail.cli.query_printer import print_csv, print_json, print_table_of
 from opentrail.cli.query_prompt import SqlCompleter
@@ -144,3 +145,10 @@ def test_all_samples_are_printed_without_words(capsys: pytest.CaptureFixture[str
     print_samples("")
 
     assert capsys.readouterr().out.count(";\n") >= 60
+
+
+def test_without_a_statement_and_a_terminal_there_is_nothing_to_ask(tmp_path: Path) -> None:
+    finished = CliRunner().invoke(app, ["--home", str(tmp_path), "query"], input="\n")
+
+    assert isinstance(finished.exception, OperatorError)
+    assert "there is no statement" in str(finished.exception)
