@@ -214,13 +214,13 @@ def _measure_idle_rules(values: Values, events: list[bytes], rounds: int) -> Non
 def _measure_changes(values: Values) -> None:
     index = _index(values.mixed(10_000))
     predicates = [parse_event_pattern(json.dumps(rule)) for rule in values.mixed(1_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     for number, predicate in enumerate(predicates):
         index.add(-1 - number, predicate)
-    middle = time.perf_counter()
+    middle = time.process_time()
     for number in range(len(predicates)):
         index.remove(-1 - number)
-    end = time.perf_counter()
+    end = time.process_time()
     print(f"among 10,000 rules: add {(middle - start) * 1e3:.0f} us, remove {(end - middle) * 1e3:.0f} us a rule")
 
 
