@@ -48,7 +48,7 @@ details{border-bottom:1px solid var(--line);padding:8px 0}summary{cursor:pointer
 mark{background:color-mix(in srgb,var(--bar) 30%,transparent);color:inherit;border-radius:3px}
 .state{font-weight:600;white-space:nowrap}.state.ALARM{color:var(--alarm)}.state.OK{color:var(--ok)}
 a{color:var(--bar)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
-@media (max-width:520px){.lists{grid-template-columns:1fr}main{padding:20px 14px}}
+@media (max-width:520px){.lists{grid-template-columns:1fr}main{padding:20px 14px}svg.spark{width:84px}}
 @media print{body{font-size:11px}main{padding:0}details{break-inside:avoid}}
 """
 
