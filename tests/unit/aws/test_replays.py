@@ -115,6 +115,7 @@ async def test_who_may_not_look_up_events_may_not_replay_them(served: Served) ->
         ({"Rules": [RULE], "EndTime": "2000-01-01", "StartTime": "2001-01-01"}, "InvalidReplayException", "before"),
         ({"Rules": [RULE], "Rulez": 1}, "InvalidReplayException", "Rulez"),
         ({"Rules": [RULE, RULE]}, "InvalidReplayException", "one name"),
+        ({"Rules": [RULE], "StartTime": "1990-01-01"}, "InvalidReplayException", "at most 6944 days"),
         ({"Rules": [RULE], "MaxExamples": 101}, "InvalidReplayException", "MaxExamples"),
         (b"[1]", "SerializationException", "no JSON object"),
         (b"{", "SerializationException", "no JSON"),

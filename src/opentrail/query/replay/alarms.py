@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, islice
+from math import fsum
 from typing import Any, Literal, NamedTuple
 
 from opentrail.query.replay.rules import InvalidReplay
@@ -27,8 +28,8 @@ COMPARISONS = {
     "LessThanOrEqualToThreshold": "less than or equal to",
 }
 
-MAX_MINUTES = 1_000_000
-"""Minutes of a span over which an alarm is replayed: nearly two years."""
+MAX_POINTS = 30_000_000
+"""Datapoints that the alarms of one replay look at, all together: 90 days of 15 alarms on up to 8 periods."""
 
 MAX_TRANSITIONS = 1_000
 """Changes of state that are reported one by one; all are counted."""
@@ -98,6 +99,10 @@ class Alarm:
         """How many periods an evaluation looks at: CloudWatch fetches more than it needs, how many it does not say."""
         return self.evaluation_periods + max(2, -(-self.evaluation_periods * 2 // 3))
 
+    def points_over(self, seconds: int) -> int:
+        """Return how many datapoints the evaluations of a span look at."""
+        return seconds // self.cadence * self.range_periods
+
     @property
     def cadence(self) -> int:
         """Seconds from one evaluation to the next."""
@@ -113,19 +118,6 @@ class Alarm:
             case "LessThanThreshold":
                 return value < self.threshold
         return value <= self.threshold
-
-    def datapoint(self, sample: Sample) -> float:
-        """Return the statistic of a period that has samples."""
-        match self.statistic:
-            case "SampleCount":
-                return float(sample.samples)
-            case "Average":
-                return sample.total / sample.samples
-            case "Sum":
-                return sample.total
-            case "Minimum":
-                return sample.least
-        return sample.most
 
     @classmethod
     def from_wire(cls, given: Mapping[str, Any]) -> "Alarm":
@@ -236,9 +228,12 @@ class _Series:
         self._points: dict[int, float | None] = {}
         ordered = [samples[minute] for minute in self._minutes]
         self._counts = [0, *accumulate(sample.samples for sample in ordered)]
+        self._values = [sample.total for sample in ordered]
         # Sums of sums are exact for whole numbers only; others are added up for each period on its own.
-        is_whole = all(sample.total.is_integer() for sample in ordered)
-        self._totals = [0.0, *accumulate(sample.total for sample in ordered)] if is_whole else None
+        is_whole = all(value.is_integer() for value in self._values)
+        self._totals = [0.0, *accumulate(self._values)] if is_whole else None
+        self._least = [sample.least for sample in ordered]
+        self._most = [sample.most for sample in ordered]
 
     def evaluations(self, start: int, end: int) -> Iterator[tuple[int, list[float | None]]]:
         """Yield each evaluation's time and points; of those without any data in a row only the first."""
@@ -274,13 +269,17 @@ class _Series:
         place, stop = bisect_left(self._minutes, first), bisect_left(self._minutes, end)
         if place == stop:
             return None
-        if self._totals is not None and self._alarm.statistic in ("Sum", "Average", "SampleCount"):
-            count, total = self._counts[stop] - self._counts[place], self._totals[stop] - self._totals[place]
-            return self._alarm.datapoint(Sample(count, total, 0.0, 0.0)) if count else None
-        found = NO_SAMPLE
-        for minute in self._minutes[place:stop]:
-            found = found.with_sample(self._samples[minute])
-        return self._alarm.datapoint(found) if found.samples else None
+        count = self._counts[stop] - self._counts[place]
+        match self._alarm.statistic:
+            case "SampleCount":
+                return float(count)
+            case "Minimum":
+                return min(self._least[place:stop])
+            case "Maximum":
+                return max(self._most[place:stop])
+        totals = self._totals
+        total = fsum(self._values[place:stop]) if totals is None else totals[stop] - totals[place]
+        return total if self._alarm.statistic == "Sum" else total / count
 
 
 _KEPT_POINTS = 20_000

@@ -7,7 +7,7 @@ from typing import Any
 
 from opentrail.ports.event_history import RETENTION_DAYS
 from opentrail.ports.replay import RuleToCount
-from opentrail.query.replay.alarms import MAX_MINUTES, Alarm
+from opentrail.query.replay.alarms import MAX_POINTS, Alarm
 from opentrail.query.replay.counting import MAX_EXAMPLES
 from opentrail.query.replay.metrics import read_metric
 from opentrail.query.replay.rules import MAX_RULES, InvalidReplay, ReplayRule, guess_language, read_replay_rule
@@ -67,8 +67,7 @@ def read_request(given: Mapping[str, Any], now: datetime) -> ReplayRequest:
     start, end = start.replace(microsecond=0), _ceiling(end)
     if start >= end:
         raise InvalidReplay("the replay's start must be before its end")
-    if any(rule.alarm for rule in rules) and (end - start) > timedelta(minutes=MAX_MINUTES):
-        raise InvalidReplay(f"an alarm is replayed over at most {MAX_MINUTES // 1440} days")
+    _check_alarms(rules, end - start)
     examples = given.get("MaxExamples", DEFAULT_EXAMPLES)
     if not isinstance(examples, int) or isinstance(examples, bool) or not 0 <= examples <= MAX_EXAMPLES:
         raise InvalidReplay(f"MaxExamples is a number from 0 to {MAX_EXAMPLES}")
@@ -83,6 +82,15 @@ def read_request(given: Mapping[str, Any], now: datetime) -> ReplayRequest:
         regions=_texts(given.get("Regions", ()), "Regions"),
         max_examples=examples,
     )
+
+
+def _check_alarms(rules: tuple[AskedRule, ...], span: timedelta) -> None:
+    """Raise InvalidReplay when there are more evaluations of alarms than may be."""
+    seconds = int(span.total_seconds())
+    points = sum(rule.alarm.points_over(seconds) for rule in rules if rule.alarm is not None)
+    if points > MAX_POINTS:
+        days = seconds * MAX_POINTS // points // 86_400
+        raise InvalidReplay(f"alarms as these are replayed over at most {days} days: ask for a shorter span")
 
 
 _MEMBERS = frozenset({"Rules", "Source", "StartTime", "EndTime", "AccountId", "Regions", "MaxExamples"})
