@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.attestation_figures import AttestationFigures
 from opentrail.pipeline.journal_figures import JournalFigures
+from opentrail.pipeline.lake_figures import LakeFigures
 from opentrail.pipeline.reader_figures import ReaderFigures
 from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.journal import InMemoryJournal
@@ -26,6 +27,7 @@ def test_every_figure_of_the_page_is_one_of_metrics_and_every_figure_is_on_the_p
     registry.register(ReaderFigures(figures.marks, lambda: None, world.delivery, world.clock))
     attestation = Attestation(InMemoryAttestationLog(world.log), [], InMemoryObjectStores(world.bucket), world.clock)
     registry.register(AttestationFigures(attestation, world.clock))
+    registry.register(LakeFigures(figures.marks, list, world.clock))
 
     named = set(re.findall(r"\bopentrail_[a-z_]+", PAGE.read_text())) - OF_THE_HOST
     families = {metric.name + ("_total" if metric.type == "counter" else "") for metric in registry.collect()}
