@@ -35,6 +35,8 @@ structlog.configure(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what belongs to ``make slow``: the slow places, and each suite's run on PostgreSQL."""
     for item in items:
+        if item.get_closest_marker("e2e") or item.get_closest_marker("simulate"):
+            continue
         place = item.path.relative_to(TESTS).as_posix()
         parameters = (
             item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()

@@ -386,7 +386,7 @@ def test_public_keys_and_their_errors(cloudtrail: Any) -> None:
 
 def test_operations_that_are_not_answered_say_so(cloudtrail: Any, connect: Connect) -> None:
     assert code_of(cloudtrail.list_dashboards) == "UnsupportedOperationException"
-    assert code_of(cloudtrail.list_imports) == "UnsupportedOperationException"
+    assert code_of(cloudtrail.list_insights_data) == "UnsupportedOperationException"
     for service, operation in (
         ("logs", "describe_log_groups"),
         ("events", "list_rules"),
