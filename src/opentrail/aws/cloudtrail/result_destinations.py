@@ -20,7 +20,7 @@ async def check_result_place(ports: ApiPorts, call: Call, uri: str, store_arn: s
         place = parse_delivery_uri(uri)
     except ValueError:
         raise InvalidS3BucketNameException(uri[:100]) from None
-    _check_archive_owner(ports, call, place)
+    _check_own_archive(ports, call, place)
     try:
         await ports.object_stores.bucket(place.bucket).check_delivery(place.marker_key(call.account_id), store_arn)
     except BucketNotFound as error:
@@ -31,7 +31,7 @@ async def check_result_place(ports: ApiPorts, call: Call, uri: str, store_arn: s
         raise InsufficientS3BucketPolicyException(place.bucket) from error
 
 
-def _check_archive_owner(ports: ApiPorts, call: Call, place: ResultPlace) -> None:
+def _check_own_archive(ports: ApiPorts, call: Call, place: ResultPlace) -> None:
     """Raise InsufficientS3BucketPolicy for another account's archive: it has no bucket policy that could let us in."""
     archive = ports.archives.get(place.bucket)
     if archive is not None and archive.account_id != call.account_id:
