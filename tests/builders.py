@@ -32,6 +32,8 @@ from tests.memory.imports import InMemoryImportLog, InMemoryLakeAppender, InMemo
 from tests.memory.journal import InMemoryJournal
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.lake_table import InMemoryLakeTables
+from tests.memory.log_groups import InMemoryLogGroups
+from tests.memory.log_store import InMemoryLogStore
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 from tests.memory.query_engine import InMemoryQueryEngine, InMemoryQueryLog
 from tests.memory.signer import InMemorySigner
@@ -215,6 +217,7 @@ class World:
         self.archives.follow(self.clock.now)
         self.event_data_stores = InMemoryEventDataStores()
         self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores)
+        self.log_groups, self.log_store = InMemoryLogGroups(), InMemoryLogStore()
         self.tables = InMemoryLakeTables()
         self.lake = LakeDelivery(self.journal, self.event_data_stores, self.tables, self.clock)
         self.query_engine = InMemoryQueryEngine()
@@ -258,6 +261,8 @@ class World:
             keys=self.keys,
             key_ring=self.key_ring,
             key_names=OwnKeyNames(self.key_ring),
+            log_groups=self.log_groups,
+            log_store=self.log_store,
             clock=self.clock,
             identifiers=self.identifiers,
             organization=self.organization,

@@ -71,6 +71,11 @@ class Home:
         return self.path / "lake"
 
     @property
+    def log_groups(self) -> Path:
+        """A folder for each log group that has events, named by its id."""
+        return self.path / "log-groups"
+
+    @property
     def queries(self) -> Path:
         """A folder for each query of the lake, named by its id."""
         return self.path / "queries"
@@ -117,10 +122,14 @@ class Home:
         os.umask(_PRIVATE_UMASK)
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.journal, self.history, self.archives, self.lake, self.queries, self.signing_keys):
+            for folder in self._folders():
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise OperatorError(f"the home folder {self.path} cannot be made: {error.strerror}") from error
+
+    def _folders(self) -> tuple[Path, ...]:
+        stores = (self.journal, self.history, self.archives, self.lake, self.log_groups, self.queries)
+        return (*stores, self.signing_keys)
 
     def installation_id(self, identifiers: Identifiers) -> str:
         """Return this installation's id, made once."""

@@ -6,14 +6,16 @@ import orjson
 
 from opentrail.ports.delivery_log import ReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
+from opentrail.ports.log_groups import LogReaderState
 from opentrail.resource.trail import Trail
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
+from tests.memory.log_groups import InMemoryLogReaders
 
 
 class InMemoryTrailStore:
     """Behaves as the port says; readers of new trails appear in ``delivery_log``, event data stores and channels in
-    ``event_data_stores``."""
+    ``event_data_stores``, readers of trails with a log group in ``log_readers``."""
 
     def __init__(
         self,
@@ -22,6 +24,7 @@ class InMemoryTrailStore:
     ) -> None:
         self._delivery_log = delivery_log or InMemoryDeliveryLog()
         self._event_data_stores = event_data_stores or InMemoryEventDataStores()
+        self.log_readers = InMemoryLogReaders(self._has_log_group)
         self._applied = START
         self._trails: dict[str, bytes] = {}
         self._regions: tuple[str, ...] = ()
@@ -48,6 +51,12 @@ class InMemoryTrailStore:
                 self._delivery_log.live_trails.add(entry.scope)
                 self._delivery_log.start_reader(ReaderState(entry.scope, position, entry.settings, self._regions))
             self._trails[entry.scope] = entry.settings
+            if self._has_log_group(entry.scope):
+                self.log_readers.start(LogReaderState(entry.scope, position, entry.settings))
+
+    def _has_log_group(self, arn: str) -> bool:
+        settings = self._trails.get(arn)
+        return settings is not None and bool(Trail.from_json(settings).cloud_watch_logs_log_group_arn)
 
     async def trail(self, arn: str) -> Trail | None:
         settings = self._trails.get(arn)

@@ -16,6 +16,8 @@ from opentrail.adapters.metadata_store import (
     SqlIdentityStore,
     SqlKeyStore,
     SqlLakeSeals,
+    SqlLogGroups,
+    SqlLogReaders,
     SqlNoticeLog,
     SqlTrailStore,
     open_database,
@@ -25,6 +27,7 @@ from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.key_store import KeyStore
 from opentrail.ports.lake_seals import LakeSeals
+from opentrail.ports.log_groups import LogGroups, LogReaders
 from opentrail.ports.notices import NoticeLog
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
@@ -34,6 +37,7 @@ from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.key_store import InMemoryKeyStore
+from tests.memory.log_groups import InMemoryLogGroups
 from tests.memory.notice_log import InMemoryNoticeLog
 from tests.memory.trail_store import InMemoryTrailStore
 
@@ -71,6 +75,8 @@ class MetadataStores:
     attestations: AttestationLog
     keys: KeyStore
     notices: NoticeLog
+    log_groups: LogGroups
+    log_readers: LogReaders
     clock: TurnedClock
 
 
@@ -80,15 +86,18 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
     clock = TurnedClock()
     if request.param == "memory":
         delivery_log, event_data_stores = InMemoryDeliveryLog(), InMemoryEventDataStores()
+        trails = InMemoryTrailStore(delivery_log, event_data_stores)
         yield MetadataStores(
             InMemoryIdentityStore(clock),
-            InMemoryTrailStore(delivery_log, event_data_stores),
+            trails,
             event_data_stores,
             event_data_stores.seals,
             delivery_log,
             InMemoryAttestationLog(delivery_log),
             InMemoryKeyStore(clock),
             InMemoryNoticeLog(delivery_log),
+            InMemoryLogGroups(),
+            trails.log_readers,
             clock,
         )
         return
@@ -112,6 +121,8 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlAttestationLog(database),
             SqlKeyStore(database, SEALER, clock),
             SqlNoticeLog(database),
+            SqlLogGroups(database),
+            SqlLogReaders(database),
             clock,
         )
     finally:

@@ -25,6 +25,8 @@ from opentrail.ports.key_names import KeyNames
 from opentrail.ports.key_ring import KeyRing
 from opentrail.ports.key_store import KeyStore
 from opentrail.ports.lake_table import Lake
+from opentrail.ports.log_groups import LogGroups
+from opentrail.ports.log_store import LogStore
 from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
 from opentrail.ports.signer import Signer
@@ -57,6 +59,8 @@ class ApiPorts:
     keys: KeyStore
     key_ring: KeyRing
     key_names: KeyNames
+    log_groups: LogGroups
+    log_store: LogStore
     clock: Clock
     identifiers: Identifiers
     organization: Organization | None = None

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.journal.local import LocalJournal
 from opentrail.adapters.key_ring.local import LocalKeyRing
+from opentrail.adapters.log_store.local import LocalLogStore
 from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
@@ -19,6 +20,7 @@ from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStor
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
+from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 from opentrail.adapters.object_store.archives import LocalArchives
@@ -68,6 +70,9 @@ class Installation:
     delivery_log: SqlDeliveryLog
     attestations: SqlAttestationLog
     notices: SqlNoticeLog
+    log_groups: SqlLogGroups
+    log_readers: SqlLogReaders
+    log_store: LocalLogStore
     archives: LocalArchives
     signer: Signer
     keys: SqlKeyStore
@@ -196,6 +201,8 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             await _made(home, said)
             home.fail_open_file.unlink(missing_ok=True)
             home.lost_calls_file.unlink(missing_ok=True)
+        log_store = LocalLogStore(home.log_groups)
+        stack.push_async_callback(log_store.close)
         keys = SqlKeyStore(database, sealer, clock)
         key_ring = LocalKeyRing(keys)
         yield Installation(
@@ -215,6 +222,9 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             delivery_log=SqlDeliveryLog(database),
             attestations=SqlAttestationLog(database),
             notices=SqlNoticeLog(database),
+            log_groups=SqlLogGroups(database),
+            log_readers=SqlLogReaders(database),
+            log_store=log_store,
             archives=LocalArchives(home.archives, clock=clock, keys=key_ring),
             signer=open_signer(settings, home.signing_keys, sealer),
             keys=keys,

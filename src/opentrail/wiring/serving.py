@@ -166,6 +166,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             keys=installation.keys,
             key_ring=installation.key_ring,
             key_names=open_key_names(settings, upstream_url, installation.key_ring, owner_key),
+            log_groups=installation.log_groups,
+            log_store=installation.log_store,
             history=installation.history,
             topics=topics,
             clock=installation.clock,

@@ -11,6 +11,7 @@ from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStor
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
+from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 
@@ -23,6 +24,8 @@ __all__ = [
     "SqlIdentityStore",
     "SqlKeyStore",
     "SqlLakeSeals",
+    "SqlLogGroups",
+    "SqlLogReaders",
     "SqlNoticeLog",
     "SqlTrailStore",
     "open_database",

@@ -244,6 +244,52 @@ resource_policies = Table(
     PrimaryKeyConstraint("resource_arn"),
 )
 
+log_groups = Table(
+    "log_groups",
+    metadata,
+    Column("group_id", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("created_at", Moment(), nullable=False),
+    Column("retention_days", Integer, nullable=False),
+    Column("group_class", text(), nullable=False),
+    Column("is_deletion_protected", Boolean, nullable=False),
+    Column("tags", text(), nullable=False),
+    PrimaryKeyConstraint("group_id"),
+    Index("ix_log_groups_place", "account_id", "region", "name", unique=True),
+)
+
+log_streams = Table(
+    "log_streams",
+    metadata,
+    Column("group_id", text(), ForeignKey("log_groups.group_id"), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("stream_id", text(), nullable=False),
+    Column("created_at", Moment(), nullable=False),
+    PrimaryKeyConstraint("group_id", "name"),
+)
+
+log_filters = Table(
+    "log_filters",
+    metadata,
+    Column("group_id", text(), ForeignKey("log_groups.group_id"), nullable=False),
+    Column("kind", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("created_at", Moment(), nullable=False),
+    Column("settings", text(), nullable=False),
+    PrimaryKeyConstraint("group_id", "kind", "name"),
+)
+
+log_readers = Table(
+    "log_readers",
+    metadata,
+    Column("trail_arn", text(), nullable=False),
+    Column("cursor", text(), nullable=False),
+    Column("trail", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("trail_arn"),
+)
+
 trail_snapshots = Table(
     "trail_snapshots",
     metadata,

@@ -8,17 +8,19 @@ from sqlalchemy import Connection, Select, delete, select
 from opentrail.adapters.metadata_store.database import Database, put
 from opentrail.adapters.metadata_store.delivery_log import start_reader
 from opentrail.adapters.metadata_store.event_data_stores import apply_lake_settings
+from opentrail.adapters.metadata_store.log_groups import start_log_reader
 from opentrail.adapters.metadata_store.tables import applied_settings, tags, trails
 from opentrail.ports.delivery_log import ReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
+from opentrail.ports.log_groups import LogReaderState
 from opentrail.resource.trail import Trail
 
 _NO_REGIONS = "[]"
 
 
 class SqlTrailStore:
-    """Implements TrailStore. The readers that ``apply`` starts are those of a SqlDeliveryLog and a SqlEventDataStores
-    over the same database."""
+    """Implements TrailStore. The readers that ``apply`` starts are those of a SqlDeliveryLog, a SqlEventDataStores and
+    a SqlLogReaders over the same database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -85,8 +87,10 @@ def _apply(connection: Connection, position: Position, entry: SettingsEntry) -> 
 def _save_trail(connection: Connection, state: ReaderState, settings: bytes) -> None:
     if connection.execute(select(trails.c.arn).where(trails.c.arn == state.trail_arn)).first() is None:
         start_reader(connection, state)
-    account_id = Trail.from_json(settings).account_id
-    put(connection, trails, {"arn": state.trail_arn, "account_id": account_id, "settings": settings})
+    trail = Trail.from_json(settings)
+    if trail.cloud_watch_logs_log_group_arn:
+        start_log_reader(connection, LogReaderState(state.trail_arn, state.cursor, settings))
+    put(connection, trails, {"arn": state.trail_arn, "account_id": trail.account_id, "settings": settings})
 
 
 def _set_tags(connection: Connection, resource_arn: str, values: Mapping[str, str]) -> None:

@@ -1,18 +1,50 @@
-"""CloudWatch Logs (2014-03-28): trying filter patterns. Log groups, events and filters are not answered yet."""
+"""CloudWatch Logs (2014-03-28): log groups, streams, events, tags, filters. Insights queries are not answered."""
 
+from opentrail.aws.logs import events, groups, metric_filters, streams, subscription_filters, tags
 from opentrail.aws.logs.errors import InvalidParameterException
 from opentrail.aws.logs.filters import test_metric_filter
-from opentrail.aws.service import Call, Handler, Requirement, Service
+from opentrail.aws.logs.naming import check_names, requirements
+from opentrail.aws.service import Handler, Service
 
+_READING = {
+    "DescribeLogGroups": groups.describe_log_groups,
+    "DescribeLogStreams": streams.describe_log_streams,
+    "DescribeMetricFilters": metric_filters.describe_metric_filters,
+    "DescribeSubscriptionFilters": subscription_filters.describe_subscription_filters,
+    "FilterLogEvents": events.filter_log_events,
+    "GetLogEvents": events.get_log_events,
+    "ListLogGroups": groups.list_log_groups,
+    "ListTagsForResource": tags.list_tags_for_resource,
+    "ListTagsLogGroup": tags.list_tags_log_group,
+    "PutLogEvents": events.put_log_events,
+    "TestMetricFilter": test_metric_filter,
+}
+"""Operations that change no settings."""
 
-def requirements(call: Call) -> tuple[Requirement, ...]:
-    """Return what ``call`` needs: its own action, which no resource narrows."""
-    return (Requirement(f"logs:{call.operation.name}", "*"),)
-
+_CHANGING = {
+    "CreateLogGroup": groups.create_log_group,
+    "CreateLogStream": streams.create_log_stream,
+    "DeleteLogGroup": groups.delete_log_group,
+    "DeleteLogStream": streams.delete_log_stream,
+    "DeleteMetricFilter": metric_filters.delete_metric_filter,
+    "DeleteRetentionPolicy": groups.delete_retention_policy,
+    "DeleteSubscriptionFilter": subscription_filters.delete_subscription_filter,
+    "PutLogGroupDeletionProtection": groups.put_log_group_deletion_protection,
+    "PutMetricFilter": metric_filters.put_metric_filter,
+    "PutRetentionPolicy": groups.put_retention_policy,
+    "PutSubscriptionFilter": subscription_filters.put_subscription_filter,
+    "TagLogGroup": tags.tag_log_group,
+    "TagResource": tags.tag_resource,
+    "UntagLogGroup": tags.untag_log_group,
+    "UntagResource": tags.untag_resource,
+}
 
 SERVICE = Service(
     name="logs",
-    handlers={"TestMetricFilter": Handler(test_metric_filter)},
+    handlers={
+        **{name: Handler(run, check=check_names) for name, run in _READING.items()},
+        **{name: Handler(run, is_change=True, check=check_names) for name, run in _CHANGING.items()},
+    },
     requirements=requirements,
     invalid_parameters=InvalidParameterException,
 )

@@ -1,7 +1,118 @@
 """The errors of CloudWatch Logs' service model that our handlers raise: one class per shape, each text once."""
 
+from collections.abc import Iterable
+
 from opentrail.errors import AwsError
 
 
 class InvalidParameterException(AwsError):
     """A parameter breaks a constraint of the model or a rule of its own; the message is the whole sentence."""
+
+    @classmethod
+    def name_length(cls, maximum: int) -> "InvalidParameterException":
+        return cls(f"Invalid LogGroup or LogStream, both must have length less than or equal to {maximum}.")
+
+    @classmethod
+    def not_one_of(cls, value: object, member: str, values: Iterable[object]) -> "InvalidParameterException":
+        allowed = ", ".join(map(str, values))
+        return cls(
+            f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
+            f"Member must satisfy enum value set: [{allowed}]"
+        )
+
+    @classmethod
+    def next_token(cls) -> "InvalidParameterException":
+        return cls("The specified nextToken is invalid.")
+
+    @classmethod
+    def group_arn(cls, given: str) -> "InvalidParameterException":
+        return cls(f"Invalid log group ARN: {given[:300]}")
+
+    @classmethod
+    def reserved_name(cls) -> "InvalidParameterException":
+        return cls("Log groups starting with AWS/ are reserved for AWS.")
+
+    @classmethod
+    def not_supported(cls, what: str) -> "InvalidParameterException":
+        return cls(f"This installation does not support {what}.")
+
+
+class ValidationException(AwsError):
+    """Parameters that exclude one another, or a group that is protected; the message is the whole sentence."""
+
+    @classmethod
+    def name_and_arn(cls) -> "ValidationException":
+        return cls("LogGroup name and LogGroup ARN are mutually exclusive parameters.")
+
+    @classmethod
+    def no_group(cls) -> "ValidationException":
+        return cls("One of LogGroup name and LogGroup ARN must be given.")
+
+    @classmethod
+    def protected(cls, name: str) -> "ValidationException":
+        return cls(f"The log group {name} is protected from deletion: turn its deletion protection off first.")
+
+
+class ResourceNotFoundException(AwsError):
+    """The group, stream or filter is not there."""
+
+    @classmethod
+    def group(cls) -> "ResourceNotFoundException":
+        return cls("The specified log group does not exist.")
+
+    @classmethod
+    def stream(cls) -> "ResourceNotFoundException":
+        return cls("The specified log stream does not exist.")
+
+    @classmethod
+    def metric_filter(cls) -> "ResourceNotFoundException":
+        return cls("The specified metric filter does not exist.")
+
+    @classmethod
+    def subscription_filter(cls) -> "ResourceNotFoundException":
+        return cls("The specified subscription filter does not exist.")
+
+
+class ResourceAlreadyExistsException(AwsError):
+    """The name is taken."""
+
+    @classmethod
+    def group(cls) -> "ResourceAlreadyExistsException":
+        return cls("The specified log group already exists")
+
+    @classmethod
+    def stream(cls) -> "ResourceAlreadyExistsException":
+        return cls("The specified log stream already exists")
+
+
+class LimitExceededException(AwsError):
+    """A quota is reached."""
+
+    def __init__(self) -> None:
+        super().__init__("Resource limit exceeded.")
+
+
+class InvalidOperationException(AwsError):
+    """The operation is none for a group of this class."""
+
+    @classmethod
+    def group_class(cls, group_class: str) -> "InvalidOperationException":
+        return cls(f"This operation is not supported for log groups of class {group_class}.")
+
+
+class TooManyTagsException(AwsError):
+    """The group would have more tags than the quota."""
+
+    def __init__(self, quota: int) -> None:
+        super().__init__(f"A resource can have no more than {quota} tags.")
+
+
+class AccessDeniedException(AwsError):
+    """A destination of another account is named."""
+
+    @classmethod
+    def other_account_function(cls) -> "AccessDeniedException":
+        return cls(
+            "Cross-account lambda invocation passing is not allowed. You must use DestinationPolicies to create cross "
+            "account lambda triggers."
+        )

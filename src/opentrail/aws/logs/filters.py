@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from opentrail.aws.logs.errors import InvalidParameterException
+from opentrail.aws.logs.patterns import read_pattern
 from opentrail.aws.service import ApiPorts, Call, Outcome
-from opentrail.pattern.errors import InvalidPattern
-from opentrail.pattern.filter_pattern import parse_filter_pattern
 
 
 async def test_metric_filter(ports: ApiPorts, call: Call) -> Outcome:
@@ -18,10 +16,7 @@ async def test_metric_filter(ports: ApiPorts, call: Call) -> Outcome:
 
 
 def _matches(text: str, messages: list[str]) -> Iterator[dict[str, Any]]:
-    try:
-        pattern = parse_filter_pattern(text)
-    except InvalidPattern as error:
-        raise InvalidParameterException(str(error)) from error
+    pattern = read_pattern(text)
     for number, message in enumerate(messages, 1):
         values = pattern.match(message)
         if values is not None:

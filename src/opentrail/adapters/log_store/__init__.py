@@ -1,0 +1,1 @@
+"""The events of log groups (port: log_store)."""

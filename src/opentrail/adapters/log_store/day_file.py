@@ -1,0 +1,152 @@
+"""One day of one log group: a SQLite file. Format: docs/formats/log-groups.md."""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from opentrail.ports.journal import START
+from opentrail.ports.log_store import LogEvent, LogRange, Place, StoredEvent, StreamFigures
+
+SCHEMA_VERSION = 1
+
+MAX_STREAM_CHOICE = 100
+"""Streams that a statement names; where more are asked for, the others' rows are passed over."""
+
+_SCHEMA = """
+CREATE TABLE streams (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, first INTEGER NOT NULL,
+    last INTEGER NOT NULL, ingested INTEGER NOT NULL, bytes INTEGER NOT NULL);
+CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER NOT NULL, timestamp INTEGER NOT NULL,
+    ingested INTEGER NOT NULL, message BLOB NOT NULL);
+CREATE INDEX events_by_time ON events (timestamp, sequence);
+CREATE INDEX events_by_stream ON events (stream, timestamp, sequence);
+CREATE TABLE readers (name TEXT PRIMARY KEY, position TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_NOTE_STREAM = """
+INSERT INTO streams (id, first, last, ingested, bytes) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+    first = min(first, excluded.first), last = max(last, excluded.last),
+    ingested = max(ingested, excluded.ingested), bytes = bytes + excluded.bytes
+"""
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open a day's file, made when it is missing; what is committed through it survives a power cut."""
+    is_new = not path.exists()
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    if is_new:
+        _sync_folder(path.parent)
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a day's file that is there. Raises sqlite3.OperationalError when it is not."""
+    return sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
+
+
+def store(connection: sqlite3.Connection, batches: Sequence[tuple[str, Sequence[LogEvent]]]) -> None:
+    """Store the events of several batches, each of a reader or of nobody (""), in one transaction."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for reader, events in batches:
+            _store_batch(connection, reader, events)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _store_batch(connection: sqlite3.Connection, reader: str, events: Sequence[LogEvent]) -> None:
+    if reader:
+        row = connection.execute("SELECT position FROM readers WHERE name = ?", (reader,)).fetchone()
+        reached = row[0] if row is not None else START
+        events = [event for event in events if event.position > reached]
+        if not events:
+            return
+        connection.execute("INSERT OR REPLACE INTO readers VALUES (?, ?)", (reader, events[-1].position))
+    for stream_id, figures in figures_of(events).items():
+        noted = (figures.first_timestamp, figures.last_timestamp, figures.last_ingested_at, figures.stored_bytes)
+        connection.execute(_NOTE_STREAM, (stream_id, *noted))
+    numbers = dict(connection.execute("SELECT id, number FROM streams"))
+    connection.executemany(
+        "INSERT INTO events (stream, timestamp, ingested, message) VALUES (?, ?, ?, ?)",
+        [(numbers[event.stream_id], event.timestamp, event.ingested_at, _stored(event.message)) for event in events],
+    )
+
+
+def figures_of(events: Sequence[LogEvent]) -> dict[str, StreamFigures]:
+    """Return what ``events`` add to each of their streams."""
+    found: dict[str, StreamFigures] = {}
+    for event in events:
+        one = StreamFigures(event.timestamp, event.timestamp, event.ingested_at, event.size_bytes)
+        held = found.get(event.stream_id)
+        found[event.stream_id] = one if held is None else joined(held, one)
+    return found
+
+
+def joined(one: StreamFigures, other: StreamFigures) -> StreamFigures:
+    """Return what is in a stream of which each part is told."""
+    return StreamFigures(
+        min(one.first_timestamp, other.first_timestamp),
+        max(one.last_timestamp, other.last_timestamp),
+        max(one.last_ingested_at, other.last_ingested_at),
+        one.stored_bytes + other.stored_bytes,
+    )
+
+
+def figures(connection: sqlite3.Connection) -> dict[str, StreamFigures]:
+    """Return what the day has of each stream."""
+    rows = connection.execute("SELECT id, first, last, ingested, bytes FROM streams")
+    return {row[0]: StreamFigures(*row[1:]) for row in rows}
+
+
+def remove_stream(connection: sqlite3.Connection, stream_id: str) -> None:
+    """Delete a stream and its events."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("DELETE FROM events WHERE stream = (SELECT number FROM streams WHERE id = ?)", (stream_id,))
+    connection.execute("DELETE FROM streams WHERE id = ?", (stream_id,))
+    connection.execute("COMMIT")
+
+
+def read(connection: sqlite3.Connection, log_range: LogRange, *, is_newest_first: bool) -> Iterator[StoredEvent]:
+    """Yield the day's events of a range in order."""
+    streams = {number: stream for stream, number in connection.execute("SELECT id, number FROM streams")}
+    chosen = log_range.streams
+    numbers = [number for number, stream in streams.items() if chosen is None or stream in chosen]
+    is_named = chosen is not None and len(numbers) <= MAX_STREAM_CHOICE
+    named = f"AND stream IN ({', '.join(map(str, numbers))})" if is_named else ""
+    order = "DESC" if is_newest_first else "ASC"
+    rows = connection.execute(  # what is put into the text are numbers and words of ours
+        "SELECT timestamp, sequence, stream, ingested, message FROM events"  # noqa: S608
+        " WHERE timestamp >= ? AND timestamp < ? AND (timestamp, sequence) > (?, ?) AND (timestamp, sequence) < (?, ?)"
+        f" {named} ORDER BY timestamp {order}, sequence {order}",
+        (
+            *(log_range.start, log_range.end),
+            *(log_range.after.timestamp, log_range.after.sequence),
+            *(log_range.before.timestamp, log_range.before.sequence),
+        ),
+    )
+    wanted = set(numbers)
+    for timestamp, sequence, number, ingested, message in rows:
+        if number in wanted:
+            yield StoredEvent(Place(timestamp, sequence), streams[number], ingested, _shown(message))
+
+
+def _stored(message: str) -> bytes:
+    return message.encode(errors="surrogatepass")
+
+
+def _shown(message: bytes) -> str:
+    return message.decode(errors="surrogatepass")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,117 @@
+"""The log store: the events of log groups, by group and day. Settings are in ``ports.log_groups``.
+
+A group and a stream are known here by their ids alone; a group's folder is made with its first event.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from opentrail.ports.journal import START, Position
+
+EVENT_OVERHEAD_BYTES = 26
+"""What CloudWatch Logs counts for an event beside its message."""
+
+MAX_PAGE_EVENTS = 10_000
+MAX_PAGE_BYTES = 1024 * 1024
+"""What one page holds at most, by CloudWatch Logs' own rule; a single larger event is a page of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One event to store. Times are ms since 1970. ``position`` is that of the journal entry it was made of, START for
+    one that a caller put."""
+
+    stream_id: str
+    timestamp: int
+    ingested_at: int
+    message: str
+    position: Position = START
+
+    @property
+    def size_bytes(self) -> int:
+        """The event's size as CloudWatch Logs counts it."""
+        return len(self.message.encode(errors="surrogatepass")) + EVENT_OVERHEAD_BYTES
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an event is in its group: events order by timestamp, and those of one by the order they were stored in."""
+
+    timestamp: int
+    sequence: int
+
+
+BEFORE_ALL = Place(-1, 0)
+AFTER_ALL = Place(2**62, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event as it is kept."""
+
+    place: Place
+    stream_id: str
+    ingested_at: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogRange:
+    """What to read of a group: from ``start`` (ms, included) to ``end`` (ms, excluded), strictly between the places
+    ``after`` and ``before``, of ``streams`` (ids) or of all (None)."""
+
+    group_id: str
+    start: int = 0
+    end: int = 2**62
+    after: Place = BEFORE_ALL
+    before: Place = AFTER_ALL
+    streams: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFigures:
+    """What is in one stream: times in ms, bytes as CloudWatch Logs counts them."""
+
+    first_timestamp: int
+    last_timestamp: int
+    last_ingested_at: int
+    stored_bytes: int
+
+
+class LogStore(Protocol):
+    """All methods raise Unavailable."""
+
+    async def append(self, group_id: str, events: Sequence[LogEvent], *, reader: str = "") -> None:
+        """Store ``events`` in order; they survive a power cut on return.
+
+        Calls that run together share their commits. With a ``reader`` an event is stored once whatever is repeated:
+        those at or before the position that the reader's events of that day reached are left out.
+        """
+        ...
+
+    async def read(self, log_range: LogRange, limit: int, *, is_newest_first: bool = False) -> Sequence[StoredEvent]:
+        """Return the first ``limit`` events of a range, or the last ones, newest first, and no more than
+        MAX_PAGE_BYTES of them. An empty answer says that there is none."""
+        ...
+
+    async def figures(self, group_id: str) -> Mapping[str, StreamFigures]:
+        """Return what is in each stream that has events."""
+        ...
+
+    async def remove_stream(self, group_id: str, stream_id: str) -> None:
+        """Delete the events of a stream."""
+        ...
+
+    async def remove(self, group_id: str) -> None:
+        """Delete everything of a group."""
+        ...
+
+    async def expire(self, group_id: str, before: date) -> int:
+        """Delete the days before ``before``; return how many there were."""
+        ...
+
+    async def group_ids(self) -> Sequence[str]:
+        """Return the groups that have anything stored."""
+        ...
