@@ -38,7 +38,7 @@ async def put_store_insights(ports: ApiPorts, call: Call, selectors: Selectors) 
         updated_at=call.received_at,
     )
     settings = (SettingsEntry(changed.arn, changed.to_json()),)
-    return Outcome(_insights_of(changed), settings=settings, weakens_record=True)
+    return Outcome(_store_insights(changed), settings=settings, weakens_record=True)
 
 
 async def get_store_insights(ports: ApiPorts, call: Call) -> Outcome:
@@ -46,7 +46,7 @@ async def get_store_insights(ports: ApiPorts, call: Call) -> Outcome:
     store = await _visible_store(ports, call, call.parameters["EventDataStore"])
     if not store.insight_selectors:
         raise InsightNotEnabledException(store.arn)
-    return Outcome(_insights_of(store))
+    return Outcome(_store_insights(store))
 
 
 def check_insights_of_store(store: EventDataStore, selectors: Selectors) -> None:
@@ -93,7 +93,7 @@ async def _visible_store(ports: ApiPorts, call: Call, given: str) -> EventDataSt
     return store
 
 
-def _insights_of(store: EventDataStore) -> Parameters:
+def _store_insights(store: EventDataStore) -> Parameters:
     members: Parameters = {
         "EventDataStoreArn": store.arn,
         "InsightSelectors": [dict(selector) for selector in store.insight_selectors],
