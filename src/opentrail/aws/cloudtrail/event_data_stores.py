@@ -114,6 +114,7 @@ async def update_event_data_store(ports: ApiPorts, call: Call) -> Outcome:
     if not any(member in call.parameters for member in _UPDATABLE):
         raise InvalidParameterException.nothing_to_update()
     store = replace(_store_with_parameters(ports, call, current), updated_at=call.received_at)
+    check_insights_of_store(store, store.insight_selectors)
     if store.name != current.name:
         await _check_store_name(ports, store)
     if store.is_multi_region and not current.is_multi_region:
@@ -203,7 +204,6 @@ def _store_with_parameters(ports: ApiPorts, call: Call, store: EventDataStore) -
     longest = changed.billing_mode.max_retention_days
     if changed.retention_days > longest:
         raise InvalidParameterException.retention_too_long(longest, changed.billing_mode)
-    check_insights_of_store(changed, changed.insight_selectors)
     return _organized_store(ports, call, changed)
 
 
