@@ -4,7 +4,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -29,11 +29,15 @@ OF_S3 = {
 """S3's model declares next to none of the errors that S3 documents."""
 
 
+_Place = tuple[str, str]
+"""A function's module and name."""
+
+
 @dataclass
 class _Function:
-    """What a function of a package mentions and raises, by name."""
+    """What a function of a package raises, and where the functions are that it mentions."""
 
-    mentions: set[str] = field(default_factory=set)
+    mentions: set[_Place] = field(default_factory=set)
     raises: set[str] = field(default_factory=set)
 
 
@@ -61,15 +65,15 @@ def test_errors_raised_are_declared_for_the_operation(package: ModuleType) -> No
         declared = {shape.name for shape in model.error_shapes}
         if service.name == "s3":
             declared |= OF_S3
-        entries = [entry.__name__ for entry in (handler.run, handler.prepare, handler.check) if entry is not None]
+        entries = [entry for entry in (handler.run, handler.prepare, handler.check) if entry is not None]
 
-        raised = _raised_by(functions, entries)
+        raised = _raised_by(functions, [_place(entry) for entry in entries])
 
         assert raised - declared == set(), name
 
 
 def test_the_analysis_of_raised_errors_sees_through_calls() -> None:
-    raised = _raised_by(_functions(cloudtrail), ["create_trail"])
+    raised = _raised_by(_functions(cloudtrail), [_place(cloudtrail.SERVICE.handlers["CreateTrail"].run)])
 
     assert {"MaximumNumberOfTrailsExceededException", "InvalidTrailNameException"} <= raised
 
@@ -107,30 +111,33 @@ def _is_error_class(item: object) -> bool:
     return inspect.isclass(item) and issubclass(item, AwsError)
 
 
-def _raised_by(functions: dict[str, _Function], entries: list[str]) -> set[str]:
+def _place(function: Callable[..., object]) -> _Place:
+    return function.__module__, function.__name__
+
+
+def _raised_by(functions: dict[_Place, _Function], entries: list[_Place]) -> set[str]:
     """Return the service's own errors that ``entries`` or what they reach in the package can raise."""
-    seen: set[str] = set()
+    seen: set[_Place] = set()
     waiting = list(entries)
     raised: set[str] = set()
     while waiting:
-        name = waiting.pop()
-        if name in seen or name not in functions:
+        place = waiting.pop()
+        if place in seen or place not in functions:
             continue
-        seen.add(name)
-        raised |= functions[name].raises
-        waiting += functions[name].mentions
+        seen.add(place)
+        raised |= functions[place].raises
+        waiting += functions[place].mentions
     common = {name for name in vars(common_errors) if name != "UnsupportedOperationException"}
     made_by_functions = ("denial", "hidden", "refusal")
     return {name for name in raised if name not in common and name not in made_by_functions}
 
 
-def _functions(package: ModuleType) -> dict[str, _Function]:
-    found: dict[str, _Function] = {}
+def _functions(package: ModuleType) -> dict[_Place, _Function]:
+    found: dict[_Place, _Function] = {}
     for module in _modules(package):
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                assert node.name not in found, f"two functions are called {node.name}"
-                found[node.name] = _described(node)
+                found[module.__name__, node.name] = _described(module, node)
     return found
 
 
@@ -140,11 +147,11 @@ def _modules(package: ModuleType) -> Iterator[ModuleType]:
             yield importlib.import_module(info.name)
 
 
-def _described(function: ast.FunctionDef | ast.AsyncFunctionDef) -> _Function:
+def _described(module: ModuleType, function: ast.FunctionDef | ast.AsyncFunctionDef) -> _Function:
     described = _Function()
     for node in ast.walk(function):
-        if isinstance(node, ast.Name):
-            described.mentions.add(node.id)
+        if isinstance(node, ast.Name) and inspect.isfunction(mentioned := getattr(module, node.id, None)):
+            described.mentions.add(_place(mentioned))
         if isinstance(node, ast.Raise) and node.exc is not None:
             described.raises.add(_class_name(node.exc))
     return described

@@ -2,8 +2,12 @@
 
 import re
 
-from opentrail.aws.cloudtrail.errors import InvalidNextTokenException, InvalidParameterException
-from opentrail.aws.cloudtrail.event_data_store_views import find_active_store, find_store
+from opentrail.aws.cloudtrail.errors import (
+    EventDataStoreARNInvalidException,
+    InvalidNextTokenException,
+    InvalidParameterException,
+)
+from opentrail.aws.cloudtrail.event_data_store_views import find_active_store, store_named
 from opentrail.aws.cloudtrail.import_errors import (
     AccountHasOngoingImportException,
     ImportNotFoundException,
@@ -71,7 +75,9 @@ async def list_imports(ports: ApiPorts, call: Call) -> Outcome:
     parameters = call.parameters
     found = [one for one in ports.imports.of_account(call.account_id) if one.region == call.region]
     if "Destination" in parameters:
-        store = await find_store(ports, call, parameters["Destination"])
+        store = await store_named(ports, call, parameters["Destination"])
+        if store is None:
+            raise EventDataStoreARNInvalidException(parameters["Destination"])
         found = [one for one in found if one.destination == store.arn]
     if "ImportStatus" in parameters:
         found = [one for one in found if str(one.status) == parameters["ImportStatus"]]
