@@ -12,6 +12,7 @@ from opentrail.clock import Clock
 from opentrail.pipeline.delivery_context import Backoff
 from opentrail.pipeline.lake_figures import LakeCounts, LakeStoreState
 from opentrail.pipeline.lake_reader import LakeReader, OnCommit
+from opentrail.pipeline.reader_tasks import pause, run_readers
 from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
 from opentrail.ports.journal import START, Journal, Position
@@ -58,7 +59,6 @@ class LakeDelivery:
         self._states: dict[str, LakeReaderState] | None = None
         self._readers: dict[str, LakeReader] = {}
         self._backoffs: dict[str, Backoff] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen_head = START
         self._settled_head = START
 
@@ -161,25 +161,9 @@ class LakeDelivery:
 
         What is not committed by then is read again by the next process.
         """
-        try:
-            while not stop.is_set():
-                await self._start_tasks(stop)
-                await _pause(stop, TICK_SECONDS)
-            await asyncio.gather(*self._tasks.values())
-        finally:
-            for task in self._tasks.values():
-                task.cancel()
-            self._tasks.clear()
-
-    async def _start_tasks(self, stop: asyncio.Event) -> None:
-        try:
-            arns = await self._list_readers()
-        except Unavailable as error:
-            _log.warning("lake_readers_not_listed", error=str(error))
-            return
-        for arn in arns:
-            if arn not in self._tasks or self._tasks[arn].done():
-                self._tasks[arn] = asyncio.create_task(self._serve(arn, stop))
+        await run_readers(
+            stop, self._list_readers, lambda arn: self._serve(arn, stop), lambda: pause(stop, TICK_SECONDS)
+        )
 
     async def _serve(self, arn: str, stop: asyncio.Event) -> None:
         next_upkeep = self._clock.now()
@@ -189,7 +173,7 @@ class LakeDelivery:
             if abs((now - next_upkeep).total_seconds()) >= UPKEEP_SECONDS:
                 next_upkeep = now
                 await self._keep_up(arn)
-            await _pause(stop, TICK_SECONDS)
+            await pause(stop, TICK_SECONDS)
 
     async def _keep_up(self, arn: str) -> None:
         try:
@@ -244,10 +228,3 @@ class LakeDelivery:
     def _forget(self, arn: str, reader: LakeReader | None) -> None:
         if self._readers.get(arn) is reader:
             del self._readers[arn]
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -13,6 +13,7 @@ import structlog
 
 from opentrail.clock import Clock
 from opentrail.pipeline.delivery_context import Backoff, DeliveryContext, DeliveryCounts, GapReport
+from opentrail.pipeline.reader_tasks import run_readers
 from opentrail.pipeline.trail_reader import TrailReader
 from opentrail.ports import Unavailable
 from opentrail.ports.delivery_log import DeliveryLog, ReaderState
@@ -78,7 +79,6 @@ class TrailDelivery:
         self._readers: dict[str, TrailReader] = {}
         self._interrupted: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._seen_head = START
         self._settled_head = START
         self._wakes: set[asyncio.Event] = set()
@@ -135,25 +135,7 @@ class TrailDelivery:
 
         What is not delivered by then stays planned or ahead of its cursor and is taken up by the next process.
         """
-        try:
-            while not stop.is_set():
-                await self._start_tasks(stop)
-                await self._pause(stop)
-            await asyncio.gather(*self._tasks.values())
-        finally:
-            for task in self._tasks.values():
-                task.cancel()
-            self._tasks.clear()
-
-    async def _start_tasks(self, stop: asyncio.Event) -> None:
-        try:
-            trail_arns = await self._list_readers()
-        except Unavailable as error:
-            _log.warning("trail readers cannot be listed", error=str(error))
-            return
-        for trail_arn in trail_arns:
-            if trail_arn not in self._tasks or self._tasks[trail_arn].done():
-                self._tasks[trail_arn] = asyncio.create_task(self._serve(trail_arn, stop))
+        await run_readers(stop, self._list_readers, lambda arn: self._serve(arn, stop), lambda: self._pause(stop))
 
     async def _serve(self, trail_arn: str, stop: asyncio.Event) -> None:
         while not stop.is_set() and trail_arn in (self._states or {}):
