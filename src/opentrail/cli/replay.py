@@ -118,36 +118,39 @@ def replay_command(
 
     Any rule of any language, before it is switched on: event patterns, metric filter patterns with their alarm, event
     selectors, SNS filter policies, LookupEvents attributes and Sigma rules, over Event history or an event data store.
+    Exit code 1 when nothing matches.
 
     \b
     opentrail replay '{ $.errorCode = "AccessDenied*" }' --threshold 1 --period 300
     opentrail replay root=root.json logins=login.yml --since 30d --html replay.html
-
-    Exit code 1 when nothing matches.
     """
     now = datetime.now(UTC)
-    start, end = parse_when(since, now), parse_when(until, now)
+    start = parse_when(since, now)
     alarm = _alarm(
         threshold, comparison, period, evaluation_periods, datapoints_to_alarm, statistic, treat_missing_data
     )
-    given = [_read_rule(text, language.value if language else "") for text in rules]
+    given = _with_names([_read_rule(text, language or "") for text in rules])
     request = {
-        "Rules": [rule | _metric(rule, alarm, metric_value, default_value) for rule in _with_names(given)],
+        "Rules": [rule | _metric(rule, alarm, metric_value, default_value) for rule in given],
         "Source": store or "history",
         "StartTime": format_time(start) if start else None,
-        "EndTime": (end or now).isoformat(),
+        "EndTime": (parse_when(until, now) or now).isoformat(),
         "AccountId": account,
         "Regions": region or [],
         "MaxExamples": examples,
     }
     report = _run(Context.of(context, home), request)
+    _show(report, as_json=as_json, html=html, is_explaining=explain)
+    raise typer.Exit(0 if any(rule["Matches"] for rule in report["Rules"]) else 1)
+
+
+def _show(report: dict[str, Any], *, as_json: bool, html: Path | None, is_explaining: bool) -> None:
     if html is not None:
         html.write_text(page(report, datetime.now(UTC)), encoding="utf-8")
     if as_json:
         sys.stdout.write(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() + "\n")
     else:
-        ReplayPrinter(is_explaining=explain).print(report)
-    raise typer.Exit(0 if any(rule["Matches"] for rule in report["Rules"]) else 1)
+        ReplayPrinter(is_explaining=is_explaining).print(report)
 
 
 def _alarm(

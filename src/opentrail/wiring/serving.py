@@ -20,7 +20,7 @@ from opentrail import __version__
 from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.stand_in.moto import MotoStandIn
 from opentrail.admin.administration import Answer
-from opentrail.admin.control import ControlServer
+from opentrail.admin.control import Commands, ControlServer
 from opentrail.admin.replaying import ReplayCommands
 from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
@@ -40,9 +40,12 @@ from opentrail.pipeline.organization_trails import settle_organization
 from opentrail.pipeline.recording import recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
+from opentrail.ports.key_names import KeyNames
+from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
 from opentrail.protocol.models import preload
 from opentrail.query.lake_queries import LakeQueries
+from opentrail.query.replay.replays import Replays
 from opentrail.settings import RecordingMode, Settings, SettingsReport
 from opentrail.wiring import api_listener
 from opentrail.wiring.api_listener import ApiListener
@@ -150,36 +153,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     imports = open_imports(installation, lake, stores)
     await imports.open()
     replays = open_replays(installation, lake)
-    api = ApiServer(
-        ApiPorts(
-            trails=installation.trails,
-            event_data_stores=installation.event_data_stores,
-            lake=lake,
-            queries=queries,
-            imports=imports,
-            channel_statuses=ChannelStatuses(),
-            identities=installation.identities,
-            delivery_log=installation.delivery_log,
-            object_stores=stores,
-            archives=installation.archives,
-            signer=installation.signer,
-            keys=installation.keys,
-            key_ring=installation.key_ring,
-            key_names=open_key_names(settings, upstream_url, installation.key_ring, owner_key),
-            log_groups=installation.log_groups,
-            log_store=installation.log_store,
-            history=installation.history,
-            topics=topics,
-            clock=installation.clock,
-            identifiers=installation.identifiers,
-            organization=settings.organization(),
-            replays=replays,
-        ),
-        installation.journal,
-        installation.builder,
-        regions=installation.regions,
-        settings_view=installation.settings_view,
-    )
+    key_names = open_key_names(settings, upstream_url, installation.key_ring, owner_key)
+    api = _own_api(installation, lake, queries, imports, replays, stores, topics, key_names)
     delivery = _trail_delivery(installation, stores)
     notices = NoticeDelivery(
         installation.notices,
@@ -199,17 +174,20 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         await stack.enter_async_context(_readers(installation, delivery, attestation, notices, lake, queries, imports))
         stack.push_async_callback(imports.close)
         processes = GatewayProcesses(installation, api.handle, upstream_url)
-        own = installation.commands() | lake_holds(installation, api.changing).commands()
-        changes = {name: _then(processes.forget, command) for name, command in own.items()}
-        examining = examining_commands(installation, upstream_url, changes, topics)
-        asking = query_commands(installation, queries).commands()
+        changes = installation.commands() | lake_holds(installation, api.changing).commands()
+        changes = {name: _then(processes.forget, command) for name, command in changes.items()}
         importing = import_administration(installation, imports)
         following = follow_administration(installation, lake, stores, importing)
         stack.push_async_callback(following.close)
-        bringing = importing.commands() | following.commands()
-        replaying = ReplayCommands(replays, settings.account_id, installation.clock).commands()
-        own = examining | asking | bringing | replaying | {"settings_rows": partial(_settings_rows, report)}
-        commands = changes | own
+        commands: Commands = {
+            **changes,
+            **examining_commands(installation, upstream_url, changes, topics),
+            **query_commands(installation, queries).commands(),
+            **importing.commands(),
+            **following.commands(),
+            **ReplayCommands(replays, settings.account_id, installation.clock).commands(),
+            "settings_rows": partial(_settings_rows, report),
+        }
         control = ControlServer(installation.home.control_socket, commands)
         await control.start()
         stack.push_async_callback(control.stop)
@@ -225,6 +203,48 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             pid=os.getpid(),
             started_at=format_time(installation.clock.now()),
         )
+
+
+def _own_api(
+    installation: Installation,
+    lake: LakeDelivery,
+    queries: LakeQueries,
+    imports: Imports,
+    replays: Replays,
+    stores: ObjectStores,
+    topics: Topics,
+    key_names: KeyNames,
+) -> ApiServer:
+    return ApiServer(
+        ApiPorts(
+            trails=installation.trails,
+            event_data_stores=installation.event_data_stores,
+            lake=lake,
+            queries=queries,
+            imports=imports,
+            channel_statuses=ChannelStatuses(),
+            identities=installation.identities,
+            delivery_log=installation.delivery_log,
+            object_stores=stores,
+            archives=installation.archives,
+            signer=installation.signer,
+            keys=installation.keys,
+            key_ring=installation.key_ring,
+            key_names=key_names,
+            log_groups=installation.log_groups,
+            log_store=installation.log_store,
+            history=installation.history,
+            topics=topics,
+            clock=installation.clock,
+            identifiers=installation.identifiers,
+            organization=installation.settings.organization(),
+            replays=replays,
+        ),
+        installation.journal,
+        installation.builder,
+        regions=installation.regions,
+        settings_view=installation.settings_view,
+    )
 
 
 def _trail_delivery(installation: Installation, stores: ObjectStores) -> TrailDelivery:
