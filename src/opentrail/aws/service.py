@@ -65,6 +65,8 @@ class ApiPorts:
     identifiers: Identifiers
     organization: Organization | None = None
     replays: Replays | None = None
+    owns_log_groups: bool = True
+    """Whether log groups are ours, so that trails can deliver to them; else they are those of ``upstream.logs``."""
 
 
 @dataclass(frozen=True, slots=True)

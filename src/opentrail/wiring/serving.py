@@ -34,6 +34,9 @@ from opentrail.pipeline.key_upkeep import KeyUpkeep
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.lake_sealing import LakeSealing
 from opentrail.pipeline.lake_upkeep import LakeUpkeep
+from opentrail.pipeline.log_delivery import LogDelivery
+from opentrail.pipeline.log_reader import LogDeliveryContext
+from opentrail.pipeline.log_upkeep import LogUpkeep
 from opentrail.pipeline.notice_delivery import NoticeDelivery
 from opentrail.pipeline.organization_stores import settle_organization_stores
 from opentrail.pipeline.organization_trails import settle_organization
@@ -166,12 +169,15 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     attestation = Attestation(
         installation.attestations, open_witnesses(settings, installation.clock), stores, installation.clock
     )
+    logs = _log_delivery(installation)
     watch(installation, delivery, attestation, lake)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
         stack.push_async_callback(queries.close)
         stack.push_async_callback(replays.close)
-        await stack.enter_async_context(_readers(installation, delivery, attestation, notices, lake, queries, imports))
+        await stack.enter_async_context(
+            _readers(installation, delivery, attestation, notices, lake, queries, imports, logs)
+        )
         stack.push_async_callback(imports.close)
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         changes = installation.commands() | lake_holds(installation, api.changing).commands()
@@ -239,6 +245,7 @@ def _own_api(
             identifiers=installation.identifiers,
             organization=installation.settings.organization(),
             replays=replays,
+            owns_log_groups="logs" not in installation.settings.upstream_services,
         ),
         installation.journal,
         installation.builder,
@@ -320,11 +327,18 @@ async def _readers(
     lake: LakeDelivery,
     queries: LakeQueries,
     imports: Imports,
+    logs: LogDelivery,
 ) -> AsyncIterator[None]:
     """Run what reads the journal; one that fails for good ends the process, since the record would fall behind."""
     trimmer = JournalTrimmer(
         installation.journal,
-        lambda: [installation.feeder.position, installation.settings_view.position, delivery.holds(), lake.holds()],
+        lambda: [
+            installation.feeder.position,
+            installation.settings_view.position,
+            delivery.holds(),
+            lake.holds(),
+            logs.holds(),
+        ],
         max_bytes=installation.settings.journal_max_bytes,
     )
     upkeep = ArchiveUpkeep(installation.archives, installation.clock, installation.record_change)
@@ -333,6 +347,7 @@ async def _readers(
     delivering = asyncio.create_task(delivery.run(stop), name="delivery")
     attesting = asyncio.create_task(attestation.run(stop), name="attestation")
     collecting = asyncio.create_task(lake.run(stop), name="lake")
+    logging = asyncio.create_task(logs.run(stop), name="log groups")
     sealing = asyncio.create_task(seals.run(stop), name="lake seals")
     others = [
         asyncio.create_task(installation.feeder.run(), name="history"),
@@ -342,22 +357,43 @@ async def _readers(
         asyncio.create_task(_key_upkeep(installation).run(), name="keys"),
         asyncio.create_task(notices.run(stop), name="notices"),
         asyncio.create_task(_lake_upkeep(installation, lake).run(), name="lake upkeep"),
+        asyncio.create_task(_log_upkeep(installation).run(), name="log upkeep"),
         asyncio.create_task(queries.run(), name="queries"),
         asyncio.create_task(imports.run(), name="imports"),
     ]
-    for task in (delivering, attesting, collecting, sealing, *others):
+    stopping = (delivering, attesting, collecting, sealing, logging)
+    for task in (*stopping, *others):
         task.add_done_callback(_end_process_on_failure)
     try:
         yield
     finally:
         stop.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(delivering, attesting, collecting, sealing), DRAIN_SECONDS)
+            await asyncio.wait_for(asyncio.gather(*stopping), DRAIN_SECONDS)
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await installation.feeder.catch_up()
         await seals.seal_all()
+
+
+def _log_delivery(installation: Installation) -> LogDelivery:
+    context = LogDeliveryContext(
+        journal=installation.journal,
+        readers=installation.log_readers,
+        groups=installation.log_groups,
+        store=installation.log_store,
+        trails=installation.trails,
+        identities=installation.identities,
+        delivery_log=installation.delivery_log,
+        identifiers=installation.identifiers,
+        report_gap=installation.report_gap,
+    )
+    return LogDelivery(context, installation.clock)
+
+
+def _log_upkeep(installation: Installation) -> LogUpkeep:
+    return LogUpkeep(installation.log_groups, installation.log_store, installation.clock)
 
 
 def _lake_sealing(installation: Installation, lake: LakeDelivery) -> LakeSealing:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from opentrail.adapters.log_store.local import LocalLogStore
+from opentrail.ports import Unavailable
 from opentrail.ports.journal import Position
 from opentrail.ports.log_store import MAX_PAGE_BYTES, LogEvent, LogRange, LogStore, StreamFigures
 from tests.memory.log_store import InMemoryLogStore
@@ -124,3 +125,31 @@ async def test_callers_that_write_together_each_get_everything_stored(store: Log
     await asyncio.gather(*(store.append(GROUP, batch) for batch in batches))
 
     assert sorted(await messages(store)) == sorted(event.message for batch in batches for event in batch)
+
+
+async def test_a_batch_whose_second_day_fails_is_made_good_and_repeats_nothing(tmp_path: Path) -> None:
+    store = LocalLogStore(tmp_path)
+    blocked = tmp_path / GROUP / "2024-10-05.sqlite"
+    blocked.mkdir(parents=True)
+    events = [an_event("today", position="1"), an_event("tomorrow", NOON + DAY, position="2")]
+
+    with pytest.raises(Unavailable):
+        await store.append(GROUP, events, reader="trail")
+    blocked.rmdir()
+    await store.append(GROUP, events, reader="trail")
+
+    assert await messages(store) == ["today", "tomorrow"]
+    await store.close()
+
+
+async def test_what_was_stored_is_there_for_the_next_process(tmp_path: Path) -> None:
+    first = LocalLogStore(tmp_path)
+    await first.append(GROUP, [an_event("kept")])
+
+    second = LocalLogStore(tmp_path)  # the first is still open, as after a crash that closed nothing
+
+    assert await messages(second) == ["kept"]
+    await second.append(GROUP, [an_event("more")])
+    assert await messages(second) == ["kept", "more"]
+    await first.close()
+    await second.close()

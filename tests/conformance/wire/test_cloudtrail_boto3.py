@@ -119,7 +119,7 @@ def test_trail_of_all_regions_shows_in_a_region_that_appears_later(
         ({"CloudWatchLogsLogGroupArn": LOG_GROUP}, "InvalidCloudWatchLogsRoleArnException"),
         (
             {"CloudWatchLogsLogGroupArn": LOG_GROUP, "CloudWatchLogsRoleArn": ROLE},
-            "CloudWatchLogsDeliveryUnavailableException",
+            "InvalidCloudWatchLogsLogGroupArnException",
         ),
         ({"IsOrganizationTrail": True}, "OrganizationsNotInUseException"),
         (
@@ -180,7 +180,7 @@ def test_bucket_that_refuses(api: ApiInThread, cloudtrail: Any) -> None:
         ({"CloudWatchLogsLogGroupArn": LOG_GROUP}, "InvalidCloudWatchLogsRoleArnException"),
         (
             {"CloudWatchLogsLogGroupArn": LOG_GROUP, "CloudWatchLogsRoleArn": ROLE},
-            "CloudWatchLogsDeliveryUnavailableException",
+            "InvalidCloudWatchLogsLogGroupArnException",
         ),
         ({"IsOrganizationTrail": True}, "OrganizationsNotInUseException"),
         ({"IncludeGlobalServiceEvents": False}, "InvalidParameterCombinationException"),

@@ -7,14 +7,19 @@ from opentrail.aws.cloudtrail.errors import (
     InsufficientEncryptionPolicyException,
     InsufficientS3BucketPolicyException,
     InsufficientSnsTopicPolicyException,
+    InvalidCloudWatchLogsLogGroupArnException,
+    InvalidCloudWatchLogsRoleArnException,
     KmsException,
     KmsKeyNotFoundException,
     S3BucketDoesNotExistException,
 )
 from opentrail.aws.service import ApiPorts
+from opentrail.deliver.log_groups import stream_name
+from opentrail.pipeline.log_destination import RoleVerdict, group_of_trail, judge_role
 from opentrail.ports.key_ring import KeyAccessRefused, KeyDisabled, KeyNotFound, KeyRing, check_delivery_key
 from opentrail.ports.notices import NoticeRefused, ReceiverNotFound
 from opentrail.ports.object_store import AccessRefused, BucketNotFound
+from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.delivery_layout import account_prefix
 from opentrail.resource.trail import Trail
 
@@ -102,3 +107,17 @@ async def _check_key(ring: KeyRing, key_arn: str, trail: Trail) -> None:
         raise KmsException.unusable(key_arn) from error
     except KeyAccessRefused as error:
         raise InsufficientEncryptionPolicyException(trail.s3_bucket_name, key_arn) from error
+
+
+async def check_log_delivery(ports: ApiPorts, trail: Trail) -> None:
+    """Raise unless the trail's log group is there and its role, where this installation knows it, lets CloudTrail make
+    the trail's stream and write to it."""
+    group = await group_of_trail(ports.log_groups, trail)
+    if group is None:
+        raise InvalidCloudWatchLogsLogGroupArnException.unknown()
+    stream = stream_name(trail, AccountRegion(trail.account_id, trail.home_region))
+    verdict = await judge_role(ports.identities, trail.cloud_watch_logs_role_arn, group, stream)
+    if verdict is RoleVerdict.NOT_TRUSTING:
+        raise InvalidCloudWatchLogsRoleArnException.not_trusting()
+    if verdict is RoleVerdict.NOT_PERMITTED:
+        raise InvalidCloudWatchLogsRoleArnException.not_permitted()

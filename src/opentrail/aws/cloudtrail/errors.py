@@ -180,6 +180,10 @@ class InvalidCloudWatchLogsLogGroupArnException(AwsError):
         return cls("Check the log group ARN: CloudTrail can't validate it.")
 
     @classmethod
+    def unknown(cls) -> "InvalidCloudWatchLogsLogGroupArnException":
+        return cls("CloudTrail cannot validate the specified log group ARN.")
+
+    @classmethod
     def missing(cls) -> "InvalidCloudWatchLogsLogGroupArnException":
         return cls("You must specify a log group ARN as well as a role.")
 
@@ -190,6 +194,14 @@ class InvalidCloudWatchLogsRoleArnException(AwsError):
     @classmethod
     def not_usable(cls, arn: str) -> "InvalidCloudWatchLogsRoleArnException":
         return cls(f"{arn[:600]} is not a valid ARN of an IAM role of this account.")
+
+    @classmethod
+    def not_trusting(cls) -> "InvalidCloudWatchLogsRoleArnException":
+        return cls("Access denied. Check the trust relationships for your role.")
+
+    @classmethod
+    def not_permitted(cls) -> "InvalidCloudWatchLogsRoleArnException":
+        return cls("Access denied. Verify in IAM that the role has adequate permissions.")
 
     @classmethod
     def missing(cls) -> "InvalidCloudWatchLogsRoleArnException":

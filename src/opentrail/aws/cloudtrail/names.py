@@ -37,7 +37,7 @@ _KEY_ID = r"(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 _ALIAS = r"alias/[A-Za-z0-9:/_-]+"
 _KMS_KEY = re.compile(rf"({_KEY_ID}|{_ALIAS}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{{12}}:(key/{_KEY_ID}|{_ALIAS}))", re.ASCII)
 _LOG_GROUP_ARN = re.compile(
-    r"arn:[a-z-]+:logs:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):log-group:[A-Za-z0-9_./#-]{1,512}(:\*)?", re.ASCII
+    r"arn:[a-z-]+:logs:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):log-group:[A-Za-z0-9_./#-]{1,512}:\*", re.ASCII
 )
 _ROLE_ARN = re.compile(r"arn:[a-z-]+:iam::(?P<account>\d{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
 

@@ -45,7 +45,15 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
         return tuple(Requirement(action, arn, context) for arn in _queried(call))
     if call.operation.name == "ListTags":
         return tuple(Requirement(action, arn, context) for arn in call.parameters["ResourceIdList"] or ("*",))
-    return (Requirement(action, _resource(call), context),)
+    return (Requirement(action, _resource(call), context), *_passed_role(call))
+
+
+def _passed_role(call: Call) -> tuple[Requirement, ...]:
+    """Return the leave to hand CloudTrail the role that a trail delivers to its log group with."""
+    role = call.parameters.get("CloudWatchLogsRoleArn", "") if call.operation.name.endswith("Trail") else ""
+    if not role:
+        return ()
+    return (Requirement("iam:PassRole", role, {"iam:PassedToService": ("cloudtrail.amazonaws.com",)}),)
 
 
 def _queried(call: Call) -> tuple[str, ...]:

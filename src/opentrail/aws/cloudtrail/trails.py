@@ -1,7 +1,7 @@
 """Trails: create, update, delete, show, start and stop (reference: trails-and-delivery sections 1 and 3).
 
-Settings that ask for a delivery which this installation does not have (CloudWatch Logs) are refused with the
-error that CloudTrail documents, never accepted and ignored.
+A log group is delivered to where log groups are this installation's own; else the error that CloudTrail documents for
+a delivery that it does not have is answered.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opentrail.arn import Arn, trail_arn
-from opentrail.aws.cloudtrail.destinations import DIGESTS, LOG_FILES, check_bucket, check_topic, resolve_key
+from opentrail.aws.cloudtrail.destinations import (
+    DIGESTS,
+    LOG_FILES,
+    check_bucket,
+    check_log_delivery,
+    check_topic,
+    resolve_key,
+)
 from opentrail.aws.cloudtrail.errors import (
     CloudWatchLogsDeliveryUnavailableException,
     InvalidParameterCombinationException,
@@ -34,7 +41,6 @@ from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail, tr
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.clock import format_time
 from opentrail.ports.journal import SettingsEntry
-from opentrail.protocol import Parameters
 from opentrail.resource.trail import Trail
 
 TRAILS_PER_REGION = 5
@@ -44,6 +50,9 @@ _CHANGES_OF_BUCKET = frozenset(
     {"S3BucketName", "S3KeyPrefix", "EnableLogFileValidation", "KmsKeyId", "IsOrganizationTrail"}
 )
 """Members of UpdateTrail that change what is put where, so that the bucket is proved again."""
+
+
+_LOG_MEMBERS = frozenset({"CloudWatchLogsLogGroupArn", "CloudWatchLogsRoleArn"})
 
 
 async def create_trail(ports: ApiPorts, call: Call) -> Outcome:
@@ -79,7 +88,7 @@ async def _new_trail(ports: ApiPorts, call: Call) -> Trail:
         s3_bucket_name="",
         created_at=call.received_at,
     )
-    trail = with_organization(ports, call, _with_parameters(blank, call))
+    trail = with_organization(ports, call, _with_parameters(ports, blank, call))
     existing = await ports.trails.trails(owner)
     if any(other.arn == arn for other in existing):
         raise TrailAlreadyExistsException(name, owner)
@@ -98,15 +107,15 @@ def _full_region(trail: Trail, others: Sequence[Trail]) -> str:
     return ""
 
 
-def _with_parameters(trail: Trail, call: Call) -> Trail:
+def _with_parameters(ports: ApiPorts, trail: Trail, call: Call) -> Trail:
     """Return ``trail`` with the members that CreateTrail or UpdateTrail was given, all of them judged."""
     parameters = call.parameters
-    _refuse_missing_deliveries(parameters, call)
     bucket = parameters.get("S3BucketName", trail.s3_bucket_name)
     check_bucket_name(bucket)
     prefix = parameters.get("S3KeyPrefix", trail.s3_key_prefix)
     check_key_prefix(prefix)
     topic_name, topic_arn = _topic(trail, call)
+    log_group, log_role = _log_group(ports, trail, call)
     changed = replace(
         trail,
         s3_bucket_name=bucket,
@@ -114,6 +123,8 @@ def _with_parameters(trail: Trail, call: Call) -> Trail:
         sns_topic_name=topic_name,
         sns_topic_arn=topic_arn,
         kms_key_id=_key(trail, call),
+        cloud_watch_logs_log_group_arn=log_group,
+        cloud_watch_logs_role_arn=log_role,
         includes_global_service_events=parameters.get(
             "IncludeGlobalServiceEvents", trail.includes_global_service_events
         ),
@@ -146,11 +157,15 @@ def _key(trail: Trail, call: Call) -> str:
     return call.resolved.get("KmsKeyId", given)
 
 
-def _refuse_missing_deliveries(parameters: Parameters, call: Call) -> None:
-    log_group, role = parameters.get("CloudWatchLogsLogGroupArn", ""), parameters.get("CloudWatchLogsRoleArn", "")
-    if log_group or role:
-        check_log_group(log_group, role, call.region, call.account_id)
-        raise CloudWatchLogsDeliveryUnavailableException(call.region)
+def _log_group(ports: ApiPorts, trail: Trail, call: Call) -> tuple[str, str]:
+    """Return the log group's and the role's ARN, both or neither; empty texts remove them."""
+    group: str = call.parameters.get("CloudWatchLogsLogGroupArn", trail.cloud_watch_logs_log_group_arn)
+    role: str = call.parameters.get("CloudWatchLogsRoleArn", trail.cloud_watch_logs_role_arn)
+    if (group or role) and not _LOG_MEMBERS.isdisjoint(call.parameters):
+        check_log_group(group, role, call.region, call.account_id)
+        if not ports.owns_log_groups:
+            raise CloudWatchLogsDeliveryUnavailableException(call.region)
+    return group, role
 
 
 def _folders(trail: Trail) -> Sequence[str]:
@@ -165,6 +180,8 @@ async def _prepared(ports: ApiPorts, call: Call, trail: Trail) -> Call:
     if trail.kms_key_id and ("KmsKeyId" in given or "S3BucketName" in given):
         trail = replace(trail, kms_key_id=await resolve_key(ports, trail, trail.kms_key_id))
         call = replace(call, resolved={"KmsKeyId": trail.kms_key_id})
+    if trail.cloud_watch_logs_log_group_arn and not _LOG_MEMBERS.isdisjoint(given):
+        await check_log_delivery(ports, trail)
     if not _CHANGES_OF_BUCKET.isdisjoint(given):
         await check_bucket(ports, trail, *_folders(trail))
     return call
@@ -187,7 +204,7 @@ async def prepare_update_trail(ports: ApiPorts, call: Call) -> Call:
 
 async def _updated_trail(ports: ApiPorts, call: Call) -> Trail:
     current = await find_home_trail(ports, call, call.parameters["Name"])
-    trail = with_organization(ports, call, _with_parameters(current, call))
+    trail = with_organization(ports, call, _with_parameters(ports, current, call))
     if trail.is_multi_region and not current.is_multi_region:
         others = [other for other in await ports.trails.trails(trail.account_id) if other.arn != trail.arn]
         full_region = _full_region(trail, others)

@@ -39,11 +39,14 @@ _CHANGING = {
     "UntagResource": tags.untag_resource,
 }
 
+_WITHOUT_NAME_ERROR = frozenset({"ListTagsLogGroup", "UntagLogGroup"})
+"""Operations that declare no InvalidParameterException of their own."""
+
 SERVICE = Service(
     name="logs",
     handlers={
-        **{name: Handler(run, check=check_names) for name, run in _READING.items()},
-        **{name: Handler(run, is_change=True, check=check_names) for name, run in _CHANGING.items()},
+        name: Handler(run, is_change=name in _CHANGING, check=None if name in _WITHOUT_NAME_ERROR else check_names)
+        for name, run in (_READING | _CHANGING).items()
     },
     requirements=requirements,
     invalid_parameters=InvalidParameterException,

@@ -33,24 +33,16 @@ class InvalidParameterException(AwsError):
         return cls("Log groups starting with AWS/ are reserved for AWS.")
 
     @classmethod
+    def streams(cls, quota: int) -> "InvalidParameterException":
+        return cls(f"A log group can have no more than {quota} log streams here.")
+
+    @classmethod
+    def tags(cls, quota: int) -> "InvalidParameterException":
+        return cls(f"A resource can have no more than {quota} tags.")
+
+    @classmethod
     def not_supported(cls, what: str) -> "InvalidParameterException":
         return cls(f"This installation does not support {what}.")
-
-
-class ValidationException(AwsError):
-    """Parameters that exclude one another, or a group that is protected; the message is the whole sentence."""
-
-    @classmethod
-    def name_and_arn(cls) -> "ValidationException":
-        return cls("LogGroup name and LogGroup ARN are mutually exclusive parameters.")
-
-    @classmethod
-    def no_group(cls) -> "ValidationException":
-        return cls("One of LogGroup name and LogGroup ARN must be given.")
-
-    @classmethod
-    def protected(cls, name: str) -> "ValidationException":
-        return cls(f"The log group {name} is protected from deletion: turn its deletion protection off first.")
 
 
 class ResourceNotFoundException(AwsError):
@@ -105,14 +97,3 @@ class TooManyTagsException(AwsError):
 
     def __init__(self, quota: int) -> None:
         super().__init__(f"A resource can have no more than {quota} tags.")
-
-
-class AccessDeniedException(AwsError):
-    """A destination of another account is named."""
-
-    @classmethod
-    def other_account_function(cls) -> "AccessDeniedException":
-        return cls(
-            "Cross-account lambda invocation passing is not allowed. You must use DestinationPolicies to create cross "
-            "account lambda triggers."
-        )

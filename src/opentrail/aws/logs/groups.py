@@ -4,15 +4,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from opentrail.aws.common_errors import ValidationFailed
 from opentrail.aws.logs.errors import (
     InvalidParameterException,
     LimitExceededException,
     ResourceAlreadyExistsException,
-    ValidationException,
 )
-from opentrail.aws.logs.naming import find_group, named_group
+from opentrail.aws.logs.naming import find_group, identified_group
 from opentrail.aws.logs.paging import read_token, token
-from opentrail.aws.logs.tags import checked_tags
+from opentrail.aws.logs.tags import merged_tags
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.ports.log_groups import LogNameTaken
 from opentrail.protocol import Parameters
@@ -45,7 +45,7 @@ async def create_log_group(ports: ApiPorts, call: Call) -> Outcome:
         created_at=call.received_at,
         group_class=group_class,
         is_deletion_protected=parameters.get("deletionProtectionEnabled", False),
-        tags=checked_tags({}, parameters.get("tags", {})),
+        tags=merged_tags({}, parameters.get("tags", {})),
     )
     if await ports.log_groups.group(group.account_id, group.region, name) is not None:
         raise ResourceAlreadyExistsException.group()
@@ -65,7 +65,9 @@ async def delete_log_group(ports: ApiPorts, call: Call) -> Outcome:
     """Plan the end of a group with its streams, events and filters. On record before it takes effect."""
     group = await find_group(ports, call)
     if group.is_deletion_protected:
-        raise ValidationException.protected(group.name)
+        raise ValidationFailed(
+            f"The log group {group.name} is protected from deletion: turn its deletion protection off first."
+        )
 
     async def delete() -> None:
         await ports.log_groups.delete(group.group_id)
@@ -79,21 +81,21 @@ async def put_retention_policy(ports: ApiPorts, call: Call) -> Outcome:
     days: int = call.parameters["retentionInDays"]
     if days not in RETENTION_DAYS:
         raise InvalidParameterException.not_one_of(days, "retentionInDays", RETENTION_DAYS)
-    return await _changed(ports, call, lambda group: replace(group, retention_days=days))
+    return await _changed_group(ports, call, lambda group: replace(group, retention_days=days))
 
 
 async def delete_retention_policy(ports: ApiPorts, call: Call) -> Outcome:
     """Plan that a group keeps its events for ever."""
-    return await _changed(ports, call, lambda group: replace(group, retention_days=0))
+    return await _changed_group(ports, call, lambda group: replace(group, retention_days=0))
 
 
 async def put_log_group_deletion_protection(ports: ApiPorts, call: Call) -> Outcome:
     """Plan that a group can be deleted, or not."""
     is_protected: bool = call.parameters["deletionProtectionEnabled"]
-    return await _changed(ports, call, lambda group: replace(group, is_deletion_protected=is_protected))
+    return await _changed_group(ports, call, lambda group: replace(group, is_deletion_protected=is_protected))
 
 
-async def _changed(ports: ApiPorts, call: Call, change: Callable[[LogGroup], LogGroup]) -> Outcome:
+async def _changed_group(ports: ApiPorts, call: Call, change: Callable[[LogGroup], LogGroup]) -> Outcome:
     changed = change(await find_group(ports, call))
 
     async def keep() -> None:
@@ -111,12 +113,14 @@ async def describe_log_groups(ports: ApiPorts, call: Call) -> Outcome:
             "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."
         )
     if parameters.get("logGroupIdentifiers"):
-        return Outcome({"logGroups": [await _described(ports, group) for group in await _identified(ports, call)]})
+        return Outcome(
+            {"logGroups": [await _described_group(ports, group) for group in await _identified(ports, call)]}
+        )
     wanted = parameters.get("logGroupClass", "")
-    found, next_token = await _page(
+    found, next_token = await _groups_page(
         ports, call, _PAGE, lambda group: wanted in ("", group.group_class), prefix=prefix, containing=pattern
     )
-    shown = [await _described(ports, group, is_short=bool(pattern)) for group in found]
+    shown = [await _described_group(ports, group, is_short=bool(pattern)) for group in found]
     return Outcome({"logGroups": shown, **next_token})
 
 
@@ -130,7 +134,7 @@ async def list_log_groups(ports: ApiPorts, call: Call) -> Outcome:
     pattern = parameters.get("logGroupNamePattern", "")
     texts = [re.escape(text).replace(r"\^", "^", 1) for text in pattern.split("|")] if pattern else []
     expression, wanted = re.compile("|".join(texts)), parameters.get("logGroupClass", "")
-    found, next_token = await _page(
+    found, next_token = await _groups_page(
         ports,
         call,
         _PAGE,
@@ -148,11 +152,12 @@ async def _identified(ports: ApiPorts, call: Call) -> list[LogGroup]:
             "LogGroup identifiers and LogGroup name prefix or pattern are mutually exclusive parameters."
         )
     named = call.parameters["logGroupIdentifiers"]
-    found = {group.name: group for group in [await named_group(ports, call, given) for given in named]}
+    groups = [await identified_group(ports, call, given) for given in named]
+    found = {group.name: group for group in groups if group is not None}
     return [group for _, group in sorted(found.items())]
 
 
-async def _page(
+async def _groups_page(
     ports: ApiPorts,
     call: Call,
     default: int,
@@ -182,7 +187,7 @@ async def _page(
     return found[:limit], {"nextToken": token(call, [found[limit - 1].name])}
 
 
-async def _described(ports: ApiPorts, group: LogGroup, *, is_short: bool = False) -> Parameters:
+async def _described_group(ports: ApiPorts, group: LogGroup, *, is_short: bool = False) -> Parameters:
     """Return a group as DescribeLogGroups shows it; what is found by a pattern is shown ``is_short``, as recorded."""
     filters = await ports.log_groups.filters(group.group_id, METRIC_FILTER)
     shown: Parameters = {

@@ -131,7 +131,7 @@ async def describe_metric_filters(ports: ApiPorts, call: Call) -> Outcome:
     if name is not None:
         found = [one for one in found if _feeds(one[1], name, namespace)]
     found = [one for one in found if (one[1].name, one[0]) > after]
-    output: Parameters = {"metricFilters": [_described(*one) for one in found[:limit]]}
+    output: Parameters = {"metricFilters": [_described_metric_filter(*one) for one in found[:limit]]}
     if len(found) > limit:
         group_name, last = found[limit - 1]
         output["nextToken"] = token(call, [last.name, group_name])
@@ -158,7 +158,7 @@ def _feeds(log_filter: LogFilter, name: str, namespace: str | None) -> bool:
     )
 
 
-def _described(group_name: str, log_filter: LogFilter) -> Parameters:
+def _described_metric_filter(group_name: str, log_filter: LogFilter) -> Parameters:
     return {
         "filterName": log_filter.name,
         **log_filter.settings,
@@ -171,16 +171,17 @@ def _described(group_name: str, log_filter: LogFilter) -> Parameters:
 async def delete_metric_filter(ports: ApiPorts, call: Call) -> Outcome:
     """Plan the end of a metric filter. On record before it takes effect."""
     group = await find_group(ports, call)
-    return await planned_deletion(ports, call, group, METRIC_FILTER, ResourceNotFoundException.metric_filter())
+    deletion = await planned_deletion(ports, call, group, METRIC_FILTER)
+    if deletion is None:
+        raise ResourceNotFoundException.metric_filter()
+    return deletion
 
 
-async def planned_deletion(
-    ports: ApiPorts, call: Call, group: LogGroup, kind: str, missing: ResourceNotFoundException
-) -> Outcome:
-    """Return the outcome that deletes a filter; raises ``missing`` when it is not there."""
+async def planned_deletion(ports: ApiPorts, call: Call, group: LogGroup, kind: str) -> Outcome | None:
+    """Return the outcome that deletes a filter, None when it is not there."""
     name: str = call.parameters["filterName"]
     if all(one.name != name for one in await ports.log_groups.filters(group.group_id, kind)):
-        raise missing
+        return None
 
     async def delete() -> None:
         await ports.log_groups.delete_filter(group.group_id, kind, name)

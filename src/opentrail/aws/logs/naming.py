@@ -7,7 +7,8 @@ policy for ``...:log-group:NAME:*`` matches that. Actions on tags by ARN are jud
 from contextlib import suppress
 from typing import Any
 
-from opentrail.aws.logs.errors import InvalidParameterException, ResourceNotFoundException, ValidationException
+from opentrail.aws.common_errors import ValidationFailed
+from opentrail.aws.logs.errors import InvalidParameterException, ResourceNotFoundException
 from opentrail.aws.service import ApiPorts, Call, Requirement
 from opentrail.protocol import Parameters
 from opentrail.resource.log_group import (
@@ -75,14 +76,23 @@ async def find_group(ports: ApiPorts, call: Call) -> LogGroup:
     parameters = call.parameters
     name, identifier = parameters.get("logGroupName", ""), parameters.get("logGroupIdentifier", "")
     if name and identifier:
-        raise ValidationException.name_and_arn()
+        raise ValidationFailed("LogGroup name and LogGroup ARN are mutually exclusive parameters.")
     if not name and not identifier:
-        raise ValidationException.no_group()
+        raise ValidationFailed("One of LogGroup name and LogGroup ARN must be given.")
     return await named_group(ports, call, name or identifier)
 
 
 async def named_group(ports: ApiPorts, call: Call, given: str) -> LogGroup:
     """Return the group of a name or an ARN, of the caller's account in the called Region. Raises ResourceNotFound,
+    InvalidParameter."""
+    group = await identified_group(ports, call, given)
+    if group is None:
+        raise ResourceNotFoundException.group()
+    return group
+
+
+async def identified_group(ports: ApiPorts, call: Call, given: str) -> LogGroup | None:
+    """Return the group of a name or an ARN, None where the caller's account has none in the called Region. Raises
     InvalidParameter."""
     name = given
     if given.startswith("arn:"):
@@ -91,8 +101,13 @@ async def named_group(ports: ApiPorts, call: Call, given: str) -> LogGroup:
         except ValueError:
             raise InvalidParameterException.group_arn(given) from None
         if (region, account_id) != (call.region, call.account_id):
-            raise ResourceNotFoundException.group()
-    group = await ports.log_groups.group(call.account_id, call.region, name)
+            return None
+    return await ports.log_groups.group(call.account_id, call.region, name)
+
+
+async def group_by_name(ports: ApiPorts, call: Call) -> LogGroup:
+    """Return the group that ``logGroupName`` names, for operations that know no ARNs. Raises ResourceNotFound."""
+    group = await ports.log_groups.group(call.account_id, call.region, call.parameters["logGroupName"])
     if group is None:
         raise ResourceNotFoundException.group()
     return group

@@ -5,7 +5,6 @@ from typing import Any
 
 from opentrail.aws.logs.errors import (
     InvalidParameterException,
-    LimitExceededException,
     ResourceAlreadyExistsException,
     ResourceNotFoundException,
 )
@@ -32,7 +31,7 @@ async def create_log_stream(ports: ApiPorts, call: Call) -> Outcome:
     if await ports.log_groups.stream(group.group_id, name) is not None:
         raise ResourceAlreadyExistsException.stream()
     if len(await ports.log_groups.streams(group.group_id)) >= STREAMS_PER_GROUP:
-        raise LimitExceededException
+        raise InvalidParameterException.streams(STREAMS_PER_GROUP)
     stream = LogStream(ports.identifiers.uuid(), name, call.received_at)
 
     async def create() -> None:
@@ -69,23 +68,23 @@ async def describe_log_streams(ports: ApiPorts, call: Call) -> Outcome:
     figures = await ports.log_store.figures(group.group_id)
     streams = [stream for stream in await ports.log_groups.streams(group.group_id) if stream.name.startswith(prefix)]
     is_descending = parameters.get("descending", False)
-    placed = [(_place(stream, figures, is_by_time), stream) for stream in streams]
+    placed = [(_place_of(stream, figures, is_by_time), stream) for stream in streams]
     placed.sort(key=lambda one: one[0], reverse=is_descending)
     if "nextToken" in parameters:
         after: Any = tuple(read_token(call, parameters["nextToken"]))
         placed = [one for one in placed if (one[0] < after if is_descending else one[0] > after)]
-    output: Parameters = {"logStreams": [_described(group, stream, figures) for _, stream in placed[:limit]]}
+    output: Parameters = {"logStreams": [_described_stream(group, stream, figures) for _, stream in placed[:limit]]}
     if len(placed) > limit:
         output["nextToken"] = token(call, list(placed[limit - 1][0]))
     return Outcome(output)
 
 
-def _place(stream: LogStream, figures: Mapping[str, StreamFigures], is_by_time: bool) -> tuple[int, str]:
+def _place_of(stream: LogStream, figures: Mapping[str, StreamFigures], is_by_time: bool) -> tuple[int, str]:
     found = figures.get(stream.stream_id) if is_by_time else None
     return (found.last_timestamp if found is not None else _NEVER, stream.name)
 
 
-def _described(group: LogGroup, stream: LogStream, figures: Mapping[str, StreamFigures]) -> Parameters:
+def _described_stream(group: LogGroup, stream: LogStream, figures: Mapping[str, StreamFigures]) -> Parameters:
     shown: Parameters = {
         "logStreamName": stream.name,
         "creationTime": milliseconds(stream.created_at),

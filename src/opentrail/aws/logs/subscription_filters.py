@@ -1,8 +1,8 @@
 """Subscription filters: set, describe, delete. Nothing is sent to their destinations yet (docs/logs.md)."""
 
 from opentrail.arn import Arn
+from opentrail.aws.common_errors import AccessDenied
 from opentrail.aws.logs.errors import (
-    AccessDeniedException,
     InvalidOperationException,
     InvalidParameterException,
     ResourceNotFoundException,
@@ -53,7 +53,10 @@ def _check_destination(call: Call) -> None:
     if arn.service in _WITH_ROLE and not call.parameters.get("roleArn"):
         raise InvalidParameterException(f"destinationArn for vendor {arn.service} cannot be used without roleArn")
     if arn.service == "lambda" and arn.account_id != call.account_id:
-        raise AccessDeniedException.other_account_function()
+        raise AccessDenied(
+            "Cross-account lambda invocation passing is not allowed. You must use DestinationPolicies to create cross "
+            "account lambda triggers."
+        )
 
 
 async def describe_subscription_filters(ports: ApiPorts, call: Call) -> Outcome:
@@ -87,5 +90,7 @@ async def describe_subscription_filters(ports: ApiPorts, call: Call) -> Outcome:
 async def delete_subscription_filter(ports: ApiPorts, call: Call) -> Outcome:
     """Plan the end of a subscription filter. On record before it takes effect."""
     group = await find_group(ports, call)
-    missing = ResourceNotFoundException.subscription_filter()
-    return await planned_deletion(ports, call, group, SUBSCRIPTION_FILTER, missing)
+    deletion = await planned_deletion(ports, call, group, SUBSCRIPTION_FILTER)
+    if deletion is None:
+        raise ResourceNotFoundException.subscription_filter()
+    return deletion

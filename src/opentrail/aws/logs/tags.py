@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from opentrail.aws.logs.errors import InvalidParameterException, TooManyTagsException
-from opentrail.aws.logs.naming import find_group, named_group
+from opentrail.aws.logs.naming import group_by_name, named_group
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.resource.log_group import LogGroup
 
@@ -15,26 +15,31 @@ TAGS_PER_GROUP = 50
 _ALLOWED = re.compile(r"[\w\s+\-=.:/@]*")
 
 
-def checked_tags(current: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
-    """Return ``current`` with ``tags`` set over it. Raises InvalidParameter, TooManyTags."""
+def merged_tags(current: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
+    """Return ``current`` with ``tags`` set over it, however many there are then. Raises InvalidParameter."""
     if any(name.lower().startswith("aws:") for name in tags):
         raise InvalidParameterException("Tag keys starting with aws: are reserved for AWS.")
     if not all(_ALLOWED.fullmatch(text) for tag in tags.items() for text in tag):
         raise InvalidParameterException("Tag keys and values have letters, digits, spaces and + - = . _ : / @ only.")
-    merged = {**current, **tags}
-    if len(merged) > TAGS_PER_GROUP:
-        raise TooManyTagsException(TAGS_PER_GROUP)
-    return merged
+    return {**current, **tags}
 
 
 async def tag_resource(ports: ApiPorts, call: Call) -> Outcome:
     """Plan tags set over those of the group that an ARN names."""
-    return _tagged(ports, call, await _by_arn(ports, call))
+    group = await _by_arn(ports, call)
+    merged = merged_tags(group.tags, call.parameters["tags"])
+    if len(merged) > TAGS_PER_GROUP:
+        raise TooManyTagsException(TAGS_PER_GROUP)
+    return _tagged(ports, group, merged)
 
 
 async def tag_log_group(ports: ApiPorts, call: Call) -> Outcome:
     """Plan tags set over those of a group."""
-    return _tagged(ports, call, await find_group(ports, call))
+    group = await group_by_name(ports, call)
+    merged = merged_tags(group.tags, call.parameters["tags"])
+    if len(merged) > TAGS_PER_GROUP:
+        raise InvalidParameterException.tags(TAGS_PER_GROUP)
+    return _tagged(ports, group, merged)
 
 
 async def untag_resource(ports: ApiPorts, call: Call) -> Outcome:
@@ -44,7 +49,7 @@ async def untag_resource(ports: ApiPorts, call: Call) -> Outcome:
 
 async def untag_log_group(ports: ApiPorts, call: Call) -> Outcome:
     """Plan the end of tags of a group; keys that it does not have are ignored."""
-    return _untagged(ports, await find_group(ports, call), call.parameters["tags"])
+    return _untagged(ports, await group_by_name(ports, call), call.parameters["tags"])
 
 
 async def list_tags_for_resource(ports: ApiPorts, call: Call) -> Outcome:
@@ -54,7 +59,7 @@ async def list_tags_for_resource(ports: ApiPorts, call: Call) -> Outcome:
 
 async def list_tags_log_group(ports: ApiPorts, call: Call) -> Outcome:
     """Show the tags of a group."""
-    return Outcome({"tags": dict((await find_group(ports, call)).tags)})
+    return Outcome({"tags": dict((await group_by_name(ports, call)).tags)})
 
 
 async def _by_arn(ports: ApiPorts, call: Call) -> LogGroup:
@@ -64,8 +69,8 @@ async def _by_arn(ports: ApiPorts, call: Call) -> LogGroup:
     return await named_group(ports, call, given)
 
 
-def _tagged(ports: ApiPorts, call: Call, group: LogGroup) -> Outcome:
-    changed = replace(group, tags=checked_tags(group.tags, call.parameters["tags"]))
+def _tagged(ports: ApiPorts, group: LogGroup, tags: Mapping[str, str]) -> Outcome:
+    changed = replace(group, tags=tags)
 
     async def tag() -> None:
         await ports.log_groups.change(changed)

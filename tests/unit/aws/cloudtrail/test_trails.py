@@ -144,7 +144,7 @@ async def test_trail_name_outside_the_rules_is_refused_with_its_message(name: st
                 "CloudWatchLogsLogGroupArn": "arn:aws:logs:us-east-1:123456789012:log-group:trails:*",
                 "CloudWatchLogsRoleArn": "arn:aws:iam::123456789012:role/x",
             },
-            errors.CloudWatchLogsDeliveryUnavailableException,
+            errors.InvalidCloudWatchLogsLogGroupArnException,
         ),
         ({"IsOrganizationTrail": True}, errors.OrganizationsNotInUseException),
         (
