@@ -32,7 +32,11 @@ def a_group(name: str = "audit", group_id: str = "g1") -> LogGroup:
 
 
 def logging_trail(**changes: Any) -> Trail:
-    values = {"cloud_watch_logs_log_group_arn": GROUP_ARN, "cloud_watch_logs_role_arn": ROLE_ARN, "is_logging": True}
+    values: dict[str, Any] = {
+        "cloud_watch_logs_log_group_arn": GROUP_ARN,
+        "cloud_watch_logs_role_arn": ROLE_ARN,
+        "is_logging": True,
+    }
     return a_trail(**(values | changes))
 
 
