@@ -27,6 +27,7 @@ from tests.memory.archives import InMemoryArchives
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.event_history import InMemoryEventHistory
+from tests.memory.event_rules import InMemoryEventRules
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.imports import InMemoryImportLog, InMemoryLakeAppender, InMemoryLogSource
 from tests.memory.journal import InMemoryJournal
@@ -216,8 +217,9 @@ class World:
     def __post_init__(self) -> None:
         self.archives.follow(self.clock.now)
         self.event_data_stores = InMemoryEventDataStores()
-        self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores)
         self.log_groups, self.log_store = InMemoryLogGroups(), InMemoryLogStore()
+        self.event_rules = InMemoryEventRules()
+        self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores, self.event_rules)
         self.tables = InMemoryLakeTables()
         self.lake = LakeDelivery(self.journal, self.event_data_stores, self.tables, self.clock)
         self.query_engine = InMemoryQueryEngine()
@@ -247,6 +249,7 @@ class World:
         self.ports = ApiPorts(
             trails=self.trails,
             event_data_stores=self.event_data_stores,
+            event_rules=self.event_rules,
             lake=self.lake,
             queries=self.queries,
             imports=self.imports,

@@ -10,21 +10,25 @@ from opentrail.ports.log_groups import LogReaderState
 from opentrail.resource.trail import Trail
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
+from tests.memory.event_rules import InMemoryEventRules
 from tests.memory.log_groups import InMemoryLogReaders
 
 
 class InMemoryTrailStore:
     """Behaves as the port says; readers of new trails appear in ``delivery_log``, event data stores and channels in
-    ``event_data_stores``, readers of trails with a log group in ``log_readers``."""
+    ``event_data_stores``, event buses and rules in ``event_rules``, readers of trails with a log group in
+    ``log_readers``."""
 
     def __init__(
         self,
         delivery_log: InMemoryDeliveryLog | None = None,
         event_data_stores: InMemoryEventDataStores | None = None,
+        event_rules: InMemoryEventRules | None = None,
     ) -> None:
         self._delivery_log = delivery_log or InMemoryDeliveryLog()
         self._event_data_stores = event_data_stores or InMemoryEventDataStores()
         self.log_readers = InMemoryLogReaders(self._has_log_group)
+        self._event_rules = event_rules or InMemoryEventRules()
         self._applied = START
         self._trails: dict[str, bytes] = {}
         self._regions: tuple[str, ...] = ()
@@ -39,7 +43,7 @@ class InMemoryTrailStore:
         self._applied = position
         if entry.scope == REGIONS_SCOPE:
             self._regions = tuple(sorted(orjson.loads(entry.settings or b"[]")))
-        elif self._event_data_stores.apply(position, entry):
+        elif self._event_data_stores.apply(position, entry) or self._event_rules.apply(entry):
             if entry.settings is None:
                 self._tags.pop(entry.scope, None)
         elif entry.settings is None:

@@ -13,7 +13,9 @@ from opentrail.adapters.metadata_store import (
     SqlAttestationLog,
     SqlDeliveryLog,
     SqlEventDataStores,
+    SqlEventRules,
     SqlIdentityStore,
+    SqlInvocations,
     SqlKeyStore,
     SqlLakeSeals,
     SqlLogGroups,
@@ -24,7 +26,9 @@ from opentrail.adapters.metadata_store import (
 )
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_data_stores import EventDataStores
+from opentrail.ports.event_rules import EventRules
 from opentrail.ports.identity_store import IdentityStore
+from opentrail.ports.invocations import Invocations
 from opentrail.ports.key_store import KeyStore
 from opentrail.ports.lake_seals import LakeSeals
 from opentrail.ports.log_groups import LogGroups, LogReaders
@@ -35,7 +39,9 @@ from opentrail.sealing import MASTER_KEY_BYTES, Sealer
 from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
+from tests.memory.event_rules import InMemoryEventRules
 from tests.memory.identity_store import InMemoryIdentityStore
+from tests.memory.invocations import InMemoryInvocations
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.log_groups import InMemoryLogGroups
 from tests.memory.notice_log import InMemoryNoticeLog
@@ -77,6 +83,8 @@ class MetadataStores:
     notices: NoticeLog
     log_groups: LogGroups
     log_readers: LogReaders
+    event_rules: EventRules
+    invocations: Invocations
     clock: TurnedClock
 
 
@@ -86,7 +94,8 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
     clock = TurnedClock()
     if request.param == "memory":
         delivery_log, event_data_stores = InMemoryDeliveryLog(), InMemoryEventDataStores()
-        trails = InMemoryTrailStore(delivery_log, event_data_stores)
+        event_rules = InMemoryEventRules()
+        trails = InMemoryTrailStore(delivery_log, event_data_stores, event_rules)
         yield MetadataStores(
             InMemoryIdentityStore(clock),
             trails,
@@ -98,6 +107,8 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             InMemoryNoticeLog(delivery_log),
             InMemoryLogGroups(),
             trails.log_readers,
+            event_rules,
+            InMemoryInvocations(),
             clock,
         )
         return
@@ -123,6 +134,8 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlNoticeLog(database),
             SqlLogGroups(database),
             SqlLogReaders(database),
+            SqlEventRules(database),
+            SqlInvocations(database),
             clock,
         )
     finally:

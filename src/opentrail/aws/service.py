@@ -19,6 +19,7 @@ from opentrail.ports.archives import Archives
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_history import EventHistory
+from opentrail.ports.event_rules import EventRules
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.journal import EventEntry, SettingsEntry
 from opentrail.ports.key_names import KeyNames
@@ -45,6 +46,7 @@ class ApiPorts:
 
     trails: TrailStore
     event_data_stores: EventDataStores
+    event_rules: EventRules
     lake: Lake
     queries: LakeQueries
     imports: Imports

@@ -18,8 +18,9 @@ class TrailStore(Protocol):
         """Make the settings of ``entry`` visible. In the same transaction, a trail seen for the first time gets an
         empty status and its delivery reader (cursor = ``position``), unless an earlier trail of its ARN left a reader
         that has not caught up; a deleted trail keeps its reader until then, and loses its tags. Entries about event
-        data stores and channels are made visible as ``ports.event_data_stores`` says;
-        settings with a log group make the reader that ``ports.log_groups`` describes."""
+        data stores and channels are made visible as ``ports.event_data_stores`` says, those about event buses and
+        rules as ``ports.event_rules`` does; settings with a log group make the reader that ``ports.log_groups``
+        describes."""
         ...
 
     async def trail(self, arn: str) -> Trail | None: ...

@@ -17,7 +17,9 @@ from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStores
+from opentrail.adapters.metadata_store.event_rules import SqlEventRules
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
+from opentrail.adapters.metadata_store.invocations import SqlInvocations
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
@@ -66,6 +68,8 @@ class Installation:
     identities: SqlIdentityStore
     trails: SqlTrailStore
     event_data_stores: SqlEventDataStores
+    event_rules: SqlEventRules
+    invocations: SqlInvocations
     lake_seals: SqlLakeSeals
     delivery_log: SqlDeliveryLog
     attestations: SqlAttestationLog
@@ -218,6 +222,8 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             identities=identities,
             trails=trails,
             event_data_stores=SqlEventDataStores(database),
+            event_rules=SqlEventRules(database),
+            invocations=SqlInvocations(database),
             lake_seals=SqlLakeSeals(database),
             delivery_log=SqlDeliveryLog(database),
             attestations=SqlAttestationLog(database),

@@ -68,6 +68,7 @@ from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
 from opentrail.wiring.querying import lake_queries, query_commands
 from opentrail.wiring.replaying import open_replays
+from opentrail.wiring.rules import Rules
 from opentrail.wiring.witnesses import open_witnesses
 
 DRAIN_SECONDS = 25
@@ -170,14 +171,16 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         installation.attestations, open_witnesses(settings, installation.clock), stores, installation.clock
     )
     logs = _log_delivery(installation)
+    rules = Rules(installation, upstream_url, owner_key)
+    await rules.delivery.open()
     watch(installation, delivery, attestation, lake)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
         stack.push_async_callback(queries.close)
         stack.push_async_callback(replays.close)
-        await stack.enter_async_context(
-            _readers(installation, delivery, attestation, notices, lake, queries, imports, logs)
-        )
+        stack.callback(rules.close)
+        readers = _readers(installation, delivery, attestation, notices, lake, queries, imports, logs, rules)
+        await stack.enter_async_context(readers)
         stack.push_async_callback(imports.close)
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         changes = installation.commands() | lake_holds(installation, api.changing).commands()
@@ -225,6 +228,7 @@ def _own_api(
         ApiPorts(
             trails=installation.trails,
             event_data_stores=installation.event_data_stores,
+            event_rules=installation.event_rules,
             lake=lake,
             queries=queries,
             imports=imports,
@@ -328,6 +332,7 @@ async def _readers(
     queries: LakeQueries,
     imports: Imports,
     logs: LogDelivery,
+    rules: Rules,
 ) -> AsyncIterator[None]:
     """Run what reads the journal; one that fails for good ends the process, since the record would fall behind."""
     trimmer = JournalTrimmer(
@@ -338,6 +343,7 @@ async def _readers(
             delivery.holds(),
             lake.holds(),
             logs.holds(),
+            rules.reader.position,
         ],
         max_bytes=installation.settings.journal_max_bytes,
     )
@@ -360,6 +366,8 @@ async def _readers(
         asyncio.create_task(_log_upkeep(installation).run(), name="log upkeep"),
         asyncio.create_task(queries.run(), name="queries"),
         asyncio.create_task(imports.run(), name="imports"),
+        asyncio.create_task(rules.reader.run(), name="rules"),
+        asyncio.create_task(rules.delivery.run(), name="invocations"),
     ]
     stopping = (delivering, attesting, collecting, sealing, logging)
     for task in (*stopping, *others):

@@ -8,7 +8,9 @@ from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import Database, MetadataUnusable, open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStores
+from opentrail.adapters.metadata_store.event_rules import SqlEventRules
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
+from opentrail.adapters.metadata_store.invocations import SqlInvocations
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
@@ -21,7 +23,9 @@ __all__ = [
     "SqlAttestationLog",
     "SqlDeliveryLog",
     "SqlEventDataStores",
+    "SqlEventRules",
     "SqlIdentityStore",
+    "SqlInvocations",
     "SqlKeyStore",
     "SqlLakeSeals",
     "SqlLogGroups",

@@ -411,3 +411,60 @@ trail_status = Table(
     Column("value", text(), nullable=False),
     PrimaryKeyConstraint("trail_arn", "region", "name"),
 )
+
+event_buses = Table(
+    "event_buses",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "account_id", "region"),
+)
+
+event_rules = Table(
+    "event_rules",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("bus_arn", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "bus_arn", "name"),
+)
+
+rules_in_force = Table(
+    "rules_in_force",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+)
+
+rules_reader = Table(
+    "rules_reader",
+    metadata,
+    Column("id", Integer, nullable=False, autoincrement=False),
+    Column("cursor", text(), nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+    PrimaryKeyConstraint("id"),
+)
+
+invocations = Table(
+    "invocations",
+    metadata,
+    Column("invocation_id", text(), nullable=False),
+    Column("destination", text(), nullable=False),
+    Column("rule_arn", text(), nullable=False),
+    Column("target_id", text(), nullable=False),
+    Column("target", LargeBinary, nullable=False),
+    Column("event", LargeBinary, nullable=False),
+    Column("matched_at", Moment(), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failure", text(), nullable=False),
+    Column("postponed_until", Moment()),
+    PrimaryKeyConstraint("invocation_id"),
+    Index(None, "destination", "postponed_until", "matched_at"),
+)

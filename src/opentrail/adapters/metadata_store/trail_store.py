@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, delete, select
 from opentrail.adapters.metadata_store.database import Database, put
 from opentrail.adapters.metadata_store.delivery_log import start_reader
 from opentrail.adapters.metadata_store.event_data_stores import apply_lake_settings
+from opentrail.adapters.metadata_store.event_rules import apply_rule_settings
 from opentrail.adapters.metadata_store.log_groups import start_log_reader
 from opentrail.adapters.metadata_store.tables import applied_settings, tags, trails
 from opentrail.ports.delivery_log import ReaderState
@@ -74,7 +75,7 @@ def _apply(connection: Connection, position: Position, entry: SettingsEntry) -> 
         return
     if entry.scope == REGIONS_SCOPE:
         regions = _NO_REGIONS if entry.settings is None else entry.settings.decode()
-    elif apply_lake_settings(connection, position, entry):
+    elif apply_lake_settings(connection, position, entry) or apply_rule_settings(connection, entry):
         pass
     elif entry.settings is None:
         connection.execute(delete(trails).where(trails.c.arn == entry.scope))

@@ -1,16 +1,54 @@
-"""EventBridge (2015-10-07): trying event patterns. Rules, targets and buses are not answered yet."""
+"""EventBridge (2015-10-07): buses, rules, targets, an application's own events, trying event patterns.
 
+No schedules, archives, replays, API destinations, endpoints, partner sources or permissions of other accounts.
+"""
+
+from opentrail.aws.events.buses import (
+    create_event_bus,
+    delete_event_bus,
+    describe_event_bus,
+    list_event_buses,
+    update_event_bus,
+)
 from opentrail.aws.events.patterns import test_event_pattern
-from opentrail.aws.service import Call, Handler, Requirement, Service
-
-
-def requirements(call: Call) -> tuple[Requirement, ...]:
-    """Return what ``call`` needs: its own action, which no resource narrows."""
-    return (Requirement(f"events:{call.operation.name}", "*"),)
-
+from opentrail.aws.events.permissions import requirements
+from opentrail.aws.events.put_events import put_events
+from opentrail.aws.events.rules import (
+    delete_rule,
+    describe_rule,
+    disable_rule,
+    enable_rule,
+    list_rule_names_by_target,
+    list_rules,
+    put_rule,
+)
+from opentrail.aws.events.tags import list_tags_for_resource, tag_resource, untag_resource
+from opentrail.aws.events.targets import list_targets_by_rule, put_targets, remove_targets
+from opentrail.aws.service import Handler, Service
 
 SERVICE = Service(
     name="events",
-    handlers={"TestEventPattern": Handler(test_event_pattern)},
+    handlers={
+        "CreateEventBus": Handler(create_event_bus, is_change=True),
+        "DeleteEventBus": Handler(delete_event_bus, is_change=True),
+        "DeleteRule": Handler(delete_rule, is_change=True),
+        "DescribeEventBus": Handler(describe_event_bus),
+        "DescribeRule": Handler(describe_rule),
+        "DisableRule": Handler(disable_rule, is_change=True),
+        "EnableRule": Handler(enable_rule, is_change=True),
+        "ListEventBuses": Handler(list_event_buses),
+        "ListRuleNamesByTarget": Handler(list_rule_names_by_target),
+        "ListRules": Handler(list_rules),
+        "ListTagsForResource": Handler(list_tags_for_resource),
+        "ListTargetsByRule": Handler(list_targets_by_rule),
+        "PutEvents": Handler(put_events),
+        "PutRule": Handler(put_rule, is_change=True),
+        "PutTargets": Handler(put_targets, is_change=True),
+        "RemoveTargets": Handler(remove_targets, is_change=True),
+        "TagResource": Handler(tag_resource, is_change=True),
+        "TestEventPattern": Handler(test_event_pattern),
+        "UntagResource": Handler(untag_resource, is_change=True),
+        "UpdateEventBus": Handler(update_event_bus, is_change=True),
+    },
     requirements=requirements,
 )

@@ -8,3 +8,33 @@ class InvalidEventPatternException(AwsError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Event pattern is not valid. Reason: {reason}")
+
+
+class ResourceNotFoundException(AwsError):
+    """No such bus, rule or tagged resource in this account and Region."""
+
+    @classmethod
+    def bus(cls, name: str) -> "ResourceNotFoundException":
+        return cls(f"Event bus {name} does not exist.")
+
+    @classmethod
+    def rule(cls, name: str, bus_name: str) -> "ResourceNotFoundException":
+        return cls(f"Rule {name} does not exist on EventBus {bus_name}.")
+
+    @classmethod
+    def resource(cls, arn: str) -> "ResourceNotFoundException":
+        return cls(f"Resource {arn} does not exist.")
+
+
+class ResourceAlreadyExistsException(AwsError):
+    """The name is taken."""
+
+    def __init__(self, bus_name: str) -> None:
+        super().__init__(f"Event bus {bus_name} already exists.")
+
+
+class LimitExceededException(AwsError):
+    """One more would be too many (docs/rules.md, section Bounds)."""
+
+    def __init__(self) -> None:
+        super().__init__("The requested resource exceeds the maximum number allowed.")

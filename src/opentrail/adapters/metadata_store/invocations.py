@@ -1,0 +1,94 @@
+"""Invocations of rules' targets on the metadata database (port: invocations)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from opentrail.adapters.metadata_store.database import Database, add, put
+from opentrail.adapters.metadata_store.tables import invocations, rules_in_force, rules_reader
+from opentrail.ports.invocations import Invocation, RulesInForce, Settlement
+from opentrail.ports.journal import START, Position, SettingsEntry
+
+_INVOCATION = tuple(invocations.c[member.name] for member in fields(Invocation))
+_COLUMNS = invocations.c
+
+
+class SqlInvocations:
+    """Implements Invocations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def in_force(self) -> RulesInForce:
+        return await self._database.read(_in_force)
+
+    async def advance(
+        self, cursor: Position, settings: Sequence[SettingsEntry], invocations: Sequence[Invocation]
+    ) -> None:
+        await self._database.write(lambda connection: _advance(connection, cursor, settings, invocations))
+
+    async def waiting(self) -> Mapping[str, int]:
+        query = select(_COLUMNS.destination, func.count()).group_by(_COLUMNS.destination)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {row[0]: row[1] for row in rows}
+
+    async def due(self, destination: str, now: datetime, limit: int) -> Sequence[Invocation]:
+        return await self._database.read(lambda connection: _due(connection, destination, now, limit))
+
+    async def next_due(self, destination: str) -> datetime | None:
+        query = select(func.min(_COLUMNS.postponed_until)).where(_COLUMNS.destination == destination)
+        return await self._database.read(lambda connection: connection.execute(query).scalar())
+
+    async def settle(self, settlement: Settlement) -> None:
+        await self._database.write(lambda connection: _settle(connection, settlement))
+
+    async def hasten(self, destination: str, until: datetime) -> None:
+        later = update(invocations).where(_COLUMNS.destination == destination, _COLUMNS.postponed_until > until)
+        statement = later.values(postponed_until=until)
+        await self._database.write(lambda connection: connection.execute(statement).rowcount)
+
+
+def _in_force(connection: Connection) -> RulesInForce:
+    cursor = connection.execute(select(rules_reader.c.cursor)).scalar()
+    rows = connection.execute(select(rules_in_force.c.arn, rules_in_force.c.settings)).all()
+    return RulesInForce(START if cursor is None else Position(cursor), {row.arn: row.settings for row in rows})
+
+
+def _advance(
+    connection: Connection, cursor: Position, settings: Sequence[SettingsEntry], matched: Sequence[Invocation]
+) -> None:
+    before = connection.execute(select(rules_reader.c.cursor)).scalar()
+    if before is not None and cursor <= before:
+        return
+    for entry in settings:
+        if entry.settings is None:
+            connection.execute(delete(rules_in_force).where(rules_in_force.c.arn == entry.scope))
+        else:
+            put(connection, rules_in_force, {"arn": entry.scope, "settings": entry.settings})
+    for invocation in matched:
+        add(connection, invocations, asdict(invocation))
+    put(connection, rules_reader, {"id": 1, "cursor": cursor})
+
+
+def _due(connection: Connection, destination: str, now: datetime, limit: int) -> list[Invocation]:
+    of_destination = select(*_INVOCATION).where(_COLUMNS.destination == destination)
+    age = (_COLUMNS.matched_at, _COLUMNS.invocation_id)
+    fresh = of_destination.where(_COLUMNS.postponed_until.is_(None)).order_by(*age).limit(limit)
+    rows = list(connection.execute(fresh).mappings())
+    if len(rows) < limit:
+        again = of_destination.where(_COLUMNS.postponed_until <= now).order_by(_COLUMNS.postponed_until, *age)
+        rows += connection.execute(again.limit(limit - len(rows))).mappings()
+    return [Invocation(**row) for row in rows]
+
+
+def _settle(connection: Connection, settlement: Settlement) -> None:
+    if settlement.finished:
+        connection.execute(delete(invocations).where(_COLUMNS.invocation_id.in_(settlement.finished)))
+    for invocation_id, moment in (settlement.postponed or {}).items():
+        values = {"attempts": _COLUMNS.attempts + 1, "postponed_until": moment}
+        connection.execute(update(invocations).where(_COLUMNS.invocation_id == invocation_id).values(values))
+    for dead in settlement.dead:
+        changed = update(invocations).where(_COLUMNS.invocation_id == dead.invocation_id)
+        connection.execute(changed.values(asdict(dead) | {"postponed_until": None}))

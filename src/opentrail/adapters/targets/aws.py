@@ -1,0 +1,183 @@
+"""Queues, topics and functions behind AWS-compatible endpoints, through boto3 in threads of this adapter.
+
+Each service has its own threads, so that an endpoint that hangs keeps only its own targets waiting. A queue gets the
+text as a message's body, a topic as its message, a function as the payload of an asynchronous invocation.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from opentrail.arn import Arn
+from opentrail.ports import PortError, Unavailable
+from opentrail.ports.targets import Dispatch, TargetRefused
+
+MAX_CONNECTIONS = 8
+"""Calls of one service under way at once."""
+
+MAX_WAITING = 256
+"""Calls of one service that wait for a thread; more are Unavailable, and tried again."""
+
+MAX_CLIENTS = 32
+"""Regions of a service whose client is kept."""
+
+MAX_QUEUE_URLS = 10_000
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 10
+
+_SERVER_FAULT = 500
+_TOO_MANY = 429
+_TRY_AGAIN = frozenset({"Throttling", "ThrottlingException", "Throttled", "KMSThrottling", "RequestThrottled"})
+_MISSING = frozenset(
+    {
+        "NotFound",
+        "ResourceNotFound",
+        "ResourceNotFoundException",
+        "QueueDoesNotExist",
+        "AWS.SimpleQueueService.NonExistentQueue",
+    }
+)
+_DENIED = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException", "InvalidClientTokenId"})
+
+SERVICES = ("sqs", "sns", "lambda")
+"""Services of AWS that this adapter sends to."""
+
+
+@dataclass(frozen=True)
+class TargetEndpoint:
+    """Where a service is and who we are there. ``ca_bundle`` is a file of CA certificates, "" for the system's."""
+
+    url: str
+    access_key_id: str
+    secret_access_key: str
+    ca_bundle: str = ""
+
+
+class AwsTargets:
+    """Implements Targets for one service of SERVICES; without an endpoint nothing of it exists."""
+
+    def __init__(self, service: str, endpoint: TargetEndpoint | None) -> None:
+        self._service = service
+        self._endpoint = endpoint
+        self._send_one = _SENDERS[service]
+        self._threads = ThreadPoolExecutor(MAX_CONNECTIONS, f"target-{service}")
+        self._making = threading.Lock()
+        self._clients: dict[str, Any] = {}
+        self._waiting = 0
+
+    async def send(self, dispatch: Dispatch) -> None:
+        if self._endpoint is None:
+            raise TargetRefused("NO_RESOURCE", f"there is no upstream that could have {dispatch.destination}")
+        if self._waiting >= MAX_WAITING:
+            raise Unavailable(f"too many calls wait for {self._service}")
+        self._waiting += 1
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._call, self._endpoint, dispatch)
+        future.add_done_callback(self._done)
+        await future
+
+    def _done(self, _: Any) -> None:
+        self._waiting -= 1
+
+    def _call(self, endpoint: TargetEndpoint, dispatch: Dispatch) -> None:
+        # Imported here because a tenth of a second of every start is too much for what most do without.
+        import botocore.exceptions
+
+        try:
+            self._send_one(self._client(endpoint, Arn.parse(dispatch.destination).region), dispatch)
+        except botocore.exceptions.ClientError as error:
+            raise _translate(error) from error
+        except (botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError) as error:
+            raise TargetRefused("INVALID_PARAMETER", str(error)) from error
+        except (botocore.exceptions.BotoCoreError, OSError) as error:
+            raise Unavailable(f"{self._service} did not answer: {error}") from error
+
+    def _client(self, endpoint: TargetEndpoint, region: str) -> Any:
+        with self._making:
+            if region not in self._clients:
+                if len(self._clients) >= MAX_CLIENTS:
+                    del self._clients[next(iter(self._clients))]
+                self._clients[region] = _make_client(self._service, endpoint, region)
+            return self._clients[region]
+
+    def close(self) -> None:
+        """Let the threads go once their calls ended."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _make_client(service: str, endpoint: TargetEndpoint, region: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=MAX_CONNECTIONS,
+        retries={"total_max_attempts": 1},
+    )
+    return boto3.session.Session().client(
+        service,
+        region_name=region,
+        endpoint_url=endpoint.url,
+        aws_access_key_id=endpoint.access_key_id,
+        aws_secret_access_key=endpoint.secret_access_key,
+        verify=endpoint.ca_bundle or None,
+        config=config,
+    )
+
+
+def _send_message(client: Any, dispatch: Dispatch) -> None:
+    queue = Arn.parse(dispatch.destination)
+    known: dict[str, str] = client.__dict__.setdefault("opentrail_queue_urls", {})
+    if dispatch.destination not in known:
+        found = client.get_queue_url(QueueName=queue.resource, QueueOwnerAWSAccountId=queue.account_id)
+        if len(known) >= MAX_QUEUE_URLS:
+            known.clear()
+        known[dispatch.destination] = found["QueueUrl"]
+    more: dict[str, Any] = {}
+    if queue.resource.endswith(".fifo"):
+        group = (dispatch.target.get("SqsParameters") or {}).get("MessageGroupId", "opentrail")
+        more = {"MessageGroupId": group, "MessageDeduplicationId": dispatch.invocation_id}
+    if dispatch.attributes:
+        more["MessageAttributes"] = _message_attributes(dispatch.attributes)
+    try:
+        answer = client.send_message(QueueUrl=known[dispatch.destination], MessageBody=dispatch.text, **more)
+    except client.exceptions.QueueDoesNotExist:
+        known.pop(dispatch.destination, None)
+        raise
+    _require(answer.get("MessageId"))
+
+
+def _publish(client: Any, dispatch: Dispatch) -> None:
+    _require(client.publish(TopicArn=dispatch.destination, Message=dispatch.text).get("MessageId"))
+
+
+def _invoke(client: Any, dispatch: Dispatch) -> None:
+    answer = client.invoke(FunctionName=dispatch.destination, InvocationType="Event", Payload=dispatch.text.encode())
+    _require(200 <= int(answer.get("StatusCode", 0)) < 300)
+
+
+def _require(sign: Any) -> None:
+    if not sign:
+        raise Unavailable("the answer was cut, or is none of this service")
+
+
+_SENDERS: Mapping[str, Callable[[Any, Dispatch], None]] = {"sqs": _send_message, "sns": _publish, "lambda": _invoke}
+
+
+def _message_attributes(attributes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value}
+
+
+def _translate(error: Any) -> PortError:
+    """Return the port's error for a botocore ClientError."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _MISSING:
+        return TargetRefused("NO_RESOURCE", str(error))
+    if status >= _SERVER_FAULT or status == _TOO_MANY or code in _TRY_AGAIN:
+        return Unavailable(str(error))
+    return TargetRefused("NO_PERMISSIONS" if code in _DENIED else "INVALID_PARAMETER", str(error))

@@ -1,0 +1,58 @@
+"""What a caller must be allowed for each EventBridge operation: ``events:<Operation>`` on the bus or rule it names."""
+
+from opentrail.aws.events.put_events import buses_of
+from opentrail.aws.service import Call, Requirement
+from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
+from opentrail.resource.event_rule import event_rule_arn
+
+_ON_RULES = frozenset(
+    {
+        "DeleteRule",
+        "DescribeRule",
+        "DisableRule",
+        "EnableRule",
+        "ListTargetsByRule",
+        "PutRule",
+        "PutTargets",
+        "RemoveTargets",
+    }
+)
+_ON_BUSES = frozenset({"CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus"})
+_ON_TAGGED = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
+
+
+def requirements(call: Call) -> tuple[Requirement, ...]:
+    """Return what ``call`` needs."""
+    name, given = call.operation.name, call.parameters
+    action, context = f"events:{name}", _tag_context(call)
+    if name in _ON_RULES:
+        rule = str(given.get("Rule") or given["Name"])
+        bus = _bus(given.get("EventBusName", ""))
+        arn = event_rule_arn(call.region, call.account_id, bus, rule)
+        return _with_tags(call, Requirement(action, arn, context))
+    if name in _ON_BUSES:
+        arn = event_bus_arn(call.region, call.account_id, _bus(given.get("Name", "")))
+        return _with_tags(call, Requirement(action, arn, context))
+    if name in _ON_TAGGED:
+        return (Requirement(action, given["ResourceARN"], context),)
+    if name == "PutEvents":
+        return tuple(Requirement(action, arn) for arn in buses_of(call))
+    return (Requirement(action, "*"),)
+
+
+def _with_tags(call: Call, requirement: Requirement) -> tuple[Requirement, ...]:
+    """Return the requirement, and TagResource beside it when the call brings tags."""
+    if not call.parameters.get("Tags"):
+        return (requirement,)
+    return requirement, Requirement("events:TagResource", requirement.resource, requirement.context)
+
+
+def _bus(given: str) -> str:
+    return given.rpartition("event-bus/")[2] if given.startswith("arn:") else given or DEFAULT_BUS
+
+
+def _tag_context(call: Call) -> dict[str, tuple[str, ...]]:
+    tags = call.parameters.get("Tags", ())
+    keys = tuple(tag["Key"] for tag in tags) or tuple(call.parameters.get("TagKeys", ()))
+    by_key = {f"aws:RequestTag/{tag['Key']}": (tag["Value"],) for tag in tags}
+    return by_key | ({"aws:TagKeys": keys} if keys else {})

@@ -1,0 +1,95 @@
+"""PutEvents: an application's own events onto a bus (reference: eventbridge, section 4)."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from opentrail.aws.common_errors import ValidationFailed
+from opentrail.aws.events.errors import ResourceNotFoundException
+from opentrail.aws.events.names import find_bus
+from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.clock import format_time
+from opentrail.pattern.filter_pattern import json_object
+from opentrail.ports.journal import EventEntry
+from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
+
+MAX_TOTAL_BYTES = 256 * 1024
+"""Of a call's entries; each is at most that, so every event fits the rules' bound less its envelope."""
+
+_TIME_BYTES = 14
+
+
+class _Rejected(Exception):
+    """One entry is not taken; code and message go into its place in the answer."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+async def put_events(ports: ApiPorts, call: Call) -> Outcome:
+    """Plan the entries that can be taken, each judged by itself; results keep the entries' order.
+
+    An entry for a bus that is not there gets its EventId and goes nowhere, as EventBridge has it.
+    """
+    entries = call.parameters["Entries"]
+    if call.parameters.get("EndpointId"):
+        raise ValidationFailed("EndpointId is not supported by this installation.")
+    if sum(map(_size, entries)) > MAX_TOTAL_BYTES:
+        raise ValidationFailed("Total size of the entries in the request is over the limit.")
+    results: list[dict[str, str]] = []
+    events: list[EventEntry] = []
+    for entry in entries:
+        try:
+            event = _event(ports, call, entry)
+        except _Rejected as error:
+            results.append({"ErrorCode": error.code, "ErrorMessage": str(error)})
+            continue
+        results.append({"EventId": event["id"]})
+        try:
+            bus = await find_bus(ports, call, entry.get("EventBusName", ""))
+        except ResourceNotFoundException:
+            continue
+        events.append(EventEntry(orjson.dumps(event), event_bus_arn(call.region, call.account_id, bus)))
+    failed = sum("ErrorCode" in result for result in results)
+    return Outcome({"FailedEntryCount": failed, "Entries": results}, events=tuple(events))
+
+
+def buses_of(call: Call) -> tuple[str, ...]:
+    """Return the ARNs of the buses that the call's entries name, for the caller's permission."""
+    names = {entry.get("EventBusName", "") for entry in call.parameters.get("Entries", ())}
+    return tuple(sorted(_bus_arn(call, name) for name in names))
+
+
+def _bus_arn(call: Call, name: str) -> str:
+    return name if name.startswith("arn:") else event_bus_arn(call.region, call.account_id, name or DEFAULT_BUS)
+
+
+def _size(entry: dict[str, Any]) -> int:
+    texts = [entry.get(name, "") for name in ("Source", "DetailType", "Detail")] + list(entry.get("Resources", ()))
+    return (_TIME_BYTES if "Time" in entry else 0) + sum(len(text.encode()) for text in texts)
+
+
+def _event(ports: ApiPorts, call: Call, entry: dict[str, Any]) -> dict[str, Any]:
+    for name in ("Source", "DetailType", "Detail"):
+        if not entry.get(name):
+            reason = f"Parameter {name} is not valid. Reason: {name} is a required argument."
+            raise _Rejected("InvalidArgument", reason)
+    if entry["Source"].lower().startswith("aws."):
+        raise _Rejected("NotAuthorizedForSourceException", f"Not authorized for the source {entry['Source']}.")
+    detail = json_object(entry["Detail"])
+    if detail is None:
+        raise _Rejected("MalformedDetail", "Detail is malformed.")
+    moment: datetime = entry.get("Time", call.received_at)
+    return {
+        "version": "0",
+        "id": ports.identifiers.uuid(),
+        "detail-type": entry["DetailType"],
+        "source": entry["Source"],
+        "account": call.account_id,
+        "time": format_time(moment),
+        "region": call.region,
+        "resources": list(entry.get("Resources", ())),
+        "detail": detail,
+    }

@@ -1,0 +1,282 @@
+"""Delivers the stored invocations of rules' targets, at least once each, every destination in its own time.
+
+An invocation is struck out after its target took it. What fails is tried again with back-off until its age or its
+attempts reach the target's retry policy; then it goes to the target's dead-letter queue, or is given up.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import structlog
+
+from opentrail.clock import Clock, format_time
+from opentrail.deliver.target_input import InvalidInput, Occasion, shape
+from opentrail.ports import PortError, Unavailable
+from opentrail.ports.invocations import Invocation, Invocations, Settlement
+from opentrail.ports.targets import Dispatch, TargetRefused, Targets
+
+IN_FLIGHT = 8
+"""Deliveries to one destination on their way at a time; one while it fails."""
+
+PAGE = 64
+"""Invocations of one destination in memory at a time."""
+
+FIRST_RETRY = timedelta(seconds=1)
+LONGEST_RETRY = timedelta(minutes=5)
+"""Between two attempts at one invocation: doubled each time, and half of it drawn by lot."""
+
+LONGEST_PAUSE = timedelta(seconds=30)
+"""Between two attempts at a destination that takes nothing."""
+
+MAX_AGE = timedelta(hours=24)
+MAX_ATTEMPTS = 185
+"""EventBridge's own patience where the target names no retry policy. Attempts beyond the first."""
+
+DEAD_LETTER_AGE = timedelta(days=4)
+"""How old an invocation may be while its dead-letter queue does not take it."""
+
+LOOK_SECONDS = 1.0
+"""How often destinations are looked at that nothing woke."""
+
+_BY_CONDITION = {True: "MaximumEventAgeInSeconds", False: "MaximumRetryAttempts"}
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass
+class TargetHealth:
+    """How a destination has fared since the start. ``failing_since`` is None while it takes deliveries."""
+
+    delivered: int = 0
+    failed: int = 0
+    dead_lettered: int = 0
+    given_up: int = 0
+    last_error: str = ""
+    failing_since: datetime | None = None
+    retry_at: datetime | None = None
+    failures_in_row: int = 0
+
+
+@dataclass(frozen=True)
+class _Result:
+    invocation: Invocation
+    error: PortError | None
+
+
+class InvocationDelivery:
+    """Either ``run``, or ``tick`` by hand. ``waiting`` counts stored invocations by destination."""
+
+    def __init__(
+        self,
+        invocations: Invocations,
+        targets: Targets,
+        clock: Clock,
+        waiting: Counter[str],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._invocations = invocations
+        self._targets = targets
+        self._clock = clock
+        self._waiting = waiting
+        self._draw = draw
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._next_look: dict[str, datetime] = {}
+        self._woken = asyncio.Event()
+        self.health: dict[str, TargetHealth] = {}
+
+    def wake(self, destinations: Sequence[str]) -> None:
+        """Look at destinations at once: new invocations are stored for them."""
+        for destination in destinations:
+            self._next_look.pop(destination, None)
+        self._woken.set()
+
+    async def open(self) -> None:
+        """Count what an earlier process left. Raises Unavailable."""
+        self._waiting.update(await self._invocations.waiting())
+
+    async def run(self) -> None:
+        """Deliver until cancelled; what is under way then stays stored."""
+        try:
+            while True:
+                self._woken.clear()
+                self._start_tasks()
+                try:
+                    await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+                except TimeoutError:
+                    continue
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def _start_tasks(self) -> None:
+        now = self._clock.now()
+        self._tasks = {destination: task for destination, task in self._tasks.items() if not task.done()}
+        for destination, number in list(self._waiting.items()):
+            if number <= 0:
+                del self._waiting[destination]
+                self._next_look.pop(destination, None)
+            elif destination not in self._tasks and self._next_look.get(destination, now) <= now:
+                self._tasks[destination] = asyncio.create_task(self._serve_safely(destination))
+
+    async def _serve_safely(self, destination: str) -> None:
+        try:
+            await self.serve(destination)
+        except Unavailable as error:
+            _log.warning("invocations wait for their store", target=destination, error=str(error))
+            self._next_look[destination] = self._clock.now() + FIRST_RETRY
+        except Exception:  # the edge of a worker: what waits stays stored
+            _log.exception("invocations failed", target=destination)
+            self._next_look[destination] = self._clock.now() + LONGEST_PAUSE
+        self._woken.set()
+
+    async def tick(self) -> None:
+        """Deliver what may be delivered now, one destination after the other. Raises Unavailable."""
+        for destination in list(self._waiting):
+            await self.serve(destination)
+
+    async def serve(self, destination: str) -> None:
+        """Deliver to one destination until nothing is due or it takes nothing. Raises Unavailable."""
+        health = self.health.setdefault(destination, TargetHealth())
+        while not (health.retry_at is not None and self._clock.now() < health.retry_at):
+            self._next_look.pop(destination, None)
+            limit = PAGE if health.failing_since is None else 1
+            due = await self._invocations.due(destination, self._clock.now(), limit)
+            if not due:
+                await self._sleep_until_due(destination)
+                return
+            for start in range(0, len(due), IN_FLIGHT):
+                results = await asyncio.gather(*map(self._send, due[start : start + IN_FLIGHT]))
+                await self._settle(destination, health, results)
+                if health.failing_since is not None:
+                    break
+        if health.retry_at is not None:
+            self._next_look[destination] = health.retry_at
+
+    async def _sleep_until_due(self, destination: str) -> None:
+        moment = await self._invocations.next_due(destination)
+        if moment is not None and destination not in self._next_look:
+            self._next_look[destination] = moment
+
+    async def _send(self, invocation: Invocation) -> _Result:
+        try:
+            await self._targets.send(_dispatch(invocation))
+        except InvalidInput as error:
+            return _Result(invocation, TargetRefused("INVALID_PARAMETER", str(error)))
+        except (TargetRefused, Unavailable) as error:
+            return _Result(invocation, error)
+        return _Result(invocation, None)
+
+    async def _settle(self, destination: str, health: TargetHealth, results: Sequence[_Result]) -> None:
+        now = self._clock.now()
+        finished = [result.invocation.invocation_id for result in results if result.error is None]
+        postponed: dict[str, datetime] = {}
+        dead: list[Invocation] = []
+        for result in results:
+            if result.error is None:
+                continue
+            invocation, ended = result.invocation, _ended(result.invocation, result.error, now)
+            if ended is None:
+                postponed[invocation.invocation_id] = now + self._wait(invocation.attempts)
+                continue
+            letter = None if invocation.failure else _dead_letter(invocation, result.error, ended)
+            if letter is not None:
+                dead.append(letter)
+            else:
+                finished.append(invocation.invocation_id)
+                health.given_up += 1
+                said = "invocation given up"
+                _log.error(said, rule=invocation.rule_arn, target=destination, invocation=invocation.invocation_id)
+        await self._invocations.settle(Settlement(finished, postponed, dead))
+        self._count(destination, health, results, finished, dead)
+        await self._judge(destination, health, results, now)
+
+    def _count(
+        self,
+        destination: str,
+        health: TargetHealth,
+        results: Sequence[_Result],
+        finished: Sequence[str],
+        dead: Sequence[Invocation],
+    ) -> None:
+        self._waiting[destination] -= len(finished) + len(dead)
+        self._waiting.update(letter.destination for letter in dead)
+        self.wake([letter.destination for letter in dead])
+        failed = [result.error for result in results if result.error is not None]
+        health.delivered += len(results) - len(failed)
+        health.failed += len(failed)
+        health.dead_lettered += len(dead)
+        if failed:
+            health.last_error = str(failed[-1])
+
+    async def _judge(self, destination: str, health: TargetHealth, results: Sequence[_Result], now: datetime) -> None:
+        """Pause a destination that took nothing because it did not answer; let what waits go when it is back."""
+        if all(isinstance(result.error, Unavailable) for result in results):
+            if health.failing_since is None:
+                _log.warning("a target does not answer", target=destination, error=health.last_error)
+                health.failing_since = now
+            doublings = min(health.failures_in_row, 10)
+            health.retry_at = now + min(FIRST_RETRY * (1 << doublings), LONGEST_PAUSE)
+            health.failures_in_row += 1
+            return
+        if health.failing_since is not None:
+            await self._invocations.hasten(destination, now)
+            _log.info("a target answers again", target=destination)
+        health.failing_since, health.retry_at, health.failures_in_row = None, None, 0
+
+    def _wait(self, attempts: int) -> timedelta:
+        longest = min(FIRST_RETRY * (1 << min(attempts, 16)), LONGEST_RETRY)
+        return longest * (0.5 + 0.5 * self._draw())
+
+
+def _dispatch(invocation: Invocation) -> Dispatch:
+    target = orjson.loads(invocation.target)
+    if invocation.failure:
+        attributes: Mapping[str, str] = orjson.loads(invocation.failure)
+        text = invocation.event.decode()
+        return Dispatch(invocation.invocation_id, invocation.destination, text, invocation.event, {}, attributes)
+    occasion = Occasion(invocation.rule_arn, _rule_name(invocation.rule_arn), format_time(invocation.matched_at))
+    text = shape(target, invocation.event, occasion)
+    return Dispatch(invocation.invocation_id, invocation.destination, text, invocation.event, target)
+
+
+def _rule_name(rule_arn: str) -> str:
+    return rule_arn.rpartition("/")[2]
+
+
+def _ended(invocation: Invocation, error: PortError, now: datetime) -> str | None:
+    """Return why an invocation is tried no more ("" when its target refused it), None while it is."""
+    if isinstance(error, TargetRefused):
+        return ""
+    age = now - invocation.matched_at
+    if invocation.failure:
+        return _BY_CONDITION[True] if age > DEAD_LETTER_AGE else None
+    policy: Mapping[str, Any] = orjson.loads(invocation.target).get("RetryPolicy") or {}
+    if age > timedelta(seconds=policy.get("MaximumEventAgeInSeconds", MAX_AGE.total_seconds())):
+        return _BY_CONDITION[True]
+    if invocation.attempts >= policy.get("MaximumRetryAttempts", MAX_ATTEMPTS):
+        return _BY_CONDITION[False]
+    return None
+
+
+def _dead_letter(invocation: Invocation, error: PortError, condition: str) -> Invocation | None:
+    """Return an invocation as it goes to its dead-letter queue, None when the target has none."""
+    queue = (orjson.loads(invocation.target).get("DeadLetterConfig") or {}).get("Arn")
+    if not queue:
+        return None
+    attributes = {
+        "RULE_ARN": invocation.rule_arn,
+        "TARGET_ARN": invocation.destination,
+        "ERROR_CODE": error.code if isinstance(error, TargetRefused) else "SERVICE_UNAVAILABLE",
+        "ERROR_MESSAGE": str(error)[:1000],
+        "RETRY_ATTEMPTS": str(invocation.attempts),
+    }
+    if condition:
+        attributes["EXHAUSTED_RETRY_CONDITION"] = condition
+    return replace(invocation, destination=queue, attempts=0, failure=orjson.dumps(attributes).decode())

@@ -1,0 +1,245 @@
+"""The rules' reader: matches every event of the journal with the rules in force there, and stores what they invoke.
+
+A page of the journal is one transaction: cursor, rules' settings and invocations together, so that a crash neither
+loses an invocation nor makes one under another id.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+import structlog
+
+from opentrail.clock import Clock
+from opentrail.event import Event
+from opentrail.event.encoding import decode_event
+from opentrail.pattern.envelope import envelope_of
+from opentrail.pattern.errors import InvalidPattern
+from opentrail.pattern.event_pattern import parse_event_pattern
+from opentrail.pattern.rule_set import RuleSet
+from opentrail.ports import Unavailable
+from opentrail.ports.event_rules import EventRules
+from opentrail.ports.invocations import Invocation, Invocations
+from opentrail.ports.journal import LIVE, START, EventEntry, Journal, Position, Positioned, PositionLost, SettingsEntry
+from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn, is_event_bus_arn
+from opentrail.resource.event_rule import EventRule, RuleState, is_event_rule_arn
+
+MAX_EVENT_BYTES = 256 * 1024
+"""Of an event on a bus; EventBridge delivers no larger one."""
+
+MAX_WAITING_PER_DESTINATION = 100_000
+"""Invocations that may wait for one target; what is matched beyond is lost to that target, and counted."""
+
+MAX_INVOCATIONS_PER_WRITE = 1_000
+"""Stored in one transaction; a page that matches more is stored in several, each at its own position."""
+
+IDLE_ENTRIES = 5_000
+"""Entries that invoked nothing and changed no rule after which the cursor is stored all the same."""
+
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 5.0
+
+_ENTRIES_PER_TURN = 32
+_QUIET_PREFIXES = ("List", "Get", "Describe")
+_NEVER_QUIET = frozenset({("sts.amazonaws.com", "GetFederationToken"), ("sts.amazonaws.com", "GetSessionToken")})
+
+_log = structlog.get_logger(__name__)
+
+
+class RulesReader:
+    """Follows the journal from the cursor that ``invocations`` keeps. ``on_stored`` hears of new invocations, once
+    they are durable; ``waiting`` counts what waits by destination, and is kept true by those who take from it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        invocations: Invocations,
+        view: EventRules,
+        clock: Clock,
+        waiting: Counter[str],
+        on_stored: Callable[[Sequence[str]], None],
+    ) -> None:
+        self._journal = journal
+        self._invocations = invocations
+        self._view = view
+        self._clock = clock
+        self._waiting = waiting
+        self._on_stored = on_stored
+        self._rules: dict[str, EventRule] = {}
+        self._sets: dict[str, RuleSet[str]] = {}
+        self._position: Position | None = None
+        self._settings: list[SettingsEntry] = []
+        self._matched: list[Invocation] = []
+        self._stored = START
+        self._idle = 0
+        self.lost = 0
+
+    @property
+    def position(self) -> Position | None:
+        """Through where the journal is needed no more; None before the first read."""
+        return self._stored if self._position is not None else None
+
+    async def run(self) -> None:
+        """Follow the journal until cancelled; a store that does not answer is tried again, from what it holds."""
+        pause = FIRST_RETRY_SECONDS
+        while True:
+            try:
+                await self._open()
+                pause = FIRST_RETRY_SECONDS
+                await self.follow(None)
+            except Unavailable as error:
+                _log.warning("rules wait for their store", error=str(error), retry_seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LAST_RETRY_SECONDS)
+
+    async def catch_up(self) -> None:
+        """Match everything up to the journal's present head. Raises Unavailable."""
+        await self._open()
+        await self.follow(self._journal.head())
+
+    async def _open(self) -> None:
+        kept = await self._invocations.in_force()
+        self._rules, self._sets, self._settings, self._matched = {}, {}, [], []
+        for arn, snapshot in kept.rules.items():
+            self._put_in_force(arn, snapshot)
+            await asyncio.sleep(0)
+        self._position = self._stored = kept.cursor
+
+    async def follow(self, until: Position | None) -> None:
+        """Match the entries after the present position; with ``until``, as far as that."""
+        assert self._position is not None
+        try:
+            async for page in self._journal.read(self._position, until=until):
+                await self._take_page(page)
+        except PositionLost as lost:
+            _log.exception("rules_reader_cut_loose", after=self._position, resume_after=lost.resume_after)
+            await self._resume(lost.resume_after)
+            await self.follow(until)
+
+    async def _resume(self, position: Position) -> None:
+        """Go on behind a gap: the rules are then those that the API shows."""
+        rules = await self._view.all_rules()
+        gone = self._rules.keys() - {rule.arn for rule in rules}
+        self._settings += [SettingsEntry(arn, None) for arn in gone]
+        self._settings += [SettingsEntry(rule.arn, rule.to_json()) for rule in rules]
+        for entry in self._settings:
+            self._put_in_force(entry.scope, entry.settings)
+        await self._store(position)
+
+    async def _take_page(self, page: Sequence[Positioned]) -> None:
+        for number, (position, entry) in enumerate(page, 1):
+            if isinstance(entry, SettingsEntry):
+                if is_event_rule_arn(entry.scope):
+                    self._put_in_force(entry.scope, entry.settings)
+                    self._settings.append(entry)
+            elif self._rules:
+                self._match(position, entry)
+            self._position = position
+            if len(self._matched) >= MAX_INVOCATIONS_PER_WRITE:
+                await self._store(position)
+            elif number % _ENTRIES_PER_TURN == 0:
+                await asyncio.sleep(0)
+        self._idle += len(page)
+        if self._matched or self._settings or self._idle >= IDLE_ENTRIES:
+            await self._store(page[-1][0])
+
+    async def _store(self, position: Position) -> None:
+        matched, settings = self._matched, self._settings
+        await self._invocations.advance(position, settings, matched)
+        self._matched, self._settings, self._idle = [], [], 0
+        self._position = self._stored = position
+        if matched:
+            self._waiting.update(invocation.destination for invocation in matched)
+            self._on_stored([invocation.destination for invocation in matched])
+
+    def _put_in_force(self, arn: str, snapshot: bytes | None) -> None:
+        before = self._rules.pop(arn, None)
+        if before is not None:
+            self._sets[before.bus_arn].remove(arn)
+        if snapshot is None:
+            return
+        rule = EventRule.from_json(snapshot)
+        if rule.state is RuleState.DISABLED or not rule.targets:
+            return
+        try:
+            predicate = parse_event_pattern(rule.pattern)
+        except InvalidPattern:
+            _log.exception("a stored event pattern cannot be read; its rule is not looked at", rule=arn)
+            return
+        self._rules[arn] = rule
+        self._sets.setdefault(rule.bus_arn, RuleSet()).add(arn, predicate)
+
+    def _match(self, position: Position, entry: EventEntry) -> None:
+        if entry.audience != LIVE and not is_event_bus_arn(entry.audience):
+            return
+        try:
+            event = decode_event(entry.event)
+            found = _on_bus(event) if entry.audience == LIVE else (entry.audience, event)
+        except ValueError as error:
+            _log.warning("event_not_matched", position=position, reason=str(error))
+            return
+        rules = self._sets.get(found[0]) if found is not None else None
+        if found is None or rules is None:
+            return
+        envelope = found[1]
+        names = rules.match(envelope)
+        if names:
+            self._invoke(position, envelope, names)
+
+    def _invoke(self, position: Position, envelope: Mapping[str, Any], names: Sequence[str]) -> None:
+        body = orjson.dumps(envelope)
+        if len(body) > MAX_EVENT_BYTES:
+            _log.warning("event_too_large_for_rules", position=position, size_bytes=len(body))
+            return
+        is_quiet = is_withheld(envelope)
+        now = self._clock.now()
+        for name in sorted(names):
+            rule = self._rules[name]
+            if is_quiet and rule.state is RuleState.ENABLED:
+                continue
+            for target in rule.targets:
+                self._matched += self._invocation(position, rule, target, body, now)
+
+    def _invocation(
+        self, position: Position, rule: EventRule, target: dict[str, Any], body: bytes, now: Any
+    ) -> Sequence[Invocation]:
+        destination = target["Arn"]
+        if self._waiting[destination] >= MAX_WAITING_PER_DESTINATION:
+            if self.lost % 1_000 == 0:
+                _log.error("invocations of a target are lost: too many wait for it", rule=rule.arn, target=destination)
+            self.lost += 1
+            return ()
+        made = invocation_id(position, rule.arn, target["Id"])
+        return (Invocation(made, destination, rule.arn, target["Id"], orjson.dumps(target), body, now),)
+
+
+def invocation_id(position: Position, rule_arn: str, target_id: str) -> str:
+    """Return the id of an invocation, a UUID's shape: the same whenever the same event is matched again."""
+    digits = hashlib.sha256("\n".join((position, rule_arn, target_id)).encode()).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
+
+
+def is_withheld(envelope: Mapping[str, Any]) -> bool:
+    """Say whether a rule that is only ENABLED does not see an event: a management event named List, Get or Describe."""
+    record = envelope.get("detail")
+    if not isinstance(record, dict) or record.get("eventCategory") != "Management":
+        return False
+    if not str(envelope.get("detail-type")).endswith("via CloudTrail"):
+        return False
+    name = record.get("eventName")
+    if not isinstance(name, str) or not name.startswith(_QUIET_PREFIXES):
+        return False
+    return (record.get("eventSource"), name) not in _NEVER_QUIET
+
+
+def _on_bus(record: Event) -> tuple[str, Mapping[str, Any]] | None:
+    """Return the ARN of the bus on which a record arrives, and the event it is there; None for what never does."""
+    if record.get("eventSource") == "events.amazonaws.com" and record.get("eventName") == "PutEvents":
+        return None
+    account_id, region = record.get("recipientAccountId"), record.get("awsRegion")
+    if not isinstance(account_id, str) or not isinstance(region, str):
+        raise ValueError("it has no recipientAccountId or awsRegion")
+    return event_bus_arn(region, account_id, DEFAULT_BUS), envelope_of(record)

@@ -1,0 +1,39 @@
+"""The targets of rules: where an invocation goes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from opentrail.ports import PortError
+
+
+class TargetRefused(PortError):
+    """The target will not take this invocation, however often it is tried; ``code`` is EventBridge's (NO_RESOURCE,
+    NO_PERMISSIONS, INVALID_PARAMETER)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One delivery: ``text`` for the resource ``destination`` (an ARN), as the target in wire form wants it.
+
+    ``event`` is the event before it was shaped. ``attributes`` are texts that a queue gets as message attributes.
+    """
+
+    invocation_id: str
+    destination: str
+    text: str
+    event: bytes
+    target: Mapping[str, Any]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Targets(Protocol):
+    """Every kind of target behind one door."""
+
+    async def send(self, dispatch: Dispatch) -> None:
+        """Return once the target has taken it. Raises TargetRefused and Unavailable, the latter within a bounded time."""
+        ...
