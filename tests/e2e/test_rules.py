@@ -62,7 +62,8 @@ def a_rule(events: Any, name: str, pattern: str, *targets: dict[str, Any], **mor
 @pytest.mark.e2e
 def test_a_call_reaches_queue_topic_and_another_bus(make_server: MakeServer, upstream: str) -> None:
     server = make_server(upstream=upstream).start()
-    events, sqs, sns, s3 = (client(server, name) for name in ("events", "sqs", "sns", "s3"))
+    events, sqs, s3 = (client(server, name) for name in ("events", "sqs", "s3"))
+    sns = client(server, "sns", upstream)
     direct, direct_arn = a_queue(sqs, "direct")
     forwarded, forwarded_arn = a_queue(sqs, "forwarded")
     told, told_arn = a_queue(sqs, "told")

@@ -72,8 +72,8 @@ class Invocations(Protocol):
         ...
 
     async def due(self, destination: str, now: datetime, limit: int) -> Sequence[Invocation]:
-        """Return at most ``limit`` invocations for a destination that wait for nothing at ``now``: those that were never
-        postponed, oldest first, then those postponed until then at the latest."""
+        """Return at most ``limit`` invocations for a destination that wait for nothing at ``now``: those that were
+        never postponed, oldest first, then those postponed until then at the latest."""
         ...
 
     async def next_due(self, destination: str) -> datetime | None:

@@ -35,5 +35,5 @@ class Targets(Protocol):
     """Every kind of target behind one door."""
 
     async def send(self, dispatch: Dispatch) -> None:
-        """Return once the target has taken it. Raises TargetRefused and Unavailable, the latter within a bounded time."""
+        """Return once the target has taken it. Raises TargetRefused and, within a bounded time, Unavailable."""
         ...

@@ -44,7 +44,14 @@ def entry(resource: EventBus | EventRule) -> SettingsEntry:
 
 
 async def test_applied_buses_and_rules_show_by_name_and_bus(stores: MetadataStores) -> None:
-    shown = [a_bus("b"), a_bus("a"), a_bus("far", "eu-west-1"), a_rule("z"), a_rule("y"), a_rule("x", "a")]
+    shown: list[EventBus | EventRule] = [
+        a_bus("b"),
+        a_bus("a"),
+        a_bus("far", "eu-west-1"),
+        a_rule("z"),
+        a_rule("y"),
+        a_rule("x", "a"),
+    ]
     for number, resource in enumerate(shown):
         await stores.trails.apply(Position(f"{number}"), entry(resource))
 

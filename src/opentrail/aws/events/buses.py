@@ -50,7 +50,7 @@ async def create_event_bus(ports: ApiPorts, call: Call) -> Outcome:
 async def update_event_bus(ports: ApiPorts, call: Call) -> Outcome:
     """Plan a bus's new description."""
     _check_supported(call.parameters)
-    bus = await _find(ports, call)
+    bus = await _named_bus(ports, call)
     changed = replace(bus, modified_at=ports.clock.now(), settings=_described(call.parameters))
     output = {"Arn": bus.arn, "Name": bus.name, **changed.settings}
     return Outcome(output, settings=(SettingsEntry(bus.arn, changed.to_json()),))
@@ -58,21 +58,21 @@ async def update_event_bus(ports: ApiPorts, call: Call) -> Outcome:
 
 async def describe_event_bus(ports: ApiPorts, call: Call) -> Outcome:
     """Show one bus, by default the default one."""
-    return Outcome(_shown(await _find(ports, call)))
+    return Outcome(_shown_bus(await _named_bus(ports, call)))
 
 
 async def list_event_buses(ports: ApiPorts, call: Call) -> Outcome:
     """List the buses of account and Region, the default one among them, by name."""
     kept = {bus.name: bus for bus in await ports.event_rules.event_buses(call.account_id, call.region)}
-    buses = sorted(({DEFAULT_BUS: _default(call)} | kept).values(), key=lambda bus: bus.name)
+    buses = sorted(({DEFAULT_BUS: _default_bus(call)} | kept).values(), key=lambda bus: bus.name)
     named = [bus for bus in buses if bus.name.startswith(call.parameters.get("NamePrefix", ""))]
     page, token = page_of(call, named, lambda bus: bus.name)
-    return Outcome({"EventBuses": [_shown(bus) for bus in page], **token})
+    return Outcome({"EventBuses": [_shown_bus(bus) for bus in page], **token})
 
 
 async def delete_event_bus(ports: ApiPorts, call: Call) -> Outcome:
     """Plan the end of a custom bus that has no rules; one that is not there is gone already."""
-    name = bus_name(call, call.parameters["Name"])
+    name = call.parameters["Name"]
     if name == DEFAULT_BUS:
         raise ValidationFailed("Cannot delete event bus default.")
     arn = event_bus_arn(call.region, call.account_id, name)
@@ -83,23 +83,23 @@ async def delete_event_bus(ports: ApiPorts, call: Call) -> Outcome:
     return Outcome(settings=(SettingsEntry(arn, None),), weakens_record=True)
 
 
-async def _find(ports: ApiPorts, call: Call) -> EventBus:
+async def _named_bus(ports: ApiPorts, call: Call) -> EventBus:
     name = bus_name(call, call.parameters.get("Name", ""))
     found = await ports.event_rules.event_bus(event_bus_arn(call.region, call.account_id, name))
     if found is not None:
         return found
     if name != DEFAULT_BUS:
         raise ResourceNotFoundException.bus(name)
-    return _default(call)
+    return _default_bus(call)
 
 
-def _default(call: Call) -> EventBus:
+def _default_bus(call: Call) -> EventBus:
     """Return the default bus as it is while nothing was set of it."""
     arn = event_bus_arn(call.region, call.account_id, DEFAULT_BUS)
     return EventBus(arn, DEFAULT_BUS, call.account_id, call.region, call.received_at, call.received_at)
 
 
-def _shown(bus: EventBus) -> dict[str, Any]:
+def _shown_bus(bus: EventBus) -> dict[str, Any]:
     shown: dict[str, Any] = {"Name": bus.name, "Arn": bus.arn, **bus.settings}
     if bus.name != DEFAULT_BUS:
         shown |= {"CreationTime": bus.created_at, "LastModifiedTime": bus.modified_at}

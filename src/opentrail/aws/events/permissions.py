@@ -27,11 +27,11 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
     action, context = f"events:{name}", _tag_context(call)
     if name in _ON_RULES:
         rule = str(given.get("Rule") or given["Name"])
-        bus = _bus(given.get("EventBusName", ""))
+        bus = _bus_in(given.get("EventBusName", ""))
         arn = event_rule_arn(call.region, call.account_id, bus, rule)
         return _with_tags(call, Requirement(action, arn, context))
     if name in _ON_BUSES:
-        arn = event_bus_arn(call.region, call.account_id, _bus(given.get("Name", "")))
+        arn = event_bus_arn(call.region, call.account_id, _bus_in(given.get("Name", "")))
         return _with_tags(call, Requirement(action, arn, context))
     if name in _ON_TAGGED:
         return (Requirement(action, given["ResourceARN"], context),)
@@ -47,7 +47,7 @@ def _with_tags(call: Call, requirement: Requirement) -> tuple[Requirement, ...]:
     return requirement, Requirement("events:TagResource", requirement.resource, requirement.context)
 
 
-def _bus(given: str) -> str:
+def _bus_in(given: str) -> str:
     return given.rpartition("event-bus/")[2] if given.startswith("arn:") else given or DEFAULT_BUS
 
 

@@ -6,8 +6,6 @@ from typing import Any
 import orjson
 
 from opentrail.aws.common_errors import ValidationFailed
-from opentrail.aws.events.errors import ResourceNotFoundException
-from opentrail.aws.events.names import find_bus
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.clock import format_time
 from opentrail.pattern.filter_pattern import json_object
@@ -36,22 +34,20 @@ async def put_events(ports: ApiPorts, call: Call) -> Outcome:
     entries = call.parameters["Entries"]
     if call.parameters.get("EndpointId"):
         raise ValidationFailed("EndpointId is not supported by this installation.")
-    if sum(map(_size, entries)) > MAX_TOTAL_BYTES:
+    if sum(map(_entry_size, entries)) > MAX_TOTAL_BYTES:
         raise ValidationFailed("Total size of the entries in the request is over the limit.")
     results: list[dict[str, str]] = []
     events: list[EventEntry] = []
     for entry in entries:
         try:
-            event = _event(ports, call, entry)
+            event = _taken_event(ports, call, entry)
         except _Rejected as error:
             results.append({"ErrorCode": error.code, "ErrorMessage": str(error)})
             continue
         results.append({"EventId": event["id"]})
-        try:
-            bus = await find_bus(ports, call, entry.get("EventBusName", ""))
-        except ResourceNotFoundException:
-            continue
-        events.append(EventEntry(orjson.dumps(event), event_bus_arn(call.region, call.account_id, bus)))
+        bus = _entry_bus_arn(call, entry.get("EventBusName", ""))
+        if await _is_there(ports, call, bus):
+            events.append(EventEntry(orjson.dumps(event), bus))
     failed = sum("ErrorCode" in result for result in results)
     return Outcome({"FailedEntryCount": failed, "Entries": results}, events=tuple(events))
 
@@ -59,19 +55,27 @@ async def put_events(ports: ApiPorts, call: Call) -> Outcome:
 def buses_of(call: Call) -> tuple[str, ...]:
     """Return the ARNs of the buses that the call's entries name, for the caller's permission."""
     names = {entry.get("EventBusName", "") for entry in call.parameters.get("Entries", ())}
-    return tuple(sorted(_bus_arn(call, name) for name in names))
+    return tuple(sorted(_entry_bus_arn(call, name) for name in names))
 
 
-def _bus_arn(call: Call, name: str) -> str:
+def _entry_bus_arn(call: Call, name: str) -> str:
     return name if name.startswith("arn:") else event_bus_arn(call.region, call.account_id, name or DEFAULT_BUS)
 
 
-def _size(entry: dict[str, Any]) -> int:
+async def _is_there(ports: ApiPorts, call: Call, bus: str) -> bool:
+    """Say whether a bus is one of the caller's account and Region."""
+    own = event_bus_arn(call.region, call.account_id, "")
+    if not bus.startswith(own):
+        return False
+    return bus == own + DEFAULT_BUS or await ports.event_rules.event_bus(bus) is not None
+
+
+def _entry_size(entry: dict[str, Any]) -> int:
     texts = [entry.get(name, "") for name in ("Source", "DetailType", "Detail")] + list(entry.get("Resources", ()))
     return (_TIME_BYTES if "Time" in entry else 0) + sum(len(text.encode()) for text in texts)
 
 
-def _event(ports: ApiPorts, call: Call, entry: dict[str, Any]) -> dict[str, Any]:
+def _taken_event(ports: ApiPorts, call: Call, entry: dict[str, Any]) -> dict[str, Any]:
     for name in ("Source", "DetailType", "Detail"):
         if not entry.get(name):
             reason = f"Parameter {name} is not valid. Reason: {name} is a required argument."

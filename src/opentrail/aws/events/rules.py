@@ -28,7 +28,7 @@ async def put_rule(ports: ApiPorts, call: Call) -> Outcome:
     """Plan a rule, or the whole replacement of one; its targets stay, tags count only for a new one."""
     given = call.parameters
     bus = await find_bus(ports, call, given.get("EventBusName", ""))
-    await _check(given, bus)
+    await _check_rule(given, bus)
     arn = event_rule_arn(call.region, call.account_id, bus, given["Name"])
     before = await ports.event_rules.rule(arn)
     rule = EventRule(
@@ -53,7 +53,7 @@ async def put_rule(ports: ApiPorts, call: Call) -> Outcome:
     return Outcome(output, settings=settings, before=lambda: ports.trails.set_tags(arn, tags))
 
 
-async def _check(given: dict[str, Any], bus: str) -> None:
+async def _check_rule(given: dict[str, Any], bus: str) -> None:
     if given.get("ScheduleExpression"):
         if bus != DEFAULT_BUS:
             raise ValidationFailed("ScheduleExpression is supported only on the default event bus.")
@@ -69,21 +69,25 @@ async def _check(given: dict[str, Any], bus: str) -> None:
 async def describe_rule(ports: ApiPorts, call: Call) -> Outcome:
     """Show one rule."""
     rule = await find_rule(ports, call, call.parameters["Name"])
-    return Outcome(_shown(rule) | {"CreatedBy": rule.created_by})
+    return Outcome(_shown_rule(rule) | {"CreatedBy": rule.created_by})
 
 
 async def list_rules(ports: ApiPorts, call: Call) -> Outcome:
     """List the rules of a bus by name."""
     prefix = call.parameters.get("NamePrefix", "")
-    rules = [rule for rule in await _rules(ports, call) if rule.name.startswith(prefix)]
+    rules = [rule for rule in await _rules_of_bus(ports, call) if rule.name.startswith(prefix)]
     page, token = page_of(call, rules, lambda rule: rule.name)
-    return Outcome({"Rules": [_shown(rule) for rule in page], **token})
+    return Outcome({"Rules": [_shown_rule(rule) for rule in page], **token})
 
 
 async def list_rule_names_by_target(ports: ApiPorts, call: Call) -> Outcome:
     """List the names of a bus's rules that invoke a target."""
     wanted = call.parameters["TargetArn"]
-    names = [rule.name for rule in await _rules(ports, call) if any(target["Arn"] == wanted for target in rule.targets)]
+    names = [
+        rule.name
+        for rule in await _rules_of_bus(ports, call)
+        if any(target["Arn"] == wanted for target in rule.targets)
+    ]
     page, token = page_of(call, names, lambda name: name)
     return Outcome({"RuleNames": list(page), **token})
 
@@ -93,13 +97,13 @@ async def enable_rule(ports: ApiPorts, call: Call) -> Outcome:
     rule = await find_rule(ports, call, call.parameters["Name"])
     if rule.state is not RuleState.DISABLED:
         return Outcome()
-    return _changed(replace(rule, state=RuleState.ENABLED))
+    return _changed_rule(replace(rule, state=RuleState.ENABLED))
 
 
 async def disable_rule(ports: ApiPorts, call: Call) -> Outcome:
     """Plan that a rule is looked at no more; what it matched before is still delivered."""
     rule = await find_rule(ports, call, call.parameters["Name"])
-    return _changed(replace(rule, state=RuleState.DISABLED))
+    return _changed_rule(replace(rule, state=RuleState.DISABLED))
 
 
 async def delete_rule(ports: ApiPorts, call: Call) -> Outcome:
@@ -114,16 +118,16 @@ async def delete_rule(ports: ApiPorts, call: Call) -> Outcome:
     return Outcome(settings=(SettingsEntry(rule.arn, None),), weakens_record=True)
 
 
-async def _rules(ports: ApiPorts, call: Call) -> Sequence[EventRule]:
+async def _rules_of_bus(ports: ApiPorts, call: Call) -> Sequence[EventRule]:
     bus = await find_bus(ports, call, call.parameters.get("EventBusName", ""))
     return await ports.event_rules.rules(event_bus_arn(call.region, call.account_id, bus))
 
 
-def _changed(rule: EventRule) -> Outcome:
+def _changed_rule(rule: EventRule) -> Outcome:
     return Outcome(settings=(SettingsEntry(rule.arn, rule.to_json()),), weakens_record=True)
 
 
-def _shown(rule: EventRule) -> dict[str, Any]:
+def _shown_rule(rule: EventRule) -> dict[str, Any]:
     shown = {
         "Name": rule.name,
         "Arn": rule.arn,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from opentrail.arn import Arn
 from opentrail.aws.common_errors import ValidationFailed
-from opentrail.aws.events.errors import LimitExceededException, ResourceNotFoundException
+from opentrail.aws.events.errors import ResourceNotFoundException
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.resource.event_bus import is_event_bus_arn
 from opentrail.resource.event_rule import is_event_rule_arn
@@ -20,7 +20,7 @@ WireTag = Mapping[str, str]
 
 
 def merged_tags(current: Mapping[str, str], tags: Sequence[WireTag]) -> dict[str, str]:
-    """Return ``current`` with ``tags`` set over it, new ones last. Raises ValidationException, LimitExceeded."""
+    """Return ``current`` with ``tags`` set over it, new ones last. Raises ValidationException."""
     if len({tag["Key"] for tag in tags}) != len(tags):
         raise ValidationFailed("Tag keys must be unique.")
     if any(tag["Key"].lower().startswith("aws:") for tag in tags):
@@ -29,7 +29,7 @@ def merged_tags(current: Mapping[str, str], tags: Sequence[WireTag]) -> dict[str
         raise ValidationFailed("Tag keys and values have characters that are not allowed.")
     merged = dict(current) | {tag["Key"]: tag["Value"] for tag in tags}
     if len(merged) > TAGS_PER_RESOURCE:
-        raise LimitExceededException
+        raise ValidationFailed(f"A resource can have at most {TAGS_PER_RESOURCE} tags.")
     return merged
 
 

@@ -37,18 +37,18 @@ async def put_targets(ports: ApiPorts, call: Call) -> Outcome:
     rule = await find_rule(ports, call, call.parameters["Rule"])
     targets = {target["Id"]: target for target in rule.targets}
     for target in call.parameters["Targets"]:
-        _check(call, rule, target)
+        _check_target(call, rule, target)
         targets[target["Id"]] = target
     if len(targets) > TARGETS_PER_RULE:
         raise LimitExceededException
-    return _changed(rule, targets)
+    return _with_targets(rule, targets)
 
 
 async def remove_targets(ports: ApiPorts, call: Call) -> Outcome:
     """Plan that targets are invoked no more; an Id that is not there is gone already."""
     rule = await find_rule(ports, call, call.parameters["Rule"])
     gone = set(call.parameters["Ids"])
-    return _changed(rule, {target["Id"]: target for target in rule.targets if target["Id"] not in gone})
+    return _with_targets(rule, {target["Id"]: target for target in rule.targets if target["Id"] not in gone})
 
 
 async def list_targets_by_rule(ports: ApiPorts, call: Call) -> Outcome:
@@ -58,13 +58,13 @@ async def list_targets_by_rule(ports: ApiPorts, call: Call) -> Outcome:
     return Outcome({"Targets": list(page), **token})
 
 
-def _changed(rule: EventRule, targets: dict[str, dict[str, Any]]) -> Outcome:
+def _with_targets(rule: EventRule, targets: dict[str, dict[str, Any]]) -> Outcome:
     changed = replace(rule, targets=tuple(target for _, target in sorted(targets.items())))
     settings = (SettingsEntry(rule.arn, changed.to_json()),)
     return Outcome({"FailedEntryCount": 0, "FailedEntries": []}, settings=settings, weakens_record=True)
 
 
-def _check(call: Call, rule: EventRule, target: dict[str, Any]) -> None:
+def _check_target(call: Call, rule: EventRule, target: dict[str, Any]) -> None:
     """Raise ValidationException unless the target can be invoked."""
     name = target["Id"]
     for member in _UNSUPPORTED:
@@ -94,11 +94,11 @@ def _target_arn(call: Call, target: dict[str, Any]) -> Arn:
     try:
         arn = Arn.parse(target["Arn"])
     except ValueError:
-        raise _invalid(target["Arn"], "Provided Arn is not in correct format.") from None
+        raise _invalid_arn(target["Arn"], "Provided Arn is not in correct format.") from None
     if arn.service not in _RESOURCES or not arn.resource.startswith(_RESOURCES[arn.service]):
-        raise _invalid(target["Arn"], "Targets of this kind are not supported by this installation.")
+        raise _invalid_arn(target["Arn"], "Targets of this kind are not supported by this installation.")
     if arn.account_id != call.account_id or not arn.region:
-        raise _invalid(target["Arn"], "Targets in other accounts are not supported by this installation.")
+        raise _invalid_arn(target["Arn"], "Targets in other accounts are not supported by this installation.")
     return arn
 
 
@@ -109,11 +109,11 @@ def _check_dead_letters(call: Call, target: dict[str, Any]) -> None:
     try:
         arn = Arn.parse(queue)
     except ValueError:
-        raise _invalid(queue, "Provided Arn is not in correct format.") from None
+        raise _invalid_arn(queue, "Provided Arn is not in correct format.") from None
     is_standard = arn.service == "sqs" and not arn.resource.endswith(".fifo")
     if not is_standard or (arn.account_id, arn.region) != (call.account_id, call.region):
-        raise _invalid(queue, "A dead-letter queue is a standard SQS queue of the rule's account and Region.")
+        raise _invalid_arn(queue, "A dead-letter queue is a standard SQS queue of the rule's account and Region.")
 
 
-def _invalid(arn: str, reason: str) -> ValidationFailed:
+def _invalid_arn(arn: str, reason: str) -> ValidationFailed:
     return ValidationFailed(f"Parameter {arn} is not valid. Reason: {reason}")
