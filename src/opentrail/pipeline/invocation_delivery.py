@@ -87,6 +87,7 @@ class InvocationDelivery:
         self._draw = draw
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._next_look: dict[str, datetime] = {}
+        self._fresh: set[str] = set()
         self._woken = asyncio.Event()
         self.health: dict[str, TargetHealth] = {}
 
@@ -94,6 +95,7 @@ class InvocationDelivery:
         """Look at destinations at once: new invocations are stored for them."""
         for destination in destinations:
             self._next_look.pop(destination, None)
+        self._fresh.update(destinations)
         self._woken.set()
 
     async def open(self) -> None:
@@ -122,6 +124,7 @@ class InvocationDelivery:
             if number <= 0:
                 del self._waiting[destination]
                 self._next_look.pop(destination, None)
+                self._fresh.discard(destination)
             elif destination not in self._tasks and self._next_look.get(destination, now) <= now:
                 self._tasks[destination] = asyncio.create_task(self._serve_safely(destination))
 
@@ -146,6 +149,7 @@ class InvocationDelivery:
         health = self.health.setdefault(destination, TargetHealth())
         while not (health.retry_at is not None and self._clock.now() < health.retry_at):
             self._next_look.pop(destination, None)
+            self._fresh.discard(destination)
             limit = PAGE if health.failing_since is None else 1
             due = await self._invocations.due(destination, self._clock.now(), limit)
             if not due:
@@ -161,7 +165,7 @@ class InvocationDelivery:
 
     async def _sleep_until_due(self, destination: str) -> None:
         moment = await self._invocations.next_due(destination)
-        if moment is not None and destination not in self._next_look:
+        if moment is not None and destination not in self._fresh:
             self._next_look[destination] = moment
 
     async def _send(self, invocation: Invocation) -> _Result:

@@ -102,6 +102,7 @@ class RulesReader:
 
     async def _open(self) -> None:
         kept = await self._invocations.in_force()
+        self._waiting.subtract(invocation.destination for invocation in self._matched)
         self._rules, self._sets, self._settings, self._matched = {}, {}, [], []
         for arn, snapshot in kept.rules.items():
             self._put_in_force(arn, snapshot)
@@ -152,7 +153,6 @@ class RulesReader:
         self._matched, self._settings, self._idle = [], [], 0
         self._position = self._stored = position
         if matched:
-            self._waiting.update(invocation.destination for invocation in matched)
             self._on_stored([invocation.destination for invocation in matched])
 
     def _put_in_force(self, arn: str, snapshot: bytes | None) -> None:
@@ -212,6 +212,7 @@ class RulesReader:
                 _log.error("invocations of a target are lost: too many wait for it", rule=rule.arn, target=destination)
             self.lost += 1
             return ()
+        self._waiting[destination] += 1
         made = invocation_id(position, rule.arn, target["Id"])
         return (Invocation(made, destination, rule.arn, target["Id"], orjson.dumps(target), body, now),)
 

@@ -18,14 +18,6 @@ MAX_TOTAL_BYTES = 256 * 1024
 _TIME_BYTES = 14
 
 
-class _Rejected(Exception):
-    """One entry is not taken; code and message go into its place in the answer."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 async def put_events(ports: ApiPorts, call: Call) -> Outcome:
     """Plan the entries that can be taken, each judged by itself; results keep the entries' order.
 
@@ -39,11 +31,12 @@ async def put_events(ports: ApiPorts, call: Call) -> Outcome:
     results: list[dict[str, str]] = []
     events: list[EventEntry] = []
     for entry in entries:
-        try:
-            event = _taken_event(ports, call, entry)
-        except _Rejected as error:
-            results.append({"ErrorCode": error.code, "ErrorMessage": str(error)})
+        detail = json_object(entry.get("Detail", ""))
+        refusal = _refusal(entry, detail)
+        if refusal is not None:
+            results.append(refusal)
             continue
+        event = _taken_event(ports, call, entry, detail)
         results.append({"EventId": event["id"]})
         bus = _entry_bus_arn(call, entry.get("EventBusName", ""))
         if await _is_there(ports, call, bus):
@@ -75,16 +68,21 @@ def _entry_size(entry: dict[str, Any]) -> int:
     return (_TIME_BYTES if "Time" in entry else 0) + sum(len(text.encode()) for text in texts)
 
 
-def _taken_event(ports: ApiPorts, call: Call, entry: dict[str, Any]) -> dict[str, Any]:
+def _refusal(entry: dict[str, Any], detail: dict[str, Any] | None) -> dict[str, str] | None:
+    """Return what stands in the place of an entry that is not taken, None for one that is."""
     for name in ("Source", "DetailType", "Detail"):
         if not entry.get(name):
-            reason = f"Parameter {name} is not valid. Reason: {name} is a required argument."
-            raise _Rejected("InvalidArgument", reason)
+            said = f"Parameter {name} is not valid. Reason: {name} is a required argument."
+            return {"ErrorCode": "InvalidArgument", "ErrorMessage": said}
     if entry["Source"].lower().startswith("aws."):
-        raise _Rejected("NotAuthorizedForSourceException", f"Not authorized for the source {entry['Source']}.")
-    detail = json_object(entry["Detail"])
+        said = f"Not authorized for the source {entry['Source']}."
+        return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": said}
     if detail is None:
-        raise _Rejected("MalformedDetail", "Detail is malformed.")
+        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+    return None
+
+
+def _taken_event(ports: ApiPorts, call: Call, entry: dict[str, Any], detail: dict[str, Any] | None) -> dict[str, Any]:
     moment: datetime = entry.get("Time", call.received_at)
     return {
         "version": "0",

@@ -94,11 +94,13 @@ def _target_arn(call: Call, target: dict[str, Any]) -> Arn:
     try:
         arn = Arn.parse(target["Arn"])
     except ValueError:
-        raise _invalid_arn(target["Arn"], "Provided Arn is not in correct format.") from None
+        raise ValidationFailed(_said_of(target["Arn"], "Provided Arn is not in correct format.")) from None
     if arn.service not in _RESOURCES or not arn.resource.startswith(_RESOURCES[arn.service]):
-        raise _invalid_arn(target["Arn"], "Targets of this kind are not supported by this installation.")
+        raise ValidationFailed(_said_of(target["Arn"], "Targets of this kind are not supported by this installation."))
     if arn.account_id != call.account_id or not arn.region:
-        raise _invalid_arn(target["Arn"], "Targets in other accounts are not supported by this installation.")
+        raise ValidationFailed(
+            _said_of(target["Arn"], "Targets in other accounts are not supported by this installation.")
+        )
     return arn
 
 
@@ -109,11 +111,13 @@ def _check_dead_letters(call: Call, target: dict[str, Any]) -> None:
     try:
         arn = Arn.parse(queue)
     except ValueError:
-        raise _invalid_arn(queue, "Provided Arn is not in correct format.") from None
+        raise ValidationFailed(_said_of(queue, "Provided Arn is not in correct format.")) from None
     is_standard = arn.service == "sqs" and not arn.resource.endswith(".fifo")
     if not is_standard or (arn.account_id, arn.region) != (call.account_id, call.region):
-        raise _invalid_arn(queue, "A dead-letter queue is a standard SQS queue of the rule's account and Region.")
+        raise ValidationFailed(
+            _said_of(queue, "A dead-letter queue is a standard SQS queue of the rule's account and Region.")
+        )
 
 
-def _invalid_arn(arn: str, reason: str) -> ValidationFailed:
-    return ValidationFailed(f"Parameter {arn} is not valid. Reason: {reason}")
+def _said_of(arn: str, reason: str) -> str:
+    return f"Parameter {arn} is not valid. Reason: {reason}"

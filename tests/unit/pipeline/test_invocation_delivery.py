@@ -1,0 +1,188 @@
+"""Delivery of invocations: back-off, retry policies, dead letters, and that one target keeps no other waiting."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from opentrail.pipeline.invocation_delivery import IN_FLIGHT, LONGEST_PAUSE, MAX_AGE, InvocationDelivery
+from opentrail.ports import PortError, Unavailable
+from opentrail.ports.invocations import Invocation
+from opentrail.ports.journal import Position
+from opentrail.ports.targets import Dispatch, TargetRefused
+from tests.builders import ACCOUNT, NOON, REGION, HandClock
+from tests.memory.invocations import InMemoryInvocations
+
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"
+OTHER = f"arn:aws:sqs:{REGION}:{ACCOUNT}:other"
+LETTERS = f"arn:aws:sqs:{REGION}:{ACCOUNT}:letters"
+RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/r"
+
+
+class FakeTargets:
+    """Takes everything, but from destinations named in ``faults``."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, PortError] = {}
+        self.taken: list[Dispatch] = []
+        self.tried: Counter[str] = Counter()
+
+    async def send(self, dispatch: Dispatch) -> None:
+        self.tried[dispatch.destination] += 1
+        if dispatch.destination in self.faults:
+            raise self.faults[dispatch.destination]
+        self.taken.append(dispatch)
+
+
+class Delivering:
+    def __init__(self) -> None:
+        self.clock = HandClock()
+        self.invocations = InMemoryInvocations()
+        self.targets = FakeTargets()
+        self.start()
+
+    def start(self) -> None:
+        """Begin as a new process does."""
+        self.delivery = InvocationDelivery(self.invocations, self.targets, self.clock, Counter(), draw=lambda: 1.0)
+
+    async def add(self, number: int, destination: str = QUEUE, **target: Any) -> None:
+        wire = orjson.dumps({"Id": "1", "Arn": destination} | target)
+        event = orjson.dumps({"id": f"e{number}", "detail": {"n": number}})
+        made = Invocation(f"id-{number:04}", destination, RULE, "1", wire, event, self.clock.now())
+        cursor = (await self.invocations.in_force()).cursor
+        await self.invocations.advance(Position(cursor + "1"), [], [made])
+
+    async def tick(self) -> None:
+        self.delivery._waiting.clear()
+        await self.delivery.open()
+        await self.delivery.tick()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time pass in steps short enough for every pause, delivering at each."""
+        end = self.clock.now() + timedelta(seconds=seconds)
+        while self.clock.now() < end:
+            self.clock.advance(min(30.0, (end - self.clock.now()).total_seconds()))
+            await self.tick()
+
+
+async def test_what_was_taken_is_struck_out_and_sent_once() -> None:
+    delivering = Delivering()
+    for number in range(3):
+        await delivering.add(number)
+
+    await delivering.tick()
+    await delivering.tick()
+
+    assert [dispatch.invocation_id for dispatch in delivering.targets.taken] == ["id-0000", "id-0001", "id-0002"]
+    assert delivering.invocations.kept == {}
+    assert delivering.delivery.health[QUEUE].delivered == 3
+
+
+async def test_the_input_is_shaped_as_the_target_says() -> None:
+    delivering = Delivering()
+    await delivering.add(7, InputPath="$.detail")
+
+    await delivering.tick()
+
+    assert delivering.targets.taken[0].text == '{"n":7}'
+
+
+async def test_a_target_that_is_away_gets_all_its_events_when_it_is_back_and_slows_no_other() -> None:
+    delivering = Delivering()
+    delivering.targets.faults[QUEUE] = Unavailable("away")
+    for number in range(20):
+        await delivering.add(number)
+    await delivering.add(100, OTHER)
+
+    await delivering.tick()
+
+    assert [dispatch.destination for dispatch in delivering.targets.taken] == [OTHER]
+    assert delivering.targets.tried[QUEUE] == IN_FLIGHT
+    await delivering.pass_time(3600)
+    assert delivering.targets.tried[QUEUE] < 3600 / LONGEST_PAUSE.total_seconds() + IN_FLIGHT + 10
+    del delivering.targets.faults[QUEUE]
+    await delivering.pass_time(LONGEST_PAUSE.total_seconds() + 1)
+    assert len(delivering.targets.taken) == 21
+    assert delivering.invocations.kept == {}
+
+
+async def test_a_restart_delivers_what_was_left() -> None:
+    delivering = Delivering()
+    delivering.targets.faults[QUEUE] = Unavailable("away")
+    await delivering.add(1)
+    await delivering.tick()
+    delivering.targets.faults.clear()
+
+    delivering.start()
+    await delivering.pass_time(60)
+
+    assert len(delivering.targets.taken) == 1
+
+
+async def test_what_a_target_refuses_is_a_dead_letter_at_once_with_the_event_unshaped() -> None:
+    delivering = Delivering()
+    delivering.targets.faults[QUEUE] = TargetRefused("NO_RESOURCE", "gone")
+    await delivering.add(1, InputPath="$.detail", DeadLetterConfig={"Arn": LETTERS})
+
+    await delivering.tick()
+    await delivering.tick()
+
+    (letter,) = delivering.targets.taken
+    assert (letter.destination, letter.text) == (LETTERS, '{"id":"e1","detail":{"n":1}}')
+    assert letter.attributes == {
+        "RULE_ARN": RULE,
+        "TARGET_ARN": QUEUE,
+        "ERROR_CODE": "NO_RESOURCE",
+        "ERROR_MESSAGE": "gone",
+        "RETRY_ATTEMPTS": "0",
+    }
+    assert delivering.delivery.health[QUEUE].dead_lettered == 1
+
+
+async def test_attempts_end_where_the_retry_policy_says() -> None:
+    delivering = Delivering()
+    delivering.targets.faults[QUEUE] = Unavailable("away")
+    policy = {"MaximumRetryAttempts": 2}
+    await delivering.add(1, DeadLetterConfig={"Arn": LETTERS}, RetryPolicy=policy)
+
+    await delivering.pass_time(600)
+
+    (letter,) = delivering.targets.taken
+    assert delivering.targets.tried[QUEUE] == 3
+    assert letter.attributes["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
+    assert letter.attributes["RETRY_ATTEMPTS"] == "2"
+
+
+async def test_an_event_that_is_too_old_is_tried_no_more_and_given_up_without_a_queue() -> None:
+    delivering = Delivering()
+    delivering.targets.faults[QUEUE] = Unavailable("away")
+    await delivering.add(1)
+
+    await delivering.pass_time((MAX_AGE + timedelta(minutes=6)).total_seconds())
+
+    assert delivering.invocations.kept == {}
+    assert delivering.delivery.health[QUEUE].given_up == 1
+    assert delivering.clock.now() > NOON
+
+
+async def test_a_refusal_does_not_pause_the_target() -> None:
+    delivering = Delivering()
+    delivering.targets.faults[QUEUE] = TargetRefused("INVALID_PARAMETER", "too large")
+    for number in range(20):
+        await delivering.add(number)
+
+    await delivering.tick()
+
+    assert delivering.targets.tried[QUEUE] == 20
+
+
+async def test_a_template_that_makes_nothing_valid_is_refused_and_not_tried_again() -> None:
+    delivering = Delivering()
+    shaped = {"InputPathsMap": {"d": "$.detail"}, "InputTemplate": "no JSON <d>"}
+    await delivering.add(1, InputTransformer=shaped, DeadLetterConfig={"Arn": LETTERS})
+
+    await delivering.tick()
+    await delivering.tick()
+
+    assert [dispatch.attributes["ERROR_CODE"] for dispatch in delivering.targets.taken] == ["INVALID_PARAMETER"]

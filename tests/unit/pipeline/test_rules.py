@@ -1,0 +1,235 @@
+"""The rules' reader: which events invoke which targets, from which position on, and through which failures."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import pytest
+
+from opentrail.pipeline import rules
+from opentrail.pipeline.rules import RulesReader, invocation_id, is_withheld
+from opentrail.ports import Unavailable
+from opentrail.ports.journal import EventEntry, JournalEntry, Position, SettingsEntry
+from opentrail.resource.event_bus import event_bus_arn
+from opentrail.resource.event_rule import EventRule, RuleState, event_rule_arn
+from tests.builders import ACCOUNT, REGION, World, an_event
+from tests.memory.invocations import InMemoryInvocations
+
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:topic"
+ALL = '{"source":[{"exists":true}]}'
+
+
+def a_rule(name: str = "r", pattern: str = ALL, bus: str = "default", **changes: Any) -> SettingsEntry:
+    arn = event_rule_arn(REGION, ACCOUNT, bus, name)
+    targets = changes.pop("targets", ({"Id": "1", "Arn": QUEUE},))
+    rule = EventRule(arn, name, bus, ACCOUNT, REGION, ACCOUNT, pattern, targets=targets, **changes)
+    return SettingsEntry(arn, rule.to_json())
+
+
+def a_call(name: str = "CreateBucket", **changes: Any) -> EventEntry:
+    return EventEntry(orjson.dumps(an_event(eventName=name, eventSource="s3.amazonaws.com", **changes)))
+
+
+class Reading:
+    """A reader over in-memory ports, opened again as often as a test likes."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.invocations = InMemoryInvocations()
+        self.woken: list[str] = []
+        self.waiting: Counter[str] = Counter()
+
+    def reader(self) -> RulesReader:
+        return RulesReader(
+            self.world.journal,
+            self.invocations,
+            self.world.event_rules,
+            self.world.clock,
+            self.waiting,
+            self.woken.extend,
+        )
+
+    async def read(self, *entries: JournalEntry) -> Sequence[tuple[str, str, str]]:
+        """Append entries, match them, and return (rule, target, event) of all that waits."""
+        if entries:
+            await self.world.journal.append(entries)
+        await self.reader().catch_up()
+        kept = self.invocations.kept.values()
+        said = [(each.rule_arn.rpartition("/")[2], each.target_id, orjson.loads(each.event)) for each in kept]
+        return sorted((rule, target, event["detail"].get("eventName", "")) for rule, target, event in said)
+
+
+async def test_an_event_invokes_every_target_of_every_rule_that_it_matches() -> None:
+    reading = Reading()
+    two = ({"Id": "1", "Arn": QUEUE}, {"Id": "2", "Arn": TOPIC})
+
+    found = await reading.read(
+        a_rule("two", '{"source":["aws.s3"]}', targets=two),
+        a_rule("one", '{"detail":{"eventName":["CreateBucket"]}}'),
+        a_rule("other", '{"source":["aws.ec2"]}'),
+        a_call(),
+    )
+
+    assert found == [("one", "1", "CreateBucket"), ("two", "1", "CreateBucket"), ("two", "2", "CreateBucket")]
+    assert sorted(reading.woken) == sorted([QUEUE, QUEUE, TOPIC])
+    assert reading.waiting == {QUEUE: 2, TOPIC: 1}
+
+
+async def test_a_rule_sees_what_is_recorded_while_it_is_in_force() -> None:
+    reading = Reading()
+
+    found = await reading.read(
+        a_call("Before"),
+        a_rule(),
+        a_call("During"),
+        a_rule(state=RuleState.DISABLED),
+        a_call("Disabled"),
+        a_rule(),
+        SettingsEntry(event_rule_arn(REGION, ACCOUNT, "default", "r"), None),
+        a_call("After"),
+    )
+
+    assert [event for _, _, event in found] == ["During"]
+
+
+async def test_a_reader_that_starts_again_goes_on_with_the_rules_in_force_at_its_cursor() -> None:
+    reading = Reading()
+    await reading.read(a_rule(), a_call("First"))
+
+    found = await reading.read(a_call("Second"))
+    again = await reading.read()
+
+    assert [event for _, _, event in found] == ["First", "Second"]
+    assert again == found
+
+
+async def test_a_store_that_failed_gets_the_same_invocations_later() -> None:
+    reading = Reading()
+    reading.invocations.is_unavailable = True
+    with pytest.raises(Unavailable):
+        await reading.read(a_rule(), a_call())
+
+    reading.invocations.is_unavailable = False
+
+    assert len(await reading.read()) == 1
+
+
+async def test_an_event_is_seen_on_the_bus_of_its_account_and_region_alone() -> None:
+    reading = Reading()
+
+    found = await reading.read(
+        a_rule(),
+        a_rule("custom", bus="orders"),
+        a_call("Far", awsRegion="eu-west-1"),
+        a_call("Foreign", recipientAccountId="999999999999"),
+        a_call("Here"),
+    )
+
+    assert found == [("r", "1", "Here")]
+
+
+async def test_an_event_of_a_bus_is_for_rules_of_that_bus() -> None:
+    reading = Reading()
+    event = {"id": "e", "source": "shop", "detail-type": "order", "detail": {"eventName": "GetOrder"}}
+    bus, store = event_bus_arn(REGION, ACCOUNT, "orders"), f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:eventdatastore/x"
+
+    found = await reading.read(
+        a_rule(),
+        a_rule("custom", bus="orders"),
+        EventEntry(orjson.dumps(event), bus),
+        EventEntry(orjson.dumps(event), store),
+    )
+
+    assert found == [("custom", "1", "GetOrder")]
+
+
+@pytest.mark.parametrize(
+    ("state", "seen"),
+    [
+        (RuleState.ENABLED, ["Head", "GetSessionToken"]),
+        (RuleState.WITH_ALL_MANAGEMENT_EVENTS, ["DescribeX", "GetSessionToken", "GetX", "Head", "ListX"]),
+    ],
+)
+async def test_events_that_only_read_are_seen_in_the_state_that_asks_for_them(
+    state: RuleState, seen: list[str]
+) -> None:
+    reading = Reading()
+    token = an_event(eventName="GetSessionToken", eventSource="sts.amazonaws.com")
+
+    found = await reading.read(
+        a_rule(state=state),
+        *[a_call(name, readOnly=True) for name in ("ListX", "GetX", "DescribeX", "Head")],
+        EventEntry(orjson.dumps(token)),
+    )
+
+    assert [event for _, _, event in found] == sorted(seen)
+
+
+def test_data_events_and_an_applications_own_are_withheld_from_nobody() -> None:
+    record = {"eventCategory": "Data", "eventName": "GetObject"}
+
+    assert not is_withheld({"detail-type": "AWS API Call via CloudTrail", "detail": record})
+    assert not is_withheld({"detail-type": "order", "detail": record | {"eventCategory": "Management"}})
+    assert not is_withheld({"detail-type": "order", "detail": "text"})
+
+
+async def test_calls_of_putevents_and_events_over_the_bound_invoke_nothing() -> None:
+    reading = Reading()
+    put = an_event(eventName="PutEvents", eventSource="events.amazonaws.com")
+
+    found = await reading.read(
+        a_rule(), EventEntry(orjson.dumps(put)), a_call(requestParameters={"x": "y" * rules.MAX_EVENT_BYTES})
+    )
+
+    assert found == []
+
+
+async def test_what_cannot_be_read_holds_up_nothing() -> None:
+    reading = Reading()
+
+    found = await reading.read(a_rule(), EventEntry(b"no JSON"), EventEntry(b"{}"), EventEntry(b"[]"), a_call())
+
+    assert len(found) == 1
+
+
+async def test_more_than_the_bound_does_not_wait_for_one_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "MAX_WAITING_PER_DESTINATION", 2)
+    reading = Reading()
+    reading.waiting[QUEUE] = 2
+
+    found = await reading.read(a_rule(targets=({"Id": "1", "Arn": QUEUE}, {"Id": "2", "Arn": TOPIC})), a_call())
+
+    assert found == [("r", "2", "CreateBucket")]
+
+
+async def test_a_burst_is_not_counted_past_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "MAX_WAITING_PER_DESTINATION", 3)
+    reading = Reading()
+
+    found = await reading.read(a_rule(), *[a_call(f"Call{number}") for number in range(10)])
+
+    assert len(found) == 3
+
+
+async def test_a_reader_that_was_cut_loose_goes_on_with_the_rules_that_the_api_shows() -> None:
+    reading = Reading()
+    entry = a_rule()
+    position = await reading.world.journal.append([entry])
+    await reading.world.trails.apply(position, entry)
+    await reading.world.journal.trim(position)
+
+    assert len(await reading.read(a_call())) == 1
+
+
+def test_an_invocations_id_depends_on_event_rule_and_target() -> None:
+    ids = {
+        invocation_id(Position(position), rule, target)
+        for position in ("1", "2")
+        for rule in ("a", "b")
+        for target in ("x", "y")
+    }
+
+    assert len(ids) == 8
+    assert invocation_id(Position("1"), "a", "x") in ids
