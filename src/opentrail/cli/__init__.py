@@ -14,6 +14,7 @@ from opentrail.cli.help_pages import WIDTH, HelpGroup
 from opentrail.cli.imports import import_command, imports_command
 from opentrail.cli.lake import lake_app
 from opentrail.cli.lake_verification import verify_lake_command
+from opentrail.cli.logs import logs_app
 from opentrail.cli.lookup import lookup_command
 from opentrail.cli.master_key import master_key_app
 from opentrail.cli.matching import match_command
@@ -63,6 +64,7 @@ app.add_typer(roles_app, name="roles", cls=HelpGroup)
 app.add_typer(keys_app, name="keys", cls=HelpGroup)
 app.add_typer(archive_app, name="archive", cls=HelpGroup)
 app.add_typer(lake_app, name="lake", cls=HelpGroup)
+app.add_typer(logs_app, name="logs", cls=HelpGroup)
 signing_keys_app.command("list")(list_signing_keys)
 app.add_typer(signing_keys_app, name="signing-keys", cls=HelpGroup)
 app.add_typer(master_key_app, name="master-key", cls=HelpGroup)
