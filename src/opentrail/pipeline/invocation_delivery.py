@@ -41,6 +41,9 @@ MAX_ATTEMPTS = 185
 DEAD_LETTER_AGE = timedelta(days=4)
 """How old an invocation may be while its dead-letter queue does not take it."""
 
+MAX_HEALTH = 10_000
+"""Destinations whose health is kept; of more, one for which nothing waits goes first."""
+
 LOOK_SECONDS = 1.0
 """How often destinations are looked at that nothing woke."""
 
@@ -90,6 +93,7 @@ class InvocationDelivery:
         self._fresh: set[str] = set()
         self._woken = asyncio.Event()
         self.health: dict[str, TargetHealth] = {}
+        self.totals = TargetHealth()
 
     def wake(self, destinations: Sequence[str]) -> None:
         """Look at destinations at once: new invocations are stored for them."""
@@ -97,6 +101,10 @@ class InvocationDelivery:
             self._next_look.pop(destination, None)
         self._fresh.update(destinations)
         self._woken.set()
+
+    def waiting(self) -> Mapping[str, int]:
+        """Return how many invocations wait, by destination."""
+        return self._waiting
 
     async def open(self) -> None:
         """Count what an earlier process left. Raises Unavailable."""
@@ -146,7 +154,7 @@ class InvocationDelivery:
 
     async def serve(self, destination: str) -> None:
         """Deliver to one destination until nothing is due or it takes nothing. Raises Unavailable."""
-        health = self.health.setdefault(destination, TargetHealth())
+        health = self._health_of(destination)
         while not (health.retry_at is not None and self._clock.now() < health.retry_at):
             self._next_look.pop(destination, None)
             self._fresh.discard(destination)
@@ -162,6 +170,12 @@ class InvocationDelivery:
                     break
         if health.retry_at is not None:
             self._next_look[destination] = health.retry_at
+
+    def _health_of(self, destination: str) -> TargetHealth:
+        if destination not in self.health and len(self.health) >= MAX_HEALTH:
+            idle = (known for known in self.health if not self._waiting[known])
+            del self.health[next(idle, next(iter(self.health)))]
+        return self.health.setdefault(destination, TargetHealth())
 
     async def _sleep_until_due(self, destination: str) -> None:
         moment = await self._invocations.next_due(destination)
@@ -195,6 +209,7 @@ class InvocationDelivery:
             else:
                 finished.append(invocation.invocation_id)
                 health.given_up += 1
+                self.totals.given_up += 1
                 said = "invocation given up"
                 _log.error(said, rule=invocation.rule_arn, target=destination, invocation=invocation.invocation_id)
         await self._invocations.settle(Settlement(finished, postponed, dead))
@@ -213,9 +228,10 @@ class InvocationDelivery:
         self._waiting.update(letter.destination for letter in dead)
         self.wake([letter.destination for letter in dead])
         failed = [result.error for result in results if result.error is not None]
-        health.delivered += len(results) - len(failed)
-        health.failed += len(failed)
-        health.dead_lettered += len(dead)
+        for counted in (health, self.totals):
+            counted.delivered += len(results) - len(failed)
+            counted.failed += len(failed)
+            counted.dead_lettered += len(dead)
         if failed:
             health.last_error = str(failed[-1])
 

@@ -82,6 +82,11 @@ class RulesReader:
         """Through where the journal is needed no more; None before the first read."""
         return self._stored if self._position is not None else None
 
+    @property
+    def matched_through(self) -> Position:
+        """Through where events were matched."""
+        return self._position or START
+
     async def run(self) -> None:
         """Follow the journal until cancelled; a store that does not answer is tried again, from what it holds."""
         pause = FIRST_RETRY_SECONDS
@@ -184,10 +189,12 @@ class RulesReader:
         rules = self._sets.get(found[0]) if found is not None else None
         if found is None or rules is None:
             return
-        envelope = found[1]
-        names = rules.match(envelope)
-        if names:
-            self._invoke(position, envelope, names)
+        try:
+            names = rules.match(found[1])
+            if names:
+                self._invoke(position, found[1], names)
+        except Exception:  # the edge of a worker: one event that cannot be matched must not keep the others
+            _log.exception("event_not_matched", position=position)
 
     def _invoke(self, position: Position, envelope: Mapping[str, Any], names: Sequence[str]) -> None:
         body = orjson.dumps(envelope)

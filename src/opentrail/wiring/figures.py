@@ -9,11 +9,15 @@ from opentrail.pipeline.attestation_figures import AttestationFigures
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.lake_figures import LakeFigures
 from opentrail.pipeline.reader_figures import ReaderFigures
+from opentrail.pipeline.rules_figures import RulesFigures
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.wiring.installation import Installation
+from opentrail.wiring.rules import Rules
 
 
-def watch(installation: Installation, delivery: TrailDelivery, attestation: Attestation, lake: LakeDelivery) -> None:
+def watch(
+    installation: Installation, delivery: TrailDelivery, attestation: Attestation, lake: LakeDelivery, rules: Rules
+) -> None:
     """Add to the installation's registry how far its readers are behind, what the process uses and the disk has left.
 
     To be called once for an installation.
@@ -23,6 +27,7 @@ def watch(installation: Installation, delivery: TrailDelivery, attestation: Atte
     registry.register(ReaderFigures(marks, lambda: feeder.position, delivery, installation.clock))
     registry.register(AttestationFigures(attestation, installation.clock))
     registry.register(LakeFigures(marks, lake.states, installation.clock))
+    registry.register(RulesFigures(marks, rules.reader, rules.delivery))
     ProcessCollector(registry=registry)
     free = Gauge("opentrail_disk_free_bytes", "Free bytes on the home's disk.", registry=registry)
     free.set_function(lambda: shutil.disk_usage(installation.home.path).free)

@@ -1,0 +1,173 @@
+"""Queues and topics of a real endpoint (moto's server), functions of a small one: what they get, what is a refusal."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any, ClassVar
+from urllib.parse import unquote
+from uuid import uuid4
+
+import boto3
+import pytest
+
+from opentrail.adapters.targets.aws import AwsTargets, TargetEndpoint
+from opentrail.adapters.targets.kinds import TargetKinds
+from opentrail.ports import Unavailable
+from opentrail.ports.targets import Dispatch, TargetRefused
+from tests.support.moto_server import moto_server
+
+REGION, ACCOUNT = "eu-west-1", "123456789012"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture
+def targets(url: str) -> Iterator[TargetKinds]:
+    endpoint = TargetEndpoint(url, "testing", "testing")
+    senders = {service: AwsTargets(service, endpoint) for service in ("sqs", "sns", "lambda")}
+    yield TargetKinds(senders)
+    for sender in senders.values():
+        sender.close()
+
+
+def client(url: str, service: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+
+
+def a_queue(url: str, ending: str = "", **attributes: str) -> tuple[str, str]:
+    queue = client(url, "sqs").create_queue(QueueName=f"q-{uuid4()}{ending}", Attributes=attributes)["QueueUrl"]
+    told = client(url, "sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    return queue, told["Attributes"]["QueueArn"]
+
+
+def received(url: str, queue: str) -> list[dict[str, Any]]:
+    asked = {"MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"], "AttributeNames": ["All"]}
+    return list(client(url, "sqs").receive_message(QueueUrl=queue, **asked).get("Messages", ()))
+
+
+def a_dispatch(destination: str, text: str = '{"n":1}', **more: Any) -> Dispatch:
+    return Dispatch("id-1", destination, text, b"{}", **({"target": {}} | more))
+
+
+async def test_a_queue_gets_the_text_and_the_attributes(url: str, targets: TargetKinds) -> None:
+    queue, arn = a_queue(url)
+
+    await targets.send(a_dispatch(arn, attributes={"ERROR_CODE": "NO_RESOURCE", "EMPTY": ""}))
+
+    (message,) = received(url, queue)
+    assert message["Body"] == '{"n":1}'
+    assert message["MessageAttributes"] == {"ERROR_CODE": {"DataType": "String", "StringValue": "NO_RESOURCE"}}
+
+
+async def test_a_fifo_queue_keeps_one_of_two_deliveries_of_an_invocation(url: str, targets: TargetKinds) -> None:
+    queue, arn = a_queue(url, ".fifo", FifoQueue="true")
+    dispatch = a_dispatch(arn, target={"SqsParameters": {"MessageGroupId": "g"}})
+
+    await targets.send(dispatch)
+    await targets.send(dispatch)
+
+    (message,) = received(url, queue)
+    assert message["Attributes"]["MessageGroupId"] == "g"
+
+
+async def test_a_topic_hands_the_text_on_as_its_message(url: str, targets: TargetKinds) -> None:
+    queue, arn = a_queue(url)
+    topic = client(url, "sns").create_topic(Name=f"t-{uuid4()}")["TopicArn"]
+    client(url, "sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+    await targets.send(a_dispatch(topic))
+
+    told = json.loads(received(url, queue)[0]["Body"])
+    assert (told["Message"], told.get("Subject")) == ('{"n":1}', None)
+
+
+class FunctionEndpoint(BaseHTTPRequestHandler):
+    """Takes asynchronous invocations of one function, as Lambda answers them."""
+
+    seen: ClassVar[list[tuple[str, str | None, bytes]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((unquote(self.path), self.headers["X-Amz-Invocation-Type"], body))
+        is_there = "function:f/" in unquote(self.path)
+        answer = b"" if is_there else b'{"Message":"Function not found"}'
+        self.send_response(202 if is_there else 404)
+        if not is_there:
+            self.send_header("x-amzn-ErrorType", "ResourceNotFoundException")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+async def test_a_function_is_invoked_without_waiting_for_its_answer() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FunctionEndpoint)
+    Thread(target=server.serve_forever, daemon=True).start()
+    sender = AwsTargets("lambda", TargetEndpoint(f"http://127.0.0.1:{server.server_port}", "testing", "testing"))
+    arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f"
+
+    await sender.send(a_dispatch(arn))
+
+    assert FunctionEndpoint.seen == [(f"/2015-03-31/functions/{arn}/invocations", "Event", b'{"n":1}')]
+    with pytest.raises(TargetRefused) as refused:
+        await sender.send(a_dispatch(arn + "2"))
+    assert refused.value.code == "NO_RESOURCE"
+    sender.close()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("arn", [f"arn:aws:sqs:{REGION}:{ACCOUNT}:none", f"arn:aws:sns:{REGION}:{ACCOUNT}:none"])
+async def test_what_is_not_there_refuses_for_good(arn: str, targets: TargetKinds) -> None:
+    with pytest.raises(TargetRefused) as refused:
+        await targets.send(a_dispatch(arn))
+
+    assert refused.value.code == "NO_RESOURCE"
+
+
+@pytest.mark.parametrize("arn", ["queue", f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/c"])
+async def test_a_kind_that_nothing_is_sent_to_refuses_for_good(arn: str, targets: TargetKinds) -> None:
+    with pytest.raises(TargetRefused):
+        await targets.send(a_dispatch(arn))
+
+
+async def test_a_queue_that_was_deleted_and_made_again_is_found_again(url: str, targets: TargetKinds) -> None:
+    queue, arn = a_queue(url)
+    await targets.send(a_dispatch(arn))
+    client(url, "sqs").delete_queue(QueueUrl=queue)
+    with pytest.raises(TargetRefused):
+        await targets.send(a_dispatch(arn))
+
+    again = client(url, "sqs").create_queue(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+    await targets.send(a_dispatch(arn))
+
+    assert len(received(url, again)) == 1
+
+
+async def test_an_endpoint_that_is_away_is_worth_trying_again() -> None:
+    sender = AwsTargets("sqs", TargetEndpoint("http://127.0.0.1:9", "testing", "testing"))
+
+    with pytest.raises(Unavailable):
+        await sender.send(a_dispatch(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"))
+    sender.close()
+
+
+async def test_without_an_endpoint_nothing_is_there() -> None:
+    sender = AwsTargets("sqs", None)
+
+    with pytest.raises(TargetRefused):
+        await sender.send(a_dispatch(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"))
+    sender.close()
