@@ -9,6 +9,7 @@ from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.attestation_figures import AttestationFigures
 from opentrail.pipeline.journal_figures import JournalFigures
 from opentrail.pipeline.lake_figures import LakeFigures
+from opentrail.pipeline.log_figures import LogFigures
 from opentrail.pipeline.reader_figures import ReaderFigures
 from opentrail.pipeline.rules_figures import RulesFigures
 from tests.memory.attestation_log import InMemoryAttestationLog
@@ -32,6 +33,7 @@ def test_every_figure_of_the_page_is_one_of_metrics_and_every_figure_is_on_the_p
     registry.register(AttestationFigures(attestation, world.clock))
     registry.register(LakeFigures(figures.marks, list, world.clock))
     registry.register(RulesFigures(figures.marks, Reading().reader(), Delivering().delivery))
+    registry.register(LogFigures(figures.marks, list))
 
     named = set(re.findall(r"\bopentrail_[a-z_]+", PAGE.read_text())) - OF_THE_HOST
     families = {metric.name + ("_total" if metric.type == "counter" else "") for metric in registry.collect()}

@@ -1,6 +1,7 @@
 """Delivery of trails to log groups: one reader for each trail that has one, each with a back-off of its own."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -19,6 +20,15 @@ LISTING = timedelta(seconds=1)
 """Readers are listed this often at least, and whenever the journal has grown."""
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LogGroupState:
+    """How the delivery of one trail to its log group stands; ``cursor`` is the position it needs nothing before."""
+
+    trail_arn: str
+    cursor: Position
+    is_failing: bool
 
 
 class LogDelivery:
@@ -45,6 +55,14 @@ class LogDelivery:
         cursors = {arn: state.cursor for arn, state in self._states.items()}
         cursors |= {arn: reader.state.cursor for arn, reader in self._readers.items() if arn in cursors}
         return min([self._settled_head, *cursors.values()])
+
+    def states(self) -> list[LogGroupState]:
+        """Return how the delivery of each trail with a log group stands, by ARN, as of the readers listed last."""
+        return [
+            LogGroupState(arn, self._readers[arn].state.cursor if arn in self._readers else state.cursor, failing)
+            for arn, state in sorted((self._states or {}).items())
+            for failing in [arn in self._backoffs and self._backoffs[arn].is_failing]
+        ]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set; what is recorded by then is delivered, or read again by the next process."""

@@ -8,6 +8,8 @@ from opentrail.pipeline.attestation import Attestation
 from opentrail.pipeline.attestation_figures import AttestationFigures
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.lake_figures import LakeFigures
+from opentrail.pipeline.log_delivery import LogDelivery
+from opentrail.pipeline.log_figures import LogFigures
 from opentrail.pipeline.reader_figures import ReaderFigures
 from opentrail.pipeline.rules_figures import RulesFigures
 from opentrail.pipeline.trail_delivery import TrailDelivery
@@ -16,7 +18,12 @@ from opentrail.wiring.rules import Rules
 
 
 def watch(
-    installation: Installation, delivery: TrailDelivery, attestation: Attestation, lake: LakeDelivery, rules: Rules
+    installation: Installation,
+    delivery: TrailDelivery,
+    attestation: Attestation,
+    lake: LakeDelivery,
+    logs: LogDelivery,
+    rules: Rules,
 ) -> None:
     """Add to the installation's registry how far its readers are behind, what the process uses and the disk has left.
 
@@ -28,6 +35,7 @@ def watch(
     registry.register(AttestationFigures(attestation, installation.clock))
     registry.register(LakeFigures(marks, lake.states, installation.clock))
     registry.register(RulesFigures(marks, rules.reader, rules.delivery))
+    registry.register(LogFigures(marks, logs.states))
     ProcessCollector(registry=registry)
     free = Gauge("opentrail_disk_free_bytes", "Free bytes on the home's disk.", registry=registry)
     free.set_function(lambda: shutil.disk_usage(installation.home.path).free)

@@ -173,7 +173,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     logs = _log_delivery(installation)
     rules = Rules(installation, upstream_url, owner_key)
     await rules.delivery.open()
-    watch(installation, delivery, attestation, lake, rules)
+    watch(installation, delivery, attestation, lake, logs, rules)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
         stack.push_async_callback(queries.close)

@@ -11,7 +11,9 @@ import pytest
 from opentrail.adapters.log_store.local import LocalLogStore
 from opentrail.event import Event
 from opentrail.event.encoding import decode_event, encode_event
+from opentrail.pipeline.append_marks import AppendMarks
 from opentrail.pipeline.log_delivery import LogDelivery
+from opentrail.pipeline.log_figures import LogFigures
 from opentrail.pipeline.log_reader import LogDeliveryContext
 from opentrail.pipeline.log_upkeep import LogUpkeep
 from opentrail.ports import Unavailable
@@ -269,3 +271,23 @@ async def test_upkeep_removes_expired_days_and_groups_that_are_gone(world: World
     await world.log_groups.delete("g1")
     await upkeep.catch_up()
     assert list(await store.group_ids()) in ([], ["gone"])
+
+
+async def test_figures_tell_how_far_behind_a_log_group_is_and_that_it_takes_nothing(
+    world: World, store: LogStore
+) -> None:
+    seconds = [0.0]
+    marks = AppendMarks(START, clock=lambda: seconds[0])
+    running = delivery(world, store)
+    figures = LogFigures(marks, running.states)
+    await world.log_groups.delete("g1")
+    await record(world, "CreateUser")
+    marks.add(world.journal.head(), 1)
+    seconds[0] = 40.0
+    await running.tick(NOON)
+
+    told = {family.name: family.samples for family in figures.collect()}
+
+    [lag] = told["opentrail_log_group_lag_seconds"]
+    [failing] = told["opentrail_log_group_failing"]
+    assert (lag.labels, lag.value, failing.value) == ({"trail": a_trail().arn}, 40.0, 1.0)

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from opentrail.ports.journal import START
@@ -48,34 +48,46 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
 
 
-def store(connection: sqlite3.Connection, batches: Sequence[tuple[str, Sequence[LogEvent]]]) -> None:
-    """Store the events of several batches, each of a reader or of nobody (""), in one transaction."""
+def store(
+    connection: sqlite3.Connection, batches: Sequence[tuple[str, Sequence[LogEvent]]]
+) -> dict[str, StreamFigures]:
+    """Store the events of several batches, each of a reader or of nobody (""), in one transaction.
+
+    Return what was added to each stream: what a reader repeats is left out.
+    """
+    added: dict[str, StreamFigures] = {}
     connection.execute("BEGIN IMMEDIATE")
     try:
         for reader, events in batches:
-            _store_batch(connection, reader, events)
+            add_figures(added, _store_batch(connection, reader, events))
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+    return added
 
 
-def _store_batch(connection: sqlite3.Connection, reader: str, events: Sequence[LogEvent]) -> None:
+def _store_batch(
+    connection: sqlite3.Connection, reader: str, events: Sequence[LogEvent]
+) -> Mapping[str, StreamFigures]:
     if reader:
         row = connection.execute("SELECT position FROM readers WHERE name = ?", (reader,)).fetchone()
         reached = row[0] if row is not None else START
         events = [event for event in events if event.position > reached]
         if not events:
-            return
+            return {}
         connection.execute("INSERT OR REPLACE INTO readers VALUES (?, ?)", (reader, events[-1].position))
-    for stream_id, figures in figures_of(events).items():
-        noted = (figures.first_timestamp, figures.last_timestamp, figures.last_ingested_at, figures.stored_bytes)
+    added = figures_of(events)
+    numbers: dict[str, int] = {}
+    for stream_id, part in added.items():
+        noted = (part.first_timestamp, part.last_timestamp, part.last_ingested_at, part.stored_bytes)
         connection.execute(_NOTE_STREAM, (stream_id, *noted))
-    numbers = dict(connection.execute("SELECT id, number FROM streams"))
+        [numbers[stream_id]] = connection.execute("SELECT number FROM streams WHERE id = ?", (stream_id,)).fetchone()
     connection.executemany(
         "INSERT INTO events (stream, timestamp, ingested, message) VALUES (?, ?, ?, ?)",
         [(numbers[event.stream_id], event.timestamp, event.ingested_at, _stored(event.message)) for event in events],
     )
+    return added
 
 
 def figures_of(events: Sequence[LogEvent]) -> dict[str, StreamFigures]:
@@ -84,12 +96,18 @@ def figures_of(events: Sequence[LogEvent]) -> dict[str, StreamFigures]:
     for event in events:
         one = StreamFigures(event.timestamp, event.timestamp, event.ingested_at, event.size_bytes)
         held = found.get(event.stream_id)
-        found[event.stream_id] = one if held is None else joined(held, one)
+        found[event.stream_id] = one if held is None else _joined(held, one)
     return found
 
 
-def joined(one: StreamFigures, other: StreamFigures) -> StreamFigures:
-    """Return what is in a stream of which each part is told."""
+def add_figures(figures: dict[str, StreamFigures], more: Mapping[str, StreamFigures]) -> None:
+    """Add what came to each stream to ``figures``."""
+    for stream_id, part in more.items():
+        held = figures.get(stream_id)
+        figures[stream_id] = part if held is None else _joined(held, part)
+
+
+def _joined(one: StreamFigures, other: StreamFigures) -> StreamFigures:
     return StreamFigures(
         min(one.first_timestamp, other.first_timestamp),
         max(one.last_timestamp, other.last_timestamp),

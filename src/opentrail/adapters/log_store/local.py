@@ -12,7 +12,7 @@ import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -42,7 +42,8 @@ MAX_KNOWN_GROUPS = 1_000
 """Groups whose figures are held in memory; they are read from the files again for those beyond."""
 
 READER_THREADS = 2
-MAX_READS_WAITING = 1_000
+MAX_WORK_WAITING = 1_000
+"""Other work that waits for a thread; more is refused as Unavailable."""
 
 _SUFFIX = ".sqlite"
 _COMPANIONS = ("", "-wal", "-shm")
@@ -71,7 +72,7 @@ class LocalLogStore:
         self._lock = threading.Lock()
         self._waiting: list[_Append] = []
         self._waiting_bytes = 0
-        self._reads = 0
+        self._work = 0
 
     async def append(self, group_id: str, events: Sequence[LogEvent], *, reader: str = "") -> None:
         if not events:
@@ -143,18 +144,14 @@ class LocalLogStore:
     def _store(self, group_id: str, day: date, parts: Sequence[tuple[_Append, list[LogEvent]]]) -> None:
         path = self._path(group_id, day)
         connection = self._open_file(path)
-        # What repeats an earlier delivery is left out below, so that only the file itself knows what was added.
-        if any(append.reader for append, _ in parts):
-            self._figures.pop(group_id, None)
         try:
-            day_file.store(connection, [(append.reader, events) for append, events in parts])
+            added = day_file.store(connection, [(append.reader, events) for append, events in parts])
         except sqlite3.Error:
             self._close_file(path)
             self._figures.pop(group_id, None)
             raise
         if group_id in self._figures:
-            for _, events in parts:
-                _add(self._figures[group_id], day_file.figures_of(events))
+            day_file.add_figures(self._figures[group_id], added)
 
     def _path(self, group_id: str, day: date) -> Path:
         return self._folder / group_id / f"{day.isoformat()}{_SUFFIX}"
@@ -216,7 +213,7 @@ class LocalLogStore:
         found: dict[str, StreamFigures] = {}
         for day in self._days(group_id):
             with closing(day_file.open_for_reading(self._path(group_id, day))) as connection:
-                _add(found, day_file.figures(connection))
+                day_file.add_figures(found, day_file.figures(connection))
         self._figures[group_id] = found
         while len(self._figures) > MAX_KNOWN_GROUPS:
             self._figures.popitem(last=False)
@@ -247,7 +244,18 @@ class LocalLogStore:
         return len(days)
 
     async def _writing(self, work: Callable[[], _Result]) -> _Result:
-        return await asyncio.wrap_future(self._submit(lambda: _translated(work)))
+        with self._counted():
+            return await asyncio.wrap_future(self._submit(lambda: _translated(work)))
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        if self._work >= MAX_WORK_WAITING:
+            raise Unavailable("too many requests wait for the log store")
+        self._work += 1
+        try:
+            yield
+        finally:
+            self._work -= 1
 
     def _submit(self, work: Callable[[], _Result]) -> "Future[_Result]":
         try:
@@ -256,15 +264,12 @@ class LocalLogStore:
             raise Unavailable("the log store is closed") from error
 
     async def _reading(self, work: Callable[[], _Result]) -> _Result:
-        if self._reads >= MAX_READS_WAITING:
-            raise Unavailable("too many requests wait for the log store")
-        self._reads += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, lambda: _translated(work))
-        except RuntimeError as error:
-            raise Unavailable("the log store is closed") from error
-        finally:
-            self._reads -= 1
+        with self._counted():
+            try:
+                reading = asyncio.get_running_loop().run_in_executor(self._readers, lambda: _translated(work))
+            except RuntimeError as error:
+                raise Unavailable("the log store is closed") from error
+            return await reading
 
 
 _DAY = 86_400_000
@@ -272,12 +277,6 @@ _DAY = 86_400_000
 
 def _begins(day: date) -> int:
     return (day - date(1970, 1, 1)).days * _DAY
-
-
-def _add(figures: dict[str, StreamFigures], more: Mapping[str, StreamFigures]) -> None:
-    for stream_id, part in more.items():
-        held = figures.get(stream_id)
-        figures[stream_id] = part if held is None else day_file.joined(held, part)
 
 
 def _translated(work: Callable[[], _Result]) -> _Result:

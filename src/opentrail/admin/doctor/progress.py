@@ -21,6 +21,12 @@ JOURNAL_SHARE = 0.8
 """From which share of ``journal_max_bytes`` on the slowest reader is about to be cut loose."""
 
 
+_ERRORS = tuple(
+    f"Latest{kind}Error" for kind in ("Delivery", "DigestDelivery", "Notification", "CloudWatchLogsDelivery")
+)
+"""Members of a trail's status that tell what fails."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """The ports that tell how far everything got, and the intervals that say how far it should be."""
@@ -51,7 +57,7 @@ class Progress:
     async def _failing(self, trail: Trail, regions: Sequence[str]) -> Finding | None:
         for region in regions:
             status = await self.delivery_log.status(trail.arn, region)
-            for member in ("LatestDeliveryError", "LatestDigestDeliveryError", "LatestNotificationError"):
+            for member in _ERRORS:
                 if status.get(member):
                     mend = f"aws cloudtrail get-trail-status --name {trail.name} says since when; the server's log why"
                     return Finding(

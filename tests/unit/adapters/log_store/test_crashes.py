@@ -1,0 +1,70 @@
+"""What the log store answered for is there after a kill, once, whatever the process was doing."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from opentrail.adapters.log_store.local import LocalLogStore
+from opentrail.ports.log_store import LogRange
+
+KILLS = 5
+ACKNOWLEDGED_BEFORE_A_KILL = 12
+
+WRITER = """
+import asyncio, json, sys
+from pathlib import Path
+from opentrail.adapters.log_store.local import LocalLogStore
+from opentrail.ports.journal import Position
+from opentrail.ports.log_store import LogEvent
+
+DAY = 86_400_000
+
+async def write(folder, first):
+    store = LocalLogStore(Path(folder))
+    number = first
+    while True:
+        # As a delivery does: what may or may not have been stored is handed in again, over two days at a time.
+        events = [
+            LogEvent("s", 20_000 * DAY + DAY * (each % 2), 0, str(each), Position(f"{each:09d}"))
+            for each in range(max(0, number - 20), number + 10)
+        ]
+        await store.append("g", events, reader="trail")
+        number += 10
+        print(json.dumps(number), flush=True)
+
+asyncio.run(write(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@pytest.mark.slow
+async def test_every_acknowledged_event_is_there_once_after_each_kill(tmp_path: Path) -> None:
+    acknowledged = 0
+    for _ in range(KILLS):
+        acknowledged = _write_until_killed(tmp_path, acknowledged)
+
+        store = LocalLogStore(tmp_path)
+        stored = [int(event.message) for event in await store.read(LogRange("g"), 10_000)]
+        figures = await store.figures("g")
+        await store.close()
+
+        assert len(stored) == len(set(stored))
+        assert set(range(acknowledged)) <= set(stored)
+        assert figures["s"].stored_bytes == sum(len(str(number)) + 26 for number in stored)
+
+
+def _write_until_killed(folder: Path, first: int) -> int:
+    """Have a process write from ``first`` on and kill it; return what it was told to be stored."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder), str(first)], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        told = first
+        for _ in range(ACKNOWLEDGED_BEFORE_A_KILL):
+            told = json.loads(writer.stdout.readline())
+        writer.send_signal(signal.SIGKILL)
+        rest = writer.stdout.read().splitlines()
+    return max([told, *(json.loads(line) for line in rest if line.isdigit())])
