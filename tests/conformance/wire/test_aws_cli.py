@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,23 @@ def test_archive_is_listed_and_copied(api: ApiInThread, aws: Run, tmp_path: Path
     assert (tmp_path / "copy" / "a.json.gz").read_bytes() == b"small"
     assert (tmp_path / "copy" / "b.json.gz").read_bytes() == large
     assert "AccessDenied" in write.stderr
+
+
+def test_a_log_group_from_the_command_line(aws: Run) -> None:
+    now = time.time_ns() // 1_000_000
+    output_of(aws("logs", "create-log-group", "--log-group-name", "/audit", "--tags", "team=audit"))
+    output_of(aws("logs", "put-retention-policy", "--log-group-name", "/audit", "--retention-in-days", "30"))
+    named = ("--log-group-name", "/audit", "--log-stream-name", "app")
+    output_of(aws("logs", "create-log-stream", *named))
+    events = json.dumps([{"timestamp": now + number, "message": f'{{"n": {number}}}'} for number in range(5)])
+    put = output_of(aws("logs", "put-log-events", *named, "--log-events", events))
+    pattern = ("--filter-pattern", "{ $.n >= 1 }", "--page-size", "2")
+    found = output_of(aws("logs", "filter-log-events", "--log-group-name", "/audit", *pattern))
+    [group] = output_of(aws("logs", "describe-log-groups"))["logGroups"]
+    missing = aws("logs", "delete-log-stream", "--log-group-name", "/audit", "--log-stream-name", "missing")
+
+    assert set(put) == {"nextSequenceToken"}
+    assert [event["message"] for event in found["events"]] == [f'{{"n": {number}}}' for number in range(1, 5)]
+    assert (group["retentionInDays"], group["storedBytes"]) == (30, 5 * (8 + 26))
+    assert "(ResourceNotFoundException)" in missing.stderr
+    assert "The specified log stream does not exist." in missing.stderr

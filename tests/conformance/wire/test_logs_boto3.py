@@ -1,5 +1,6 @@
 """CloudWatch Logs as boto3 sees it: groups, streams, events, tags and filters, with the service's own answers."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 from opentrail.identity import Credential
 from tests.builders import ACCOUNT, REGION, a_credential, a_user, a_user_principal
 from tests.support.api import ApiInThread, recorded
+from tests.support.corpus import shared
 
 Connect = Callable[..., Any]
 
@@ -426,3 +428,21 @@ def test_calls_are_on_record_without_what_was_logged(api: ApiInThread, logs: Any
     assert (stored["eventName"], stored["requestParameters"]["logStreamName"]) == ("PutLogEvents", "one")
     assert "hunter2" not in str(recorded(api.world))
     assert read["readOnly"] is True
+
+
+def test_the_acceptance_filters_are_taken_and_kept_verbatim(logs: Any, group: str) -> None:
+    cases = json.loads(shared("acceptance", "metric-filters.json").read_text())
+
+    for case in cases:
+        transformation = {**TRANSFORMATION, "metricName": case["metric"]}
+        logs.put_metric_filter(
+            logGroupName=GROUP,
+            filterName=case["name"],
+            filterPattern=case["pattern"],
+            metricTransformations=[transformation],
+        )
+
+    kept = logs.describe_metric_filters(logGroupName=GROUP)["metricFilters"]
+    assert {one["filterName"]: one["filterPattern"] for one in kept} == {
+        case["name"]: case["pattern"] for case in cases
+    }

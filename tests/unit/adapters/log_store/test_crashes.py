@@ -1,6 +1,5 @@
 """What the log store answered for is there after a kill, once, whatever the process was doing."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -64,7 +63,7 @@ def _write_until_killed(folder: Path, first: int) -> int:
         assert writer.stdout is not None
         told = first
         for _ in range(ACKNOWLEDGED_BEFORE_A_KILL):
-            told = json.loads(writer.stdout.readline())
+            told = int(writer.stdout.readline())
         writer.send_signal(signal.SIGKILL)
         rest = writer.stdout.read().splitlines()
-    return max([told, *(json.loads(line) for line in rest if line.isdigit())])
+    return max([told, *(int(line) for line in rest if line.isdigit())])
