@@ -158,18 +158,32 @@ class InvocationDelivery:
         while not (health.retry_at is not None and self._clock.now() < health.retry_at):
             self._next_look.pop(destination, None)
             self._fresh.discard(destination)
-            limit = PAGE if health.failing_since is None else 1
-            due = await self._invocations.due(destination, self._clock.now(), limit)
+            due = await self._invocations.due(destination, self._clock.now(), PAGE)
             if not due:
                 await self._sleep_until_due(destination)
                 return
-            for start in range(0, len(due), IN_FLIGHT):
-                results = await asyncio.gather(*map(self._send, due[start : start + IN_FLIGHT]))
+            if health.failing_since is not None and await self._drop_expired(destination, health, due):
+                continue
+            sending = due if health.failing_since is None else due[:1]
+            for start in range(0, len(sending), IN_FLIGHT):
+                results = await asyncio.gather(*map(self._send, sending[start : start + IN_FLIGHT]))
                 await self._settle(destination, health, results)
+                await self._judge(destination, health, results)
                 if health.failing_since is not None:
                     break
         if health.retry_at is not None:
             self._next_look[destination] = health.retry_at
+
+    async def _drop_expired(self, destination: str, health: TargetHealth, due: Sequence[Invocation]) -> bool:
+        """End what grew too old for a destination that takes nothing, without a further try; say whether any did.
+
+        While a destination takes deliveries nothing is too old for a first try: it may have been us who were away.
+        """
+        now = self._clock.now()
+        expired = [_Result(each, Unavailable(health.last_error)) for each in due if _is_too_old(each, now)]
+        if expired:
+            await self._settle(destination, health, expired)
+        return bool(expired)
 
     def _health_of(self, destination: str) -> TargetHealth:
         if destination not in self.health and len(self.health) >= MAX_HEALTH:
@@ -214,7 +228,6 @@ class InvocationDelivery:
                 _log.error(said, rule=invocation.rule_arn, target=destination, invocation=invocation.invocation_id)
         await self._invocations.settle(Settlement(finished, postponed, dead))
         self._count(destination, health, results, finished, dead)
-        await self._judge(destination, health, results, now)
 
     def _count(
         self,
@@ -235,8 +248,9 @@ class InvocationDelivery:
         if failed:
             health.last_error = str(failed[-1])
 
-    async def _judge(self, destination: str, health: TargetHealth, results: Sequence[_Result], now: datetime) -> None:
+    async def _judge(self, destination: str, health: TargetHealth, results: Sequence[_Result]) -> None:
         """Pause a destination that took nothing because it did not answer; let what waits go when it is back."""
+        now = self._clock.now()
         if all(isinstance(result.error, Unavailable) for result in results):
             if health.failing_since is None:
                 _log.warning("a target does not answer", target=destination, error=health.last_error)
@@ -274,15 +288,25 @@ def _ended(invocation: Invocation, error: PortError, now: datetime) -> str | Non
     """Return why an invocation is tried no more ("" when its target refused it), None while it is."""
     if isinstance(error, TargetRefused):
         return ""
-    age = now - invocation.matched_at
-    if invocation.failure:
-        return _BY_CONDITION[True] if age > DEAD_LETTER_AGE else None
-    policy: Mapping[str, Any] = orjson.loads(invocation.target).get("RetryPolicy") or {}
-    if age > timedelta(seconds=policy.get("MaximumEventAgeInSeconds", MAX_AGE.total_seconds())):
+    if _is_too_old(invocation, now):
         return _BY_CONDITION[True]
+    if invocation.failure:
+        return None
+    policy = _retry_policy(invocation)
     if invocation.attempts >= policy.get("MaximumRetryAttempts", MAX_ATTEMPTS):
         return _BY_CONDITION[False]
     return None
+
+
+def _is_too_old(invocation: Invocation, now: datetime) -> bool:
+    longest = DEAD_LETTER_AGE
+    if not invocation.failure:
+        longest = timedelta(seconds=_retry_policy(invocation).get("MaximumEventAgeInSeconds", MAX_AGE.total_seconds()))
+    return now - invocation.matched_at > longest
+
+
+def _retry_policy(invocation: Invocation) -> Mapping[str, Any]:
+    return orjson.loads(invocation.target).get("RetryPolicy") or {}
 
 
 def _dead_letter(invocation: Invocation, error: PortError, condition: str) -> Invocation | None:

@@ -186,3 +186,27 @@ async def test_a_template_that_makes_nothing_valid_is_refused_and_not_tried_agai
     await delivering.tick()
 
     assert [dispatch.attributes["ERROR_CODE"] for dispatch in delivering.targets.taken] == ["INVALID_PARAMETER"]
+
+
+async def test_what_grew_too_old_for_a_target_that_is_away_ends_without_a_try_each() -> None:
+    delivering = Delivering()
+    delivering.targets.faults[QUEUE] = Unavailable("away")
+    for number in range(300):
+        await delivering.add(number, DeadLetterConfig={"Arn": LETTERS}, RetryPolicy={"MaximumEventAgeInSeconds": 3600})
+
+    await delivering.pass_time(3700)
+
+    assert delivering.targets.tried[QUEUE] < 200
+    assert len(delivering.targets.taken) == 300
+    conditions = {letter.attributes["EXHAUSTED_RETRY_CONDITION"] for letter in delivering.targets.taken}
+    assert conditions == {"MaximumEventAgeInSeconds"}
+
+
+async def test_what_waited_while_nothing_ran_is_tried_however_old_it_is() -> None:
+    delivering = Delivering()
+    await delivering.add(1, RetryPolicy={"MaximumEventAgeInSeconds": 60})
+    delivering.clock.advance(86_400)
+
+    await delivering.tick()
+
+    assert len(delivering.targets.taken) == 1
