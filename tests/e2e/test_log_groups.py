@@ -57,7 +57,7 @@ def test_a_trail_s_events_are_in_its_log_group_once_across_a_kill(make_server: M
     for number in range(10):
         s3.create_bucket(Bucket=f"after-{number}")
     expected = {f"{when}-{number}" for when in ("before", "after") for number in range(10)}
-    wait_until(lambda: expected <= set(buckets_made(server)), "every event in the group")
+    wait_until(lambda: expected <= set(buckets_made(logs)), "every event in the group")
 
     told = events_in(logs)
     assert len({event["eventID"] for event in told}) == len(told)
