@@ -17,18 +17,18 @@ class InMemoryInvocations:
         self.is_unavailable = False
         self.kept: dict[str, Invocation] = {}
         self.postponed: dict[str, datetime] = {}
-        self._cursor = START
+        self.cursor = START
         self._rules: dict[str, bytes] = {}
 
     async def in_force(self) -> RulesInForce:
         self._answer()
-        return RulesInForce(self._cursor, dict(self._rules))
+        return RulesInForce(self.cursor, dict(self._rules))
 
     async def advance(
         self, cursor: Position, settings: Sequence[SettingsEntry], invocations: Sequence[Invocation]
     ) -> None:
         self._answer()
-        if cursor <= self._cursor:
+        if cursor <= self.cursor:
             return
         for entry in settings:
             if entry.settings is None:
@@ -37,7 +37,7 @@ class InMemoryInvocations:
                 self._rules[entry.scope] = entry.settings
         for invocation in invocations:
             self.kept.setdefault(invocation.invocation_id, invocation)
-        self._cursor = cursor
+        self.cursor = cursor
 
     async def waiting(self) -> Mapping[str, int]:
         self._answer()
