@@ -388,8 +388,8 @@ def test_operations_that_are_not_answered_say_so(cloudtrail: Any, connect: Conne
     assert code_of(cloudtrail.list_dashboards) == "UnsupportedOperationException"
     assert code_of(cloudtrail.list_insights_data) == "UnsupportedOperationException"
     for service, operation in (
-        ("logs", "describe_log_groups"),
-        ("events", "list_rules"),
+        ("logs", "describe_deliveries"),
+        ("events", "list_endpoints"),
         ("sns", "list_topics"),
         ("athena", "list_work_groups"),
         ("cloudwatch", "list_metrics"),
