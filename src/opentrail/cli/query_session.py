@@ -97,15 +97,18 @@ class QuerySession:
         return await control.call(self._context.home.control_socket, command, arguments)
 
     async def _run(self, statement: str, on_look: Callable[[dict[str, Any]], None]) -> tuple[str, dict[str, Any]]:
-        started = await self._ask("start_query", statement=statement)
-        if "refused" in started:
-            refused = started["refused"]
-            raise StatementRefused(refused["message"], refused["line"], refused["column"])
-        query_id = str(started["id"])
+        # The server may have started what its answer has not told of yet: Ctrl-C waits for the name of what it cancels.
+        starting = asyncio.ensure_future(self._ask("start_query", statement=statement))
         try:
-            return query_id, await self._ended(query_id, on_look)
+            started = await asyncio.shield(starting)
+            if "refused" in started:
+                refused = started["refused"]
+                raise StatementRefused(refused["message"], refused["line"], refused["column"])
+            return str(started["id"]), await self._ended(str(started["id"]), on_look)
         except asyncio.CancelledError:
-            await self._ask("cancel_query", query_id=query_id)
+            started = await starting
+            if "refused" not in started:
+                await self._ask("cancel_query", query_id=str(started["id"]))
             raise
 
     async def _ended(self, query_id: str, on_look: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
