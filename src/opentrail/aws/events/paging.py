@@ -19,6 +19,6 @@ def page_of(call: Call, items: Sequence[_Item], key: Callable[[_Item], str]) -> 
     Raises ValidationException for a token that is none of this list.
     """
     try:
-        return list_pages.page_of(call, items, key, "Limit", DEFAULT_LIMIT)
+        return list_pages.page_of(call, items, key, "Limit", DEFAULT_LIMIT, may_limit_change=True)
     except list_pages.ForeignToken:
         raise ValidationFailed("Parameter NextToken is not valid.") from None
