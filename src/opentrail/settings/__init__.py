@@ -23,6 +23,7 @@ from opentrail.settings.values import (
     as_account,
     as_account_id,
     as_address,
+    as_allowance,
     as_boolean,
     as_count,
     as_duration,
@@ -131,6 +132,9 @@ class Settings:
     )
     delivery_webhook__ca_bundle: str = setting(
         as_file, "", "PEM file of the CAs that this URL's certificate is judged by; empty: the system's"
+    )
+    outgoing__allow: tuple[str, ...] = setting(
+        list_of(as_allowance), [], "networks and hosts beyond the public internet that subscriptions may name"
     )
     recording: RecordingMode = setting(as_mode, "fail-closed", "fail-closed refuses what cannot be recorded")
     commit_interval: timedelta = setting(as_duration, "10ms", "how long fail-open gathers events for one commit")

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opentrail.errors import SettingsError
+from opentrail.outgoing.guard import check_allowance
 from opentrail.resource.organization import Account, is_organization_id
 
 MAX_GATEWAY_PROCESSES = 64
@@ -129,6 +130,11 @@ def as_processes(value: object) -> int:
     if not text.isdigit() or not 1 <= int(text) <= MAX_GATEWAY_PROCESSES:
         raise ValueError(f"must be between 1 and {MAX_GATEWAY_PROCESSES}")
     return int(text)
+
+
+def as_allowance(value: object) -> str:
+    """Read where calls may go beside the public internet."""
+    return check_allowance(as_text(value))
 
 
 def as_count(value: object) -> int:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
-from yarl import URL
-
+from opentrail.outgoing.call import Call, NoAnswer
+from opentrail.outgoing.call import call as call_out
+from opentrail.outgoing.endpoint import UnusableUrl, parse_endpoint
+from opentrail.outgoing.guard import ANYWHERE
 from opentrail.ports import Unavailable
 from opentrail.ports.witness import WitnessRefused
 
@@ -21,27 +22,17 @@ async def call(method: str, url: str, headers: Mapping[str, str], body: bytes, m
     Raises Unavailable, and WitnessRefused for a client's error or an answer longer than ``max_bytes``; both name the
     host alone, since the rest of a URL may hold a token.
     """
-    host = URL(url, encoded=True).host
     try:
-        async with (
-            ClientSession(timeout=ClientTimeout(total=TIMEOUT_S), auto_decompress=False) as session,
-            session.request(
-                method, URL(url, encoded=True), headers=dict(headers), data=body, allow_redirects=False
-            ) as response,
-        ):
-            answer = bytearray()
-            async for chunk in response.content.iter_chunked(64 * 1024):
-                answer += chunk
-                if len(answer) > max_bytes:
-                    raise WitnessRefused(f"the witness at {host} answered with more than {max_bytes} bytes")
-            if response.status in _TRY_AGAIN:
-                raise Unavailable(f"the witness at {host} answered {response.status}")
-            if response.status not in _OK:
-                raise WitnessRefused(f"the witness at {host} answered {response.status}")
-            return bytes(answer)
-    except (TimeoutError, ClientError, OSError) as error:
-        raise Unavailable(f"the witness at {host} did not answer: {_reason(error).replace(url, str(host))}") from error
-
-
-def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+        host = parse_endpoint(url).host
+        answer = await call_out(Call(method, url, headers, body, TIMEOUT_S, max_bytes), ANYWHERE)
+    except UnusableUrl as error:
+        raise WitnessRefused(f"the witness cannot be called: {error}") from error
+    except NoAnswer as error:
+        raise Unavailable(f"the witness at {error}") from error
+    if answer.is_cut:
+        raise WitnessRefused(f"the witness at {host} answered with more than {max_bytes} bytes")
+    if answer.status in _TRY_AGAIN:
+        raise Unavailable(f"the witness at {host} answered {answer.status}")
+    if answer.status not in _OK:
+        raise WitnessRefused(f"the witness at {host} answered {answer.status}")
+    return answer.body

@@ -17,6 +17,7 @@ import pytest
 from opentrail.adapters.notices import webhook as module
 from opentrail.adapters.notices.receivers import Receivers
 from opentrail.adapters.notices.webhook import Webhook, WebhookEndpoint, read_secret
+from opentrail.outgoing.signature import signature
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.notices import WEBHOOK, Notice, NoticeRefused, ReceiverNotFound
 from tests.builders import HandClock
@@ -103,7 +104,7 @@ async def test_what_is_posted_is_signed_with_id_time_and_body(secret: str, key: 
 def test_the_signature_is_that_of_the_specifications_example() -> None:
     key = read_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
-    made = module.signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    made = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
 
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
