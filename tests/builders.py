@@ -35,6 +35,7 @@ from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.lake_table import InMemoryLakeTables
 from tests.memory.log_groups import InMemoryLogGroups
 from tests.memory.log_store import InMemoryLogStore
+from tests.memory.metric_store import InMemoryMetricStore
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 from tests.memory.query_engine import InMemoryQueryEngine, InMemoryQueryLog
 from tests.memory.signer import InMemorySigner
@@ -218,6 +219,7 @@ class World:
         self.archives.follow(self.clock.now)
         self.event_data_stores = InMemoryEventDataStores()
         self.log_groups, self.log_store = InMemoryLogGroups(), InMemoryLogStore()
+        self.metrics = InMemoryMetricStore()
         self.event_rules = InMemoryEventRules()
         self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores, self.event_rules)
         self.tables = InMemoryLakeTables()
@@ -266,6 +268,7 @@ class World:
             key_names=OwnKeyNames(self.key_ring),
             log_groups=self.log_groups,
             log_store=self.log_store,
+            metrics=self.metrics,
             clock=self.clock,
             identifiers=self.identifiers,
             organization=self.organization,

@@ -76,6 +76,10 @@ class Home:
         return self.path / "log-groups"
 
     @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.sqlite"
+
+    @property
     def queries(self) -> Path:
         """A folder for each query of the lake, named by its id."""
         return self.path / "queries"

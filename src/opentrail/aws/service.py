@@ -28,6 +28,7 @@ from opentrail.ports.key_store import KeyStore
 from opentrail.ports.lake_table import Lake
 from opentrail.ports.log_groups import LogGroups
 from opentrail.ports.log_store import LogStore
+from opentrail.ports.metric_store import MetricStore
 from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
 from opentrail.ports.signer import Signer
@@ -63,6 +64,7 @@ class ApiPorts:
     key_names: KeyNames
     log_groups: LogGroups
     log_store: LogStore
+    metrics: MetricStore
     clock: Clock
     identifiers: Identifiers
     organization: Organization | None = None

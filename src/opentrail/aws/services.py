@@ -5,7 +5,7 @@ A new service is a new package with one ``Service`` value, named here.
 
 from functools import cache
 
-from opentrail.aws import cloudtrail, cloudtrail_data, events, kms, logs, organizations, s3, sts
+from opentrail.aws import cloudtrail, cloudtrail_data, cloudwatch, events, kms, logs, organizations, s3, sts
 from opentrail.aws.common_errors import AccessDenied, Family, UnknownOperation, UnsupportedOperationException
 from opentrail.aws.service import Handler, Service
 from opentrail.capture.ownership import ALWAYS_OWN
@@ -19,6 +19,7 @@ SERVICES: dict[str, Service] = {
     for service in (
         cloudtrail.SERVICE,
         cloudtrail_data.SERVICE,
+        cloudwatch.SERVICE,
         events.SERVICE,
         kms.SERVICE,
         logs.SERVICE,
@@ -28,7 +29,7 @@ SERVICES: dict[str, Service] = {
     )
 }
 
-SPOKEN = ("cloudtrail", "cloudtrail-data", "events", "kms", "logs", "organizations", "sts", "s3")
+SPOKEN = ("cloudtrail", "cloudtrail-data", "cloudwatch", "events", "kms", "logs", "organizations", "sts", "s3")
 """Services whose operations ``docs/coverage.md`` lists."""
 
 _SERVICE_OF_SIGNING_NAME = {
@@ -45,6 +46,9 @@ _SERVICE_OF_SIGNING_NAME = {
     "sts": "sts",
 }
 """Services that are ours by design; those not in SERVICES answer every operation with their own error."""
+
+_FORMER_QUERY_SERVICES = frozenset({"cloudwatch"})
+"""Services that speak JSON and CBOR now and kept the codes of the query protocol, which their clients look for."""
 
 _S3_WRITING_METHODS = frozenset({"PUT", "POST", "DELETE"})
 
@@ -73,7 +77,8 @@ def family_of(service: str) -> Family:
     """Return how ``service`` spells the errors that all services share."""
     if service == "s3":
         return Family.S3
-    return Family.QUERY if protocol_name(service) in ("query", "ec2") else Family.JSON
+    is_query = protocol_name(service) in ("query", "ec2") or service in _FORMER_QUERY_SERVICES
+    return Family.QUERY if is_query else Family.JSON
 
 
 def not_answered(operation: Operation | None, request: HttpRequest) -> AwsError:

@@ -25,6 +25,7 @@ from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
+from opentrail.adapters.metric_store.local import LocalMetricStore
 from opentrail.adapters.object_store.archives import LocalArchives
 from opentrail.admin.administration import Administration, Answer, new_root_credential
 from opentrail.admin.inquiries import Inquiries
@@ -78,6 +79,7 @@ class Installation:
     log_groups: SqlLogGroups
     log_readers: SqlLogReaders
     log_store: LocalLogStore
+    metrics: LocalMetricStore
     archives: LocalArchives
     signer: Signer
     keys: SqlKeyStore
@@ -211,6 +213,8 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             home.lost_calls_file.unlink(missing_ok=True)
         log_store = LocalLogStore(home.log_groups)
         stack.push_async_callback(log_store.close)
+        metrics = LocalMetricStore(home.metrics_file)
+        stack.push_async_callback(metrics.close)
         keys = SqlKeyStore(database, sealer, clock)
         key_ring = LocalKeyRing(keys)
         yield Installation(
@@ -235,6 +239,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             log_groups=SqlLogGroups(database),
             log_readers=SqlLogReaders(database),
             log_store=log_store,
+            metrics=metrics,
             archives=LocalArchives(home.archives, clock=clock, keys=key_ring),
             signer=open_signer(settings, home.signing_keys, sealer),
             keys=keys,

@@ -243,6 +243,7 @@ def _own_api(
             key_names=key_names,
             log_groups=installation.log_groups,
             log_store=installation.log_store,
+            metrics=installation.metrics,
             history=installation.history,
             topics=topics,
             clock=installation.clock,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from opentrail.query.replay.alarms import Alarm, Sample, State, replay_alarm, state_after
+from opentrail.metric.alarm_rule import State, state_after
+from opentrail.query.replay.alarms import Alarm, Sample, replay_alarm
 from opentrail.query.replay.rules import InvalidReplay
 
 THREE_OF_THREE = (3, 0)
