@@ -7,9 +7,14 @@ import orjson
 ACCOUNT = "123456789012"
 
 
-def an_event(number: int, now: datetime, count: int) -> bytes:
-    """Return one event of about 1.3 kB: the ``number``-th of ``count`` in the two hours before ``now``."""
-    user = number * 7919 % 2000
+def user_of(number: int) -> int:
+    """Return whose the ``number``-th event is: one of 2,000 users, or for one in a thousand one of 500 rare ones."""
+    return 10_000 + number // 1000 % 500 if number % 1000 == 500 else number * 7919 % 2000
+
+
+def an_event(number: int, now: datetime, count: int, span_seconds: int = 7200) -> bytes:
+    """Return one event of about 1.3 kB: the ``number``-th of ``count`` in a span before ``now``."""
+    user = user_of(number)
     return orjson.dumps(
         {
             "eventVersion": "1.11",
@@ -30,7 +35,9 @@ def an_event(number: int, now: datetime, count: int) -> bytes:
                     "attributes": {"creationDate": "2026-11-20T01:02:03Z", "mfaAuthenticated": "false"},
                 },
             },
-            "eventTime": (now - timedelta(seconds=7200 - number * 7200 // count)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "eventTime": (now - timedelta(seconds=span_seconds - number * span_seconds // count)).strftime(
+                "%Y-%m-%dT%H:%M:%SZ"
+            ),
             "eventSource": ("s3", "ec2", "iam", "sts", "kms")[number % 5] + ".amazonaws.com",
             "eventName": ("GetObject", "DescribeInstances", "CreateUser", "AssumeRole", "Decrypt")[number % 5],
             "awsRegion": ("us-east-1", "eu-west-1")[number % 2],

@@ -97,7 +97,10 @@ def command(server: RunningServer, *words: str) -> list[str]:
 
 def interrupt(server: RunningServer) -> None:
     """Ctrl-C ends a running query at once, the engine's process with it."""
+    # A test run in the background ignores Ctrl-C, and its children would, too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     asking = subprocess.Popen(command(server, "query", SLOW), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    signal.signal(signal.SIGINT, before)
     for _ in range(200):
         if engines(server):
             break

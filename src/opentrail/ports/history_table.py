@@ -14,5 +14,10 @@ class HistoryTable(Protocol):
         self, account_id: str, since: datetime, until: datetime
     ) -> AbstractAsyncContextManager[tuple[LakeFile, ...]]:
         """Give the events from ``since`` to ``until``, both included, as Parquet files with the columns of a store of
-        CloudTrail events; they go when the context is left. Raises Unavailable."""
+        CloudTrail events, with others of the same days beside them; they go when the context is left.
+        Raises Unavailable."""
+        ...
+
+    async def forget(self) -> None:
+        """Remove what is kept between queries of events that Event history has no more. Raises Unavailable."""
         ...

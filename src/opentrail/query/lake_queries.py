@@ -1,6 +1,7 @@
 """Queries of the lake: started, run one behind the other, kept for seven days with the pages of their results."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from opentrail.clock import Clock, Identifiers
 from opentrail.lakesql.errors import Place, UnknownStore
 from opentrail.lakesql.schema import TableSchema
 from opentrail.lakesql.store_schema import schema_of_kind
-from opentrail.ports import PortError
+from opentrail.ports import PortError, Unavailable
 from opentrail.ports.history_table import HistoryTable
 from opentrail.ports.lake_table import Lake, LakeFile, LakeSnapshot, TableNotFound
 from opentrail.ports.query_engine import PAGE_ROWS, EngineTable, QueryEngine, QueryFailed, QueryTimedOut
@@ -187,11 +188,14 @@ class LakeQueries:
         return found[:count]
 
     async def run(self) -> None:
-        """Forget queries that are seven days old, until cancelled."""
+        """Forget queries that are seven days old, and what Event history has no more, until cancelled."""
         while True:
             for query in [one for one in self._queries.values() if not one.is_kept(self._clock.now())]:
                 await self._log.remove(query.id)
                 del self._queries[query.id]
+            if self._history is not None:
+                with contextlib.suppress(Unavailable):  # another time
+                    await self._history.forget()
             await asyncio.sleep(UPKEEP_SECONDS)
 
     def _of(self, account_id: str, region: str) -> list[LakeQuery]:

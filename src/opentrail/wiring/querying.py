@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from opentrail.adapters.event_history.segment import join_block
 from opentrail.adapters.lake_table.history import HistoryFiles
 from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.query_engine.duckdb import DuckDbEngine
@@ -19,15 +20,14 @@ from opentrail.query.result_delivery import ResultDelivery
 from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation, open_installation
 
+HISTORY_WORKER = "opentrail.wiring.history_worker"
+
 Commands = dict[str, Callable[..., Awaitable[dict[str, Any]]]]
 
 
 def lake_queries(installation: Installation, lake: LakeDelivery, stores: ObjectStores | None) -> LakeQueries:
     """Return the installation's queries; without ``stores`` no result is delivered."""
-    folder, settings = installation.home.queries, installation.settings
-
-    async def regions() -> Sequence[str]:
-        return sorted({settings.region, *await installation.trails.enabled_regions()})
+    folder = installation.home.queries
 
     return LakeQueries(
         LocalQueryLog(folder),
@@ -35,7 +35,7 @@ def lake_queries(installation: Installation, lake: LakeDelivery, stores: ObjectS
         lake,
         installation.clock,
         installation.identifiers,
-        history=HistoryFiles(installation.history, regions, folder),
+        history=HistoryFiles(installation.history.open_segments, join_block, HISTORY_WORKER, folder),
         delivery=ResultDelivery(stores, installation.signer) if stores is not None else None,
     )
 

@@ -6,6 +6,7 @@ events out of the tail.
 """
 
 import asyncio
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -84,6 +85,20 @@ class LocalEventHistory:
         except OSError as error:
             raise Unavailable(f"Event history cannot be read: {error}") from error
         return await count_history(segments, tail, job, on_progress)
+
+    async def open_segments(self, since: int, until: int) -> tuple[list[tuple[str, int]], set[str], list[bytes]]:
+        """Return segments with events of these seconds as open descriptors by name, the names of all segments, and the
+        tail's records. Raises Unavailable."""
+        work = asyncio.get_running_loop().run_in_executor(self._looking_up, self._store.open_segments, since, until)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # The descriptors come nonetheless.
+            for _, descriptor in (await work)[0]:
+                os.close(descriptor)
+            raise
+        except OSError as error:
+            raise Unavailable(f"Event history cannot be read: {error}") from error
 
     async def expire(self, before: datetime) -> None:
         """Drop the days that end at or before ``before``: out of the list in one transaction, then unlinked."""

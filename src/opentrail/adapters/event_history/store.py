@@ -84,20 +84,31 @@ class HistoryStore:
         Whoever asked closes the descriptors; the files can be read although they are joined or expired meanwhile.
         Raises OSError.
         """
+        opened, _, tail = self._open(lambda segment: segment.day in days)
+        return [(descriptor, segment.row_count) for segment, descriptor in opened], tail
+
+    def open_segments(self, since: int, until: int) -> tuple[list[tuple[str, int]], set[str], list[bytes]]:
+        """Return name and descriptor of each segment with events from second ``since`` to ``until``, the names of all
+        segments in force, and the tail's records, of one moment; else as ``open_snapshot``."""
+        opened, names, tail = self._open(
+            lambda segment: segment.header.newest >= since and segment.header.oldest <= until
+        )
+        return [(segment.name, descriptor) for segment, descriptor in opened], names, tail
+
+    def _open(self, is_wanted: Callable[[Segment], bool]) -> tuple[list[tuple[Segment, int]], set[str], list[bytes]]:
         while True:
             segments, rows = self._contents.snapshot()
-            opened: list[tuple[int, int]] = []
+            opened: list[tuple[Segment, int]] = []
             try:
-                for segment in segments:
-                    if segment.day in days:
-                        opened.append((os.open(self._layout.segment(segment.name), os.O_RDONLY), segment.row_count))
+                for segment in filter(is_wanted, segments):
+                    opened.append((segment, os.open(self._layout.segment(segment.name), os.O_RDONLY)))
             except OSError as error:
-                for descriptor, _ in opened:
+                for _, descriptor in opened:
                     os.close(descriptor)
                 if isinstance(error, FileNotFoundError) and segment not in self._contents.segments():
                     continue
                 raise
-            return opened, [row.record for row in rows]
+            return opened, {segment.name for segment in segments}, [row.record for row in rows]
 
     def store(self, events: Sequence[HistoryEvent], through: Position) -> None:
         """Add the events not held yet to the tail, durably, and move the cursor. Raises Unavailable."""

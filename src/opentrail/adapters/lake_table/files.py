@@ -44,25 +44,24 @@ def write_parquet(path: Path, rows: pa.Table) -> int:
     """Write rows to a file, durably, over a leftover of the same name; return its size in bytes."""
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.part")
-    stored = [path for field in rows.schema for path in _stored_paths(field.name, field.type)]
-    pq.write_table(
-        rows,
-        temporary,
-        compression="zstd",
-        compression_level=1,
-        row_group_size=ROWS_PER_GROUP,
-        use_dictionary=[name for name in stored if name not in _UNIQUE_COLUMNS],
-        write_statistics=[name for name in stored if name not in _TEXT_COLUMNS],
-        bloom_filter_options={
-            name: {"ndv": min(rows.num_rows, ROWS_PER_GROUP), "fpp": _FALSE_POSITIVES}
-            for name in _leaves(rows.schema)
-            if name in _BLOOM_COLUMNS
-        },
-    )
+    pq.write_table(rows, temporary, row_group_size=ROWS_PER_GROUP, **parquet_options(rows.schema, rows.num_rows))
     sync(temporary)
     temporary.replace(path)
     sync(path.parent)
     return path.stat().st_size
+
+
+def parquet_options(schema: pa.Schema, rows: int) -> dict[str, Any]:
+    """Return how files with these columns and so many rows are written: compression, statistics, Bloom filters."""
+    stored = [path for field in schema for path in _stored_paths(field.name, field.type)]
+    bloom = {"ndv": min(rows, ROWS_PER_GROUP), "fpp": _FALSE_POSITIVES}
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [name for name in stored if name not in _UNIQUE_COLUMNS],
+        "write_statistics": [name for name in stored if name not in _TEXT_COLUMNS],
+        "bloom_filter_options": {name: bloom for name in _leaves(schema) if name in _BLOOM_COLUMNS},
+    }
 
 
 def file_stats(rows: pa.Table) -> str:

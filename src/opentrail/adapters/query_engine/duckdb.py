@@ -71,14 +71,14 @@ class DuckDbEngine:
                 on_start()
             self._count += 1
             spill = self._folder / f"spill-{os.getpid()}-{self._count}"
-            await asyncio.to_thread(spill.mkdir, parents=True, exist_ok=True)
+            spill.mkdir(parents=True, exist_ok=True)  # here: a thread could make it after a cancel has cleared it away
             try:
                 async with asyncio.timeout(self._limits.seconds):
                     return await self._run_process(sql, tables, keep_page, on_progress, spill)
             except TimeoutError as error:
                 raise QueryTimedOut(f"Query exceeded the run time limit of {self._limits.seconds:g} seconds") from error
             finally:
-                shutil.rmtree(spill, ignore_errors=True)
+                await asyncio.shield(asyncio.to_thread(shutil.rmtree, spill, ignore_errors=True))
 
     async def _run_process(
         self,
@@ -105,18 +105,19 @@ class DuckDbEngine:
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         # The same modules as here, wherever this process found them.
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", _WORKER,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=environment, cwd=spill,
+        starting = asyncio.create_task(
+            asyncio.create_subprocess_exec(
+                sys.executable, "-m", _WORKER,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                env=environment, cwd=spill,
+            )
         )  # fmt: skip
         try:
+            process = await asyncio.shield(starting)
             frames = [(Kind.QUERY, request), *((Kind.ROWS, rows) for rows in fresh.values())]
             return await self._talk(process, frames, keep_page, on_progress)
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await asyncio.shield(process.wait())
+            await asyncio.shield(_end(starting))
 
     def _settings(self, spill: Path) -> dict[str, Any]:
         limits = self._limits
@@ -155,6 +156,18 @@ class DuckDbEngine:
                     on_progress(orjson.loads(content))
                 continue
             await keep_page(content[4:], int.from_bytes(content[:4], "big"))
+
+
+async def _end(starting: asyncio.Task[asyncio.subprocess.Process]) -> None:
+    """Kill a process, also one whose start was not waited for, and see it gone."""
+    process = await starting
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    assert process.stdout is not None
+    # From Python 3.12 on a process has ended once its output is read, and what was not wanted any more still fills it.
+    while await process.stdout.read(1 << 20):
+        pass
+    await process.wait()
 
 
 async def _read_frame(stream: asyncio.StreamReader) -> tuple[Kind, bytes]:
