@@ -14,14 +14,25 @@ from tests.support.postgres import postgres_server as postgres_server
 TESTS = Path(__file__).parent
 SLOW_PLACES = (
     "conformance/digests/test_aws_verifier.py",
+    "conformance/gateway/test_clients.py",
     "conformance/gateway/test_crashes.py",
     "conformance/gateway/test_http2_crashes.py",
+    "conformance/gateway/test_streaming.py",
+    "conformance/manipulations",
+    "conformance/patterns/test_sql.py",
     "conformance/protocols/test_botocore_clients.py",
     "conformance/records",
     "conformance/wire",
     "simulation",
+    "unit/adapters/key_names/test_upstream.py",
+    "unit/adapters/notices/test_sns.py",
+    "unit/adapters/object_store/test_crashes.py",
+    "unit/adapters/object_store/test_s3",
+    "unit/adapters/signer/test_kms.py",
+    "unit/adapters/witness/test_s3_bucket.py",
 )
-"""Folders and files whose tests start servers and clients, or kill processes: ``make slow``, not ``make test``."""
+"""Folders and files whose tests start servers and clients, kill processes, or ask an engine thousands of times: ``make
+slow``, not ``make test``."""
 
 structlog.configure(
     processors=[
