@@ -2,12 +2,16 @@
 
 Whatever the seed: every event that a store's selectors pick from its creation on is in its table exactly once until the
 retention ends its day, a query sees all of them at any moment, and ``verify-lake`` finds nothing wrong: commits,
-compactions, days that ended, their tombstones and the seals agree.
+compactions, days that ended, their tombstones and the seals agree. Every other seed has its table in a bucket that is
+away for a while now and then, whose calls are cut off before and after they did their work, and whose copy in the home
+gets lost.
 """
 
 import asyncio
 import os
 import random
+import shutil
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,15 +20,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from opentrail.adapters.lake_table.audit import LocalLakeAudit
+from opentrail.adapters.lake_table.bucket_audit import BucketLakeAudit
 from opentrail.adapters.lake_table.delta import DeltaLakeTables
+from opentrail.adapters.lake_table.mirror import Mirror
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.lake_sealing import LakeSealing
 from opentrail.pipeline.lake_upkeep import LakeUpkeep
 from opentrail.pipeline.settings_view import SettingsView
 from opentrail.ports.journal import EventEntry, SettingsEntry
+from opentrail.ports.lake_audit import LakeAudit
 from opentrail.query.lake_verification import LakeVerification
 from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
 from tests.builders import ACCOUNT, REGION, World
+from tests.memory.table_objects import InMemoryObjects
 from tests.simulation.fail_points import PowerCut
 
 SEEDS = int(os.environ.get("OPENTRAIL_SIMULATION_SEEDS", "200"))
@@ -32,6 +40,8 @@ SEEDS_PER_TEST = 10
 QUICK_SEEDS = 12
 STEPS = 12
 RETENTION_DAYS = 7
+KEPT_BYTES = 40_000
+"""Of a table in a bucket, in the home: a few of its files."""
 
 
 class Run:
@@ -46,6 +56,8 @@ class Run:
         self.ended = 0
         self.cuts = 0
         self.left: int | None = None
+        self.objects = InMemoryObjects(self._bucket_fault) if seed % 2 else None
+        self.mirror: Mirror | None = None
         self.store = EventDataStore(
             arn=event_data_store_arn(REGION, ACCOUNT, f"11111111-1111-4111-8111-{seed:012d}"),
             name="audit",
@@ -59,7 +71,11 @@ class Run:
 
     def start_process(self, *, is_safe: bool = False) -> None:
         self.left = None if is_safe else self.chance.choice((None, self.chance.randint(1, 30)))
-        self.tables = DeltaLakeTables(self.folder, fault=self._fault)
+        if self.objects is not None:
+            self.objects.is_away = False
+            self.objects.now = self.world.clock.now
+            self.mirror = Mirror(self.objects, "s3://audit", self.folder, "this one", KEPT_BYTES)
+        self.tables = DeltaLakeTables(self.folder, fault=self._fault, mirror=self.mirror)
         self.lake = LakeDelivery(self.world.journal, self.world.event_data_stores, self.tables, self.world.clock)
 
     def _fault(self, step: str) -> None:
@@ -67,6 +83,17 @@ class Run:
             self.left -= 1
             if self.left <= 0:
                 raise PowerCut
+
+    def _bucket_fault(self, call: str, key: str, is_done: bool) -> None:
+        if call != "list":
+            self._fault(call)
+
+    async def end_process(self, *, is_last: bool = False) -> None:
+        await self.tables.close()
+        if self.mirror is not None:
+            self.mirror.close()
+            if self.chance.random() < 0.3 and not is_last:
+                shutil.rmtree(self.folder / self.store.id, ignore_errors=True)
 
     async def put_store(self) -> None:
         entry = SettingsEntry(self.store.arn, self.store.to_json())
@@ -96,6 +123,11 @@ class Run:
             await self.record()
         self.world.clock.advance(self.chance.choice((1, 12, 12, 2 * 24 * 3600)))
         try:
+            if self.objects is not None and self.chance.random() < 0.2:
+                self.objects.is_away = True
+                await self.lake.tick(self.world.clock.now())
+                self.objects.is_away = False
+                return
             await self.lake.tick(self.world.clock.now())
             reader = self.lake._readers.get(self.store.arn)
             if reader is not None and reader.table is not None and self.chance.random() < 0.4:
@@ -107,7 +139,7 @@ class Run:
                 await self.keep_up()
         except PowerCut:
             self.cuts += 1
-            await self.tables.close()
+            await self.end_process()
             self.start_process()
 
     async def keep_up(self) -> None:
@@ -130,12 +162,14 @@ class Run:
     async def seen(self) -> list[str]:
         snapshot = await self.lake.snapshot(self.store.arn)
         found = [] if snapshot.fresh is None else snapshot.fresh["eventid"].to_pylist()  # type: ignore[index]
-        for file in snapshot.files:
-            found += pq.ParquetFile(file.location).read(columns=["eventid"])["eventid"].to_pylist()
+        paths = [Path(file.location) for file in snapshot.files]
+        with nullcontext() if self.mirror is None else self.mirror.reading(paths):
+            for path in paths:
+                found += pq.ParquetFile(path).read(columns=["eventid"])["eventid"].to_pylist()
         return sorted(found)
 
     async def finish(self) -> None:
-        await self.tables.close()
+        await self.end_process()
         self.start_process(is_safe=True)
         await self.lake.flush()
         await self.check_seen()
@@ -143,11 +177,13 @@ class Run:
         await self.keep_up()
         await self.lake.flush()
         await self.check_proofs()
-        await self.tables.close()
+        await self.end_process(is_last=True)
 
     async def check_proofs(self) -> None:
         seal = await self.world.event_data_stores.seals.seal(self.store.arn)
-        audit = LocalLakeAudit(self.folder, 1)
+        audit: LakeAudit = LocalLakeAudit(self.folder, 1)
+        if (objects := self.objects) is not None:
+            audit = BucketLakeAudit(lambda: objects, 1)
         now = self.world.clock.now()
         verification = LakeVerification(self.store, [seal] if seal else [], audit, self.world.signer, now)
         summary = await verification.run()

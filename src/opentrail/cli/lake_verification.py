@@ -137,7 +137,7 @@ async def _verify(
     # Imported here because Arrow and Delta are most of a command's start-up time.
     from opentrail.wiring.lake_audit import open_lake_audit
 
-    audit = open_lake_audit(context.home, workers)
+    audit = open_lake_audit(context.home, context.read_settings().settings, workers)
     keys: KeySource = key_file(public_keys) if public_keys else _InstallationKeys(context)
     summaries = []
     for one in stores:

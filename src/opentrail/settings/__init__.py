@@ -25,6 +25,7 @@ from opentrail.settings.values import (
     as_address,
     as_allowance,
     as_boolean,
+    as_bucket_place,
     as_count,
     as_duration,
     as_file,
@@ -168,6 +169,15 @@ class Settings:
     signer__module: str = setting(as_file, "", "pkcs11: the module's library")
     signer__token: str = setting(as_text, "", "pkcs11: the token's label")
     signer__pin: str = setting(as_text, "", "pkcs11: the token's user PIN", is_secret=True)
+    lake__location: str = setting(
+        as_bucket_place, "", "where event data stores' tables lie: s3://BUCKET/PREFIX; empty: the home folder"
+    )
+    lake__url: str = setting(as_optional_url, "", "the S3 endpoint of lake.location; empty: AWS")
+    lake__region: str = setting(as_region, "us-east-1", "the Region of lake.location's bucket")
+    lake__access_key_id: str = setting(as_text, "", "key for lake.location; empty: as AWS's tools find one")
+    lake__secret_access_key: str = setting(as_text, "", "secret of that key", is_secret=True)
+    lake__ca_bundle: str = setting(as_file, "", "PEM file of the CAs that lake.url is trusted by; empty: the system's")
+    lake__cache: int = setting(as_size, "10GB", "files of lake.location that are kept in the home, at most")
     witnesses: Mapping[str, "WitnessSettings"] = field(default_factory=dict)
     """``witness.<name>.<setting>``: who is told each digest's signature, by name."""
     upstream_services: Mapping[str, str] = field(default_factory=dict)
@@ -351,6 +361,8 @@ def _refuse_halves(settings: Settings) -> None:
         raise SettingsError(f"upstream.{same[0]} = {SAME_UPSTREAM} needs upstream.url: there is no upstream")
     if bool(settings.delivery_lock__mode) != bool(settings.delivery_lock__days):
         raise SettingsError("delivery_lock.mode and delivery_lock.days are needed together")
+    if settings.lake__url and not settings.lake__location:
+        raise SettingsError("lake.url needs a lake.location: the bucket where tables lie")
     if settings.delivery_webhook__url and not settings.delivery_webhook__secret:
         raise SettingsError("delivery_webhook.url needs a delivery_webhook.secret, so that its receiver can trust it")
     if settings.signer__kind == "pkcs11":

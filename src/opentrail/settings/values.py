@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from opentrail.errors import SettingsError
 from opentrail.outgoing.guard import check_allowance
+from opentrail.resource.bucket_name import is_bucket_name
 from opentrail.resource.organization import Account, is_organization_id
 
 MAX_GATEWAY_PROCESSES = 64
@@ -163,6 +164,18 @@ def as_url(value: object) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be a URL such as http://127.0.0.1:9000")
     return text.rstrip("/")
+
+
+def as_bucket_place(value: object) -> str:
+    """Read ``s3://bucket/prefix``, which ends without a slash; empty is none."""
+    bucket, _, prefix = as_text(value).removeprefix("s3://").partition("/")
+    folders = prefix.rstrip("/").split("/")
+    is_plain = prefix.isascii() and prefix.isprintable() and not {"", ".", ".."} & set(folders)
+    if value == "":
+        return ""
+    if not as_text(value).startswith("s3://") or not is_bucket_name(bucket) or (prefix and not is_plain):
+        raise ValueError("must be a bucket and what keys begin with, such as s3://audit/lake")
+    return as_text(value).rstrip("/")
 
 
 def as_webhook_url(value: object) -> str:

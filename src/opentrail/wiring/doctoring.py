@@ -73,4 +73,6 @@ def _endpoints(settings: Settings, upstream_url: str) -> dict[str, str]:
     endpoints |= {f"upstream.{name}": url for name, url in services if url != upstream_url}
     if settings.signer__kind == "kms" and settings.signer__url:
         endpoints["signer.url"] = settings.signer__url
+    if settings.lake__url:
+        endpoints["lake.url"] = settings.lake__url
     return endpoints

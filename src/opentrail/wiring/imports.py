@@ -9,7 +9,6 @@ from typing import Any
 
 from opentrail.adapters.checkpoints.sqlite import SqliteCheckpoints
 from opentrail.adapters.import_log.local import LocalImportLog
-from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.log_source.folder import FolderSource
 from opentrail.adapters.message_queue.sqs import SqsQueue
 from opentrail.adapters.object_store.s3 import S3Buckets, S3Endpoint
@@ -134,7 +133,7 @@ async def import_commands(home: Home, settings: Settings) -> AsyncIterator[dict[
     home.prepare()
     with home.lock():
         async with open_installation(home, settings) as installation, AsyncExitStack() as stack:
-            tables = LocalLakeTables(home.lake)
+            tables = installation.lake_tables
             stack.push_async_callback(tables.close)
             lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
             owner = installation.owner

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.journal.local import LocalJournal
 from opentrail.adapters.key_ring.local import LocalKeyRing
+from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.log_store.local import LocalLogStore
 from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import open_database
@@ -51,6 +52,7 @@ from opentrail.record.service_events import organization_event, service_event
 from opentrail.resource.trail import Trail
 from opentrail.settings import Settings
 from opentrail.wiring.gateway import event_builder
+from opentrail.wiring.lake import open_lake_tables
 from opentrail.wiring.signers import open_signer
 
 
@@ -73,6 +75,7 @@ class Installation:
     event_rules: SqlEventRules
     invocations: SqlInvocations
     lake_seals: SqlLakeSeals
+    lake_tables: LocalLakeTables
     delivery_log: SqlDeliveryLog
     attestations: SqlAttestationLog
     notices: SqlNoticeLog
@@ -233,6 +236,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             event_rules=SqlEventRules(database),
             invocations=SqlInvocations(database),
             lake_seals=SqlLakeSeals(database),
+            lake_tables=open_lake_tables(home, settings, identifiers),
             delivery_log=SqlDeliveryLog(database),
             attestations=SqlAttestationLog(database),
             notices=SqlNoticeLog(database),

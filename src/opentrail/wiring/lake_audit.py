@@ -1,11 +1,18 @@
-"""What ``verify-lake`` reads with: the tables of a home."""
+"""What ``verify-lake`` reads with: the tables of a home, or of the bucket where its settings have them."""
 
 import os
+from functools import partial
 
 from opentrail.adapters.lake_table.audit import LocalLakeAudit
+from opentrail.adapters.lake_table.bucket_audit import BucketLakeAudit, s3_objects
 from opentrail.home import Home
+from opentrail.ports.lake_audit import LakeAudit
+from opentrail.settings import Settings
+from opentrail.wiring.lake import table_bucket
 
 
-def open_lake_audit(home: Home, workers: int = 0) -> LocalLakeAudit:
+def open_lake_audit(home: Home, settings: Settings, workers: int = 0) -> LakeAudit:
     """Return the audit of a home's lake, with as many processes as there are processors unless told otherwise."""
-    return LocalLakeAudit(home.lake, workers or len(os.sched_getaffinity(0)))
+    count = workers or len(os.sched_getaffinity(0))
+    place = table_bucket(settings)
+    return LocalLakeAudit(home.lake, count) if place is None else BucketLakeAudit(partial(s3_objects, place), count)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from opentrail.pipeline.lake_figures import LakeStoreState
 from opentrail.wiring.installation import Installation
 
 PROBE_SECONDS = 1.0
@@ -21,8 +23,9 @@ PROBE_BYTES = 64 * 1024
 class Probes:
     """The unsigned routes of one installation."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, lake_states: Callable[[], Sequence[LakeStoreState]]) -> None:
         self._installation = installation
+        self._lake_states = lake_states
         self._probed_at = float("-inf")
         self._is_writable = True
 
@@ -39,6 +42,7 @@ class Probes:
             "status": "ok" if self._is_writable else "failing",
             "journal": "writable" if self._is_writable else "cannot be written; is the disk full?",
             "history": "behind" if is_behind else "current",
+            "lake": "waiting for its tables" if any(one.is_failing for one in self._lake_states()) else "ok",
         }
         return JSONResponse(answer, 200 if self._is_writable else 503)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from opentrail.adapters.event_history.segment import join_block
 from opentrail.adapters.lake_table.history import HistoryFiles
-from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.query_engine.duckdb import DuckDbEngine
 from opentrail.adapters.query_log.local import LocalQueryLog
 from opentrail.admin.queries import QueryCommands
@@ -31,7 +30,7 @@ def lake_queries(installation: Installation, lake: LakeDelivery, stores: ObjectS
 
     return LakeQueries(
         LocalQueryLog(folder),
-        DuckDbEngine(folder),
+        installation.lake_tables.engine(DuckDbEngine(folder)),
         lake,
         installation.clock,
         installation.identifiers,
@@ -57,7 +56,7 @@ async def open_query_commands(home: Home, settings: Settings) -> AsyncIterator[C
     with home.lock():
         async with open_installation(home, settings) as installation:
             await installation.feeder.catch_up()
-            tables = LocalLakeTables(home.lake)
+            tables = installation.lake_tables
             lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
             queries = lake_queries(installation, lake, None)
             await queries.open()

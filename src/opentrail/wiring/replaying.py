@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.query_engine.counting import DuckDbCounting
 from opentrail.errors import OperatorError
 from opentrail.home import Home
@@ -25,7 +24,7 @@ def open_replays(installation: Installation, lake: Lake) -> Replays:
     async def regions() -> list[str]:
         return sorted({installation.settings.region, *await installation.trails.enabled_regions()})
 
-    counting = DuckDbCounting(installation.home.queries)
+    counting = installation.lake_tables.counting(DuckDbCounting(installation.home.queries))
     runner = ReplayRunner(installation.history, lake, counting, installation.event_data_stores, regions)
     return Replays(runner, installation.clock, installation.identifiers)
 
@@ -50,7 +49,7 @@ async def run_replay(
 
 @asynccontextmanager
 async def _lake(installation: Installation) -> AsyncIterator[LakeDelivery]:
-    tables = LocalLakeTables(installation.home.lake)
+    tables = installation.lake_tables
     try:
         yield LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
     finally:

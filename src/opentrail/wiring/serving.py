@@ -17,7 +17,6 @@ import structlog
 import uvloop
 
 from opentrail import __version__
-from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.stand_in.moto import MotoStandIn
 from opentrail.admin.administration import Answer
 from opentrail.admin.control import Commands, ControlServer
@@ -150,7 +149,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     owner_key = {"access_key_id": owner.access_key_id, "secret_access_key": owner.secret_access_key}
     stores = open_buckets(installation.archives, settings, upstream_url, owner_key)
     topics = open_topics(settings, upstream_url, owner_key)
-    tables = LocalLakeTables(installation.home.lake)
+    tables = installation.lake_tables
     lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
     queries = lake_queries(installation, lake, stores)
     await queries.open()
@@ -200,7 +199,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         control = ControlServer(installation.home.control_socket, commands)
         await control.start()
         stack.push_async_callback(control.stop)
-        api_url = await stack.enter_async_context(_api(api, installation))
+        api_url = await stack.enter_async_context(_api(api, installation, lake))
         gateway_url = await stack.enter_async_context(_gateway(installation, api, upstream_url, processes))
         yield Serving(
             gateway_url=gateway_url,
@@ -467,7 +466,7 @@ async def _gateway(
 
 
 @asynccontextmanager
-async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]:
+async def _api(api: ApiServer, installation: Installation, lake: LakeDelivery) -> AsyncIterator[str]:
     address = installation.settings.api
     try:
         listener = socket.create_server(address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
@@ -476,7 +475,7 @@ async def _api(api: ApiServer, installation: Installation) -> AsyncIterator[str]
     host, port = listener.getsockname()[:2]
     application = asgi_app(
         api.handle,
-        Probes(installation).routes(),
+        Probes(installation, lake.states).routes(),
         trusted_proxies=installation.settings.trusted_proxies,
     )
     server = ApiListener(

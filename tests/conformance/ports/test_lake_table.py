@@ -2,16 +2,20 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
+import boto3
 import orjson
 import pyarrow.parquet as pq
 import pytest
 
-from opentrail.adapters.lake_table.delta import DeltaLakeTables
+from opentrail.adapters.lake_table.bucket import S3Objects, TableBucket
+from opentrail.adapters.lake_table.delta import DeltaLakeTable, DeltaLakeTables
+from opentrail.adapters.lake_table.mirror import Mirror
 from opentrail.adapters.lake_table.workers import MIN_ROWS
 from opentrail.clock import format_time
 from opentrail.digest.merkle import tree_hash
@@ -29,6 +33,8 @@ from opentrail.ports.lake_table import (
 )
 from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
 from tests.memory.lake_table import InMemoryLakeTable, InMemoryLakeTables, Rows
+from tests.memory.table_objects import InMemoryObjects
+from tests.support.moto_server import moto_server
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OLDEST, NEWEST = NOW - timedelta(days=30), NOW + timedelta(days=1)
@@ -42,14 +48,40 @@ STORE = EventDataStore(
 )
 
 
-@pytest.fixture(params=["memory", "delta"])
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", "delta", "bucket", pytest.param("s3", marks=pytest.mark.slow)])
 async def tables(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LakeTables]:
     if request.param == "memory":
         yield InMemoryLakeTables()
         return
-    made = DeltaLakeTables(tmp_path / "lake")
+    folder, mirror = tmp_path / "lake", None
+    if request.param == "bucket":
+        mirror = Mirror(InMemoryObjects(), "s3://memory", folder, "this one", KEPT_BYTES)
+    elif request.param == "s3":
+        place = TableBucket(f"lake-{uuid4()}", "some/where/", request.getfixturevalue("moto"), "us-east-1", "k", "s")
+        make_bucket(place)
+        mirror = Mirror(S3Objects(place), place.location, folder, "this one", KEPT_BYTES)
+    made = DeltaLakeTables(folder, mirror=mirror)
     yield made
     await made.close()
+    if mirror is not None:
+        mirror.close()
+
+
+KEPT_BYTES = 1
+"""No file stays in the home that is not being read: each is brought again."""
+
+
+def make_bucket(place: TableBucket) -> None:
+    client = boto3.client(
+        "s3", endpoint_url=place.url, region_name=place.region, aws_access_key_id="k", aws_secret_access_key="s"
+    )
+    client.create_bucket(Bucket=place.bucket)
 
 
 def event(number: int, time: str = "2026-11-21T08:00:00Z") -> bytes:
@@ -64,10 +96,12 @@ async def stored(table: LakeTable) -> list[bytes]:
     """Return the records of a table by day, each day in order."""
     if isinstance(table, InMemoryLakeTable):
         return table.records
+    assert isinstance(table, DeltaLakeTable)
     rows = []
     for file in (await table.version()).files:
-        assert pq.read_metadata(file.location).num_rows == file.rows
-        read = pq.ParquetFile(file.location).read(columns=["eventjson", "_commit", "_index"]).to_pylist()
+        with table._table._backing.reading([Path(file.location)]):
+            assert pq.read_metadata(file.location).num_rows == file.rows
+            read = pq.ParquetFile(file.location).read(columns=["eventjson", "_commit", "_index"]).to_pylist()
         rows += [(file.day, row["_commit"], row["_index"], row["eventjson"].encode()) for row in read]
     return [row[3] for row in sorted(rows)]
 

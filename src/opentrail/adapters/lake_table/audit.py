@@ -56,14 +56,14 @@ class LocalLakeAudit:
         return await asyncio.to_thread(_listed, self._table(store), version)
 
     async def read(self, store: EventDataStore, paths: Sequence[str]) -> AsyncIterator[FileProof]:
-        with _executor(self._workers if len(paths) > FEW_FILES else 1) as executor:
+        with executor_of(self._workers if len(paths) > FEW_FILES else 1) as executor:
             waiting: deque[tuple[str, Future[FileProof]]] = deque()
             for path in paths:
                 if len(waiting) >= self._workers * AHEAD:
-                    yield await _result(*waiting.popleft())
-                waiting.append((path, executor.submit(_read_file, self._table(store), path, str(store.kind))))
+                    yield await result_of(*waiting.popleft())
+                waiting.append((path, executor.submit(read_file, self._table(store), path, str(store.kind))))
             while waiting:
-                yield await _result(*waiting.popleft())
+                yield await result_of(*waiting.popleft())
 
     async def leaves(self, store: EventDataStore, path: str, commit: int) -> Sequence[tuple[int, bytes]]:
         return await asyncio.to_thread(_leaves, self._table(store) / path, commit)
@@ -75,14 +75,16 @@ class LocalLakeAudit:
         return self._folder / store.id / "table"
 
 
-def _executor(workers: int) -> Executor:
+def executor_of(workers: int) -> Executor:
+    """Return what reads files: a thread, or so many processes."""
     if workers == 1:
         return ThreadPoolExecutor(1, thread_name_prefix="lake audit")
     # A fresh interpreter: Arrow's and Delta's threads do not survive a fork.
     return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
-async def _result(path: str, future: Future[FileProof]) -> FileProof:
+async def result_of(path: str, future: Future[FileProof]) -> FileProof:
+    """Return what was read of a file. Raises Unavailable."""
     try:
         return await asyncio.wrap_future(future)
     except BrokenProcessPool as error:
@@ -133,7 +135,7 @@ def _told(listed: dict[str, Any]) -> FileExtent:
     return FileExtent(listed["size_bytes"], listed.get("num_records") or 0, oldest, newest)
 
 
-def _read_file(table: Path, path: str, kind: str) -> FileProof:
+def read_file(table: Path, path: str, kind: str) -> FileProof:
     """Read one file. Runs in a process of its own."""
     file = (table / path).resolve()
     if not file.is_relative_to(table.resolve()):

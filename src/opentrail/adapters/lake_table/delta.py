@@ -5,7 +5,6 @@ the flushing is ours. A process has one writer for a table, and holds the home a
 """
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from opentrail.adapters.lake_table.files import (
     write_set_aside,
 )
 from opentrail.adapters.lake_table.known_ids import KnownIds
+from opentrail.adapters.lake_table.mirror import Backing, LocalBacking, Mirror, remove_table
 from opentrail.adapters.lake_table.records import build_rows, read_records
 from opentrail.adapters.lake_table.statements import (
     MEMBER,
@@ -89,11 +89,15 @@ def _no_fault(step: str) -> None:
 class DeltaLakeTables:
     """Implements LakeTables below ``folder``: a folder for each event data store, named by its id.
 
-    The rows of batches are made in ``processes`` of their own, 0: in a thread.
+    With a ``mirror`` of that folder the tables lie in its bucket. The rows of batches are made in ``processes`` of
+    their own, 0: in a thread.
     """
 
-    def __init__(self, folder: Path, *, processes: int = 0, fault: Fault = _no_fault) -> None:
+    def __init__(
+        self, folder: Path, *, processes: int = 0, fault: Fault = _no_fault, mirror: Mirror | None = None
+    ) -> None:
         self._folder = folder
+        self._mirror = mirror
         self._fault = fault
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lake")
         self._appending = _Appending(processes)
@@ -101,7 +105,9 @@ class DeltaLakeTables:
 
     async def open(self, store: EventDataStore) -> "DeltaLakeTable":
         before = self._opened.get(store.id)
-        table = _Table(self._folder / store.id, store.kind, self._fault, before.lock if before else Lock())
+        folder = self._folder / store.id
+        backing = self._mirror.backing(folder) if self._mirror is not None else LocalBacking(folder)
+        table = _Table(folder, store.kind, self._fault, before.lock if before else Lock(), backing)
         self._opened[store.id] = table
         if before is not None:
             await _in_thread(self._threads, before.retire)
@@ -109,8 +115,7 @@ class DeltaLakeTables:
         return DeltaLakeTable(table, self._threads, self._appending)
 
     async def remove(self, arn: str) -> None:
-        folder = self._folder / arn.rpartition("/")[2]
-        await _in_thread(self._threads, lambda: shutil.rmtree(folder, ignore_errors=True))
+        await _in_thread(self._threads, lambda: remove_table(self._folder / arn.rpartition("/")[2], self._mirror))
 
     async def close(self) -> None:
         """Let threads and processes end."""
@@ -216,8 +221,9 @@ class _Table:
     ``lock`` is held by whoever writes; tables opened over the same folder share it, and only the last one writes.
     """
 
-    def __init__(self, folder: Path, kind: EventDataStoreKind, fault: Fault, lock: Lock) -> None:
+    def __init__(self, folder: Path, kind: EventDataStoreKind, fault: Fault, lock: Lock, backing: Backing) -> None:
         self.lock = lock
+        self._backing = backing
         self._root = folder / "table"
         self._log = self._root / "_delta_log"
         self._aside = folder / "set-aside"
@@ -244,6 +250,7 @@ class _Table:
     def _open(self) -> None:
         make_folder(self._root)
         self._undo_torn_version()
+        self._backing.pull()
         if not (self._log.is_dir() and any(self._log.glob("*.json"))):
             self._create()
         self._delta = self._opened()
@@ -308,7 +315,9 @@ class _Table:
         self._fault("set aside")
         if found.aside:
             lines = [{"reason": one.reason, "event": one.event.decode(errors="replace")} for one in found.aside]
-            write_set_aside(self._aside / f"{number:012d}.ndjson", lines)
+            path = self._aside / f"{number:012d}.ndjson"
+            write_set_aside(path, lines)
+            self._backing.put([path])
         self._fault("write")
         written = maker.write(self._root, number, dict.fromkeys(found.ids))
         for day in found.ids:
@@ -335,7 +344,8 @@ class _Table:
         new = {}
         for day, ids in found.ids.items():
             files = [file for file in self.current.files if file.day == day]
-            new[day] = self._known.new_among(day, ids, files)
+            with self._backing.reading(Path(file.location) for file in files):
+                new[day] = self._known.new_among(day, ids, files)
         self._fault("write")
         written = maker.write(self._root, number, new)
         proofs = {file.day: file.proof for file in written if file.proof is not None}
@@ -366,6 +376,7 @@ class _Table:
         When it fails on the way, only opening the table again tells whether the version is there.
         """
         self._is_usable = False
+        self._backing.put(self._root / action.path for action in actions if isinstance(action, AddAction))
         self._fault("commit")
         place = place_after(statement)
         self._delta.create_write_transaction(
@@ -394,6 +405,7 @@ class _Table:
     def _sync_version(self, version: int) -> None:
         sync(self._log / f"{version:020d}.json")
         sync(self._log)
+        self._backing.publish(self._log / f"{version:020d}.json")
         self._flushed.write_text(str(version))
 
     def _read_version(self) -> TableVersion:
@@ -423,9 +435,9 @@ class _Table:
         gone = 0
         for number, (day, files) in enumerate(compaction.groups(self.current.files)):
             self._fault("write")
-            rows = pa.concat_tables(pq.ParquetFile(file.location).read() for file in files).sort_by(
-                [("eventtime", "ascending"), ("_commit", "ascending"), ("_index", "ascending")]
-            )
+            with self._backing.reading(Path(file.location) for file in files):
+                read = pa.concat_tables(pq.ParquetFile(file.location).read() for file in files)
+            rows = read.sort_by([("eventtime", "ascending"), ("_commit", "ascending"), ("_index", "ascending")])
             if rows.num_rows != sum(file.rows for file in files):
                 raise TableDamaged(f"the files of {day} do not have the rows that the table's log says")
             name = f"compact-{self.current.version + 1:012d}-{number:04d}"
@@ -479,15 +491,20 @@ class _Table:
         for folder in self._root.glob(f"{PARTITION_COLUMN}=*"):
             if not any(folder.iterdir()):
                 folder.rmdir()
-        return len(gone)
+        return len(gone) + self._backing.vacuum(listed | kept, since)
 
     def _checkpoint(self) -> None:
         """Shorten the reading of a log that has grown; opening leaves out a checkpoint that a power cut tore."""
         last = max((int(path.name[:20]) for path in self._log.glob("*.checkpoint*.parquet")), default=0)
         if self.current.version - last >= VERSIONS_PER_CHECKPOINT:
             self._delta.create_checkpoint()
-            for path in (*self._log.glob("*.checkpoint*.parquet"), self._log / "_last_checkpoint", self._log):
+            made = [
+                *self._log.glob(f"{self._delta.version():020d}.checkpoint*.parquet"),
+                self._log / "_last_checkpoint",
+            ]
+            for path in (*made, self._log):
                 sync(path)
+            self._backing.put(made)
 
     def _removed_since(self, since: float) -> set[str]:
         """Return the paths of files that versions of the log removed after ``since`` (seconds of the epoch)."""

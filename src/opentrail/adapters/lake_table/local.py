@@ -1,11 +1,15 @@
-"""Lake tables in the home folder, which load Arrow and Delta (135 MB of memory) once the first table is opened."""
+"""Lake tables in the home folder, or mirrored there from a bucket, which load Arrow and Delta (135 MB of memory) once
+the first table is opened."""
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opentrail.adapters.lake_table.mirror import Mirror, remove_table
+from opentrail.adapters.lake_table.reading import FetchingCounts, FetchingEngine
 from opentrail.ports.lake_table import LakeTable
+from opentrail.ports.query_engine import QueryEngine
+from opentrail.ports.replay import CountableLake
 from opentrail.resource.event_data_store import EventDataStore
 
 if TYPE_CHECKING:
@@ -17,10 +21,11 @@ PROCESSES = 2
 
 
 class LocalLakeTables:
-    """Implements LakeTables below ``folder``."""
+    """Implements LakeTables below ``folder``; with a ``mirror`` of it the tables lie in that one's bucket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mirror: Mirror | None = None) -> None:
         self._folder = folder
+        self._mirror = mirror
         self._loading = asyncio.Lock()
         self._tables: DeltaLakeTables | None = None
 
@@ -28,21 +33,31 @@ class LocalLakeTables:
         return await (await self._loaded()).open(store)
 
     async def remove(self, arn: str) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._folder / arn.rpartition("/")[2], ignore_errors=True)
+        await asyncio.to_thread(remove_table, self._folder / arn.rpartition("/")[2], self._mirror)
+
+    def engine(self, engine: QueryEngine) -> QueryEngine:
+        """Return an engine that reads these tables' files, wherever they lie."""
+        return engine if self._mirror is None else FetchingEngine(engine, self._mirror)
+
+    def counting(self, counting: CountableLake) -> CountableLake:
+        """Return a counting that reads these tables' files, wherever they lie."""
+        return counting if self._mirror is None else FetchingCounts(counting, self._mirror)
 
     async def close(self) -> None:
         """End the threads that an opened table has."""
         if self._tables is not None:
             await self._tables.close()
+        if self._mirror is not None:
+            await asyncio.to_thread(self._mirror.close)
 
     async def _loaded(self) -> "DeltaLakeTables":
         async with self._loading:
             if self._tables is None:
-                self._tables = await asyncio.to_thread(_load, self._folder)
+                self._tables = await asyncio.to_thread(_load, self._folder, self._mirror)
             return self._tables
 
 
-def _load(folder: Path) -> "DeltaLakeTables":
+def _load(folder: Path, mirror: Mirror | None) -> "DeltaLakeTables":
     from opentrail.adapters.lake_table.delta import DeltaLakeTables
 
-    return DeltaLakeTables(folder, processes=PROCESSES)
+    return DeltaLakeTables(folder, processes=PROCESSES, mirror=mirror)
