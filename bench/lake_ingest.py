@@ -50,7 +50,7 @@ def load(paths: Sequence[Path]) -> LoadedBatch:
     """Read log files as an import of well-formed ones does."""
     decode = msgspec.json.Decoder(LogFile).decode
     files = (decode(isal_zlib.decompress(path.read_bytes(), _GZIP)) for path in paths)
-    return LoadedBatch([bytes(record) for file in files for record in file.Records])
+    return LoadedBatch(bytes(record) for file in files for record in file.Records)
 
 
 def parse(paths: Sequence[Path]) -> int:

@@ -21,6 +21,7 @@ HASH_BYTES = 32
 
 _LEAF = b"\x00"
 _NODE = b"\x01"
+_BEGUN_LEAF = hashlib.sha256(_LEAF)
 
 
 class PathInvalid(ValueError):
@@ -29,7 +30,9 @@ class PathInvalid(ValueError):
 
 def leaf_hash(event: bytes) -> bytes:
     """Return the hash that an event has as a leaf."""
-    return hashlib.sha256(_LEAF + event).digest()
+    hashed = _BEGUN_LEAF.copy()
+    hashed.update(event)
+    return hashed.digest()
 
 
 def tree_hash(events: Iterable[bytes]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain, starmap
 
 import msgspec
 
@@ -57,16 +58,20 @@ _peek = msgspec.json.Decoder(_Peek).decode
 
 
 def load_objects(objects: Sequence[tuple[str, bytes]], wanted: RecordFilter) -> LoadedBatch:
-    """Return the records of (key, body) pairs that are asked for and have a time, and a BatchReport on the others.
+    """Return the records of (key, body) pairs that are asked for and have a time, and a BatchReport on the others: of
+    each object once the records before it are taken.
 
     Never raises for what a body holds.
     """
-    report, events, moments = BatchReport(), list[bytes](), dict[str, datetime | None]()
-    for key, body in objects:
-        contents = read_contents(body)
+    report, moments = BatchReport(), dict[str, datetime | None]()
+
+    def records_of(key: str, body: bytes) -> list[bytes]:
+        contents, events = read_contents(body), list[bytes]()
         _judge(contents, wanted, events, report, moments)
         _note(contents, key, report)
-    return LoadedBatch(events, report)
+        return events
+
+    return LoadedBatch(chain.from_iterable(starmap(records_of, objects)), report)
 
 
 def _note(contents: Contents, key: str, report: BatchReport) -> None:

@@ -194,7 +194,8 @@ class ImportJob:
         except BatchTaken:
             # Its commit was the last thing that an earlier process did; only its numbers are missing.
             loaded = await asyncio.to_thread(batch.load)
-            return Appended(None, len(loaded.events), 0, 0, 0, 0, loaded.report)
+            rows = await asyncio.to_thread(lambda: sum(1 for _ in loaded.events))
+            return Appended(None, rows, 0, 0, 0, 0, loaded.report)
 
     async def _settle(self, read: _ReadBatch, done: Appended) -> None:
         """Note what became of a batch that is appended, and move the mark behind it."""

@@ -4,7 +4,7 @@ Events go in by commits, each exactly once. No method changes or removes one eve
 The columns of a table are those of ``resource.lake_columns``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -133,9 +133,10 @@ MAX_BATCH_ID = 200
 
 @dataclass(frozen=True, slots=True)
 class LoadedBatch:
-    """The records of a batch, each the JSON of one event, and whatever else their reader has to say."""
+    """The records of a batch, each the JSON of one event, and whatever else their reader has to say: all of it once the
+    last record is taken, for ``events`` may be read from what holds them as they are asked for."""
 
-    events: Sequence[bytes]
+    events: Iterable[bytes]
     report: Any = None
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 from deltalake.transaction import AddAction
 
+from opentrail.adapters.lake_table.building import DayRows, RowBuilder
 from opentrail.adapters.lake_table.files import file_stats, write_parquet
-from opentrail.adapters.lake_table.records import build_rows, numbered, read_records
-from opentrail.digest.merkle import leaf_hash, root_of
+from opentrail.adapters.lake_table.records import numbered
+from opentrail.digest.merkle import root_of
 from opentrail.ports.lake_table import DayProof, LoadedBatch, SetAside, Unfit
 from opentrail.resource.event_data_store import EventDataStoreKind
 from opentrail.resource.lake_columns import PARTITION_COLUMN
@@ -63,7 +64,7 @@ class BatchRows:
     """The rows of one batch at a time, in the process where they are made."""
 
     def __init__(self) -> None:
-        self._days: dict[date, tuple[pa.Table, list[bytes]]] = {}
+        self._days: dict[date, DayRows] = {}
 
     @property
     def has_rows(self) -> bool:
@@ -86,20 +87,20 @@ class BatchRows:
         return ReadBatch(found, Counter(one.unfit for one in aside), None, aside)
 
     def _read(
-        self, kind: EventDataStoreKind, events: Sequence[bytes], oldest: datetime, newest: datetime
+        self, kind: EventDataStoreKind, events: Iterable[bytes], oldest: datetime, newest: datetime
     ) -> tuple[dict[date, pa.Array], list[SetAside]]:
         self._days = {}
-        days, aside = read_records(kind, events, oldest, newest)
-        for day, records in days.items():
-            self._days[day] = build_rows(kind, records, 0), [leaf_hash(record.data) for record in records]
-        return {day: rows["eventid"].combine_chunks() for day, (rows, _) in self._days.items()}, aside
+        builder = RowBuilder(kind, oldest, newest)
+        builder.add_all(events)
+        self._days = builder.days()
+        return {day: rows.table["eventid"].combine_chunks() for day, rows in self._days.items()}, builder.aside
 
     def write(self, root: Path, number: int, new: Mapping[date, pa.Array | None]) -> list[WrittenFile]:
         """Write the rows read last as those of commit ``number``: of each day those that are ``new``, None for all."""
         days, self._days = self._days, {}
         written = []
-        for day, (rows, leaves) in days.items():
-            mask = new[day]
+        for day, of_day in days.items():
+            rows, leaves, mask = of_day.table, of_day.leaves, new[day]
             if mask is not None:
                 rows = rows.filter(mask)
                 leaves = [leaf for leaf, is_new in zip(leaves, mask.to_pylist(), strict=True) if is_new]

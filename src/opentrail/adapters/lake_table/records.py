@@ -80,7 +80,7 @@ def build_rows(kind: EventDataStoreKind, records: Sequence[Record], commit: int)
     """Return one day's records as the rows that its file has, in their order."""
     count = len(records)
     arrays = row_type_of(kind).arrays([record.row for record in records])
-    arrays["eventjson"] = _texts([record.data for record in records])
+    arrays["eventjson"] = text_array([record.data for record in records])
     arrays["eventjsonchecksum"] = pa.array([checksum(record.data) for record in records], pa.string())
     arrays[COMMIT_COLUMN] = pa.array([commit] * count, pa.int64())
     arrays[INDEX_COLUMN] = pa.array(range(count), pa.int64())
@@ -88,7 +88,7 @@ def build_rows(kind: EventDataStoreKind, records: Sequence[Record], commit: int)
     return pa.table([arrays[name] for name in schema.names], schema=schema)
 
 
-def _texts(texts: Sequence[bytes]) -> pa.Array:
+def text_array(texts: Sequence[bytes]) -> pa.Array:
     """Return texts, known to be UTF-8, as an array: one copy of their bytes, where building it value by value takes
     ten times as long for texts of a kilobyte."""
     ends = array("q", accumulate(map(len, texts), initial=0))

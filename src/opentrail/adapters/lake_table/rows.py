@@ -8,9 +8,9 @@ Members with parts (identities, resources) stay JSON until then and are read onc
 most of a caller's do.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import orjson
@@ -81,13 +81,28 @@ class RowType:
             raise ValueError("it is no JSON object")
         return row
 
+    def read_all(self, records: Sequence[bytes]) -> list[Row] | None:
+        """Return the rows of records that all decode in one step, None when one does not: ``read`` tells why."""
+        if not all(map(bytes.isascii, records)):
+            return None
+        try:
+            return list(map(self._decode, records))
+        except (msgspec.MsgspecError, RecursionError):
+            return None
+
+    def column(self, column: Column) -> "ColumnChunks":
+        """Return what makes a column's array of its values, some of them at a time."""
+        return _PartChunks(self, column.type) if _has_parts(column.type) else _ScalarChunks(self, column.type)
+
+    def columns(self) -> "RowChunks":
+        """Return what makes columns of rows, some of them at a time."""
+        return RowChunks({column.name: self.column(column) for column in self._columns})
+
     def arrays(self, rows: Sequence[Row]) -> dict[str, pa.Array]:
         """Return the columns of rows by name."""
-        values = zip(*map(msgspec.structs.astuple, rows), strict=True) if rows else [()] * len(self._columns)
-        return {
-            column.name: (self._parts if _has_parts(column.type) else self._array)(column.type, of_column)
-            for column, of_column in zip(self._columns, values, strict=True)
-        }
+        columns = self.columns()
+        columns.add(rows)
+        return columns.arrays()
 
     def _type_of(self, struct: Struct) -> type[msgspec.Struct]:
         if id(struct) not in self._types:
@@ -128,13 +143,8 @@ class RowType:
             return value if isinstance(value, str) else None
         return CONVERSIONS[kind]([value])[0]
 
-    def _parts(self, kind: LakeType, raws: Sequence[Any]) -> pa.Array:
-        places: dict[bytes, int] = {}
-        found = [places.setdefault(raw, len(places)) for raw in map(bytes, raws)]
-        array = self._array(kind, [self._part(kind, raw) for raw in places])
-        return array if len(places) == len(found) else array.take(pa.array(found, pa.int32()))
-
-    def _part(self, kind: LakeType, raw: bytes) -> Any:
+    def part(self, kind: LakeType, raw: bytes) -> Any:
+        """Return the value of a member with parts, None where it does not fit its column."""
         if raw in _NO_VALUES:
             return None
         try:
@@ -146,12 +156,15 @@ class RowType:
         except ValueError:
             return None  # what decoding does not look at, such as half of a surrogate pair
 
-    def _array(self, kind: LakeType, values: Sequence[Any]) -> pa.Array:
+    def array(self, kind: LakeType, values: Sequence[Any]) -> pa.Array:
+        """Return values as ``read`` and ``part`` have them as an array of their column's type."""
         if not isinstance(kind, Scalar):
             if all(value is None for value in values):
                 return pa.nulls(len(values), self._arrow_types[id(kind)])
             return self._structs(kind, values) if isinstance(kind, Struct) else self._lists(kind, values)
         if kind is Scalar.JSON:
+            if values and values[0] is _NO_JSON and values.count(_NO_JSON) == len(values):
+                return pa.nulls(len(values), SCALARS[kind])
             texts = [None if value in _NO_VALUES else value for value in map(bytes, values)]
             return pa.array(texts, SCALARS[kind])
         if kind is Scalar.TIMESTAMP:
@@ -162,7 +175,7 @@ class RowType:
         blank = self._type_of(kind)()
         mask = pa.array([row is None for row in rows], pa.bool_())
         whole = [blank if row is None else row for row in rows]
-        children = [self._array(member.type, _values(member, whole)) for member in kind.members]
+        children = [self.array(member.type, _values(member, whole)) for member in kind.members]
         return pa.StructArray.from_arrays(children, fields=list(self._arrow_types[id(kind)]), mask=mask)
 
     def _lists(self, kind: Array, rows: Sequence[Any]) -> pa.Array:
@@ -173,8 +186,87 @@ class RowType:
             offsets.append(len(items))
         mask = pa.array([row is None for row in rows], pa.bool_())
         return pa.ListArray.from_arrays(
-            pa.array(offsets, pa.int32()), self._array(kind.item, items), type=self._arrow_types[id(kind)], mask=mask
+            pa.array(offsets, pa.int32()), self.array(kind.item, items), type=self._arrow_types[id(kind)], mask=mask
         )
+
+
+class ColumnChunks(Protocol):
+    """One column of rows that come some at a time."""
+
+    def add(self, values: Sequence[Any]) -> None: ...
+
+    def array(self, order: pa.Array | None) -> pa.Array | pa.ChunkedArray:
+        """Return all that was added, or what stands at the places that ``order`` names, in its order."""
+        ...
+
+
+class _ScalarChunks:
+    def __init__(self, row_type: RowType, kind: LakeType) -> None:
+        self._row_type = row_type
+        self._kind = kind
+        self._chunks: list[pa.Array] = []
+
+    def add(self, values: Sequence[Any]) -> None:
+        self._chunks.append(self._row_type.array(self._kind, values))
+
+    def array(self, order: pa.Array | None) -> pa.Array | pa.ChunkedArray:
+        return ordered(self._chunks, arrow_type(self._kind), order)
+
+
+class _PartChunks:
+    """Members with parts: each different text is read once, and rows name it by its number."""
+
+    def __init__(self, row_type: RowType, kind: LakeType) -> None:
+        self._row_type = row_type
+        self._kind = kind
+        self._numbers: dict[bytes, int] = {}
+        self._chunks: list[pa.Array] = []
+        self._known: pa.Array | None = None
+
+    def add(self, values: Sequence[Any]) -> None:
+        number = self._numbers.setdefault
+        if values and values[0] is _NO_JSON and values.count(_NO_JSON) == len(values):
+            found = [number(b"", len(self._numbers))] * len(values)
+        else:
+            found = [number(raw, len(self._numbers)) for raw in map(bytes, values)]
+        self._chunks.append(pa.array(found, pa.int32()))
+
+    def array(self, order: pa.Array | None) -> pa.Array | pa.ChunkedArray:
+        if self._known is None:
+            part, kind = self._row_type.part, self._kind
+            self._known = self._row_type.array(kind, [part(kind, raw) for raw in self._numbers])
+        numbers = pa.chunked_array(self._chunks, pa.int32()).combine_chunks()
+        if order is None and len(self._known) == len(numbers):
+            return self._known
+        return self._known.take(numbers if order is None else numbers.take(order))
+
+
+class RowChunks:
+    """Rows that come some at a time, by column. A few thousand at a time stay in the processor's caches: three times as
+    fast as all of a batch at once."""
+
+    def __init__(self, columns: Mapping[str, ColumnChunks]) -> None:
+        self._columns = columns
+
+    def add(self, rows: Sequence[Row]) -> None:
+        if rows:
+            values = zip(*map(msgspec.structs.astuple, rows), strict=True)
+            for column, of_column in zip(self._columns.values(), values, strict=True):
+                column.add(of_column)
+
+    def whole(self, name: str) -> pa.Array:
+        """Return one column of all rows, in one piece."""
+        return self._columns[name].array(None).combine_chunks()
+
+    def arrays(self, order: pa.Array | None = None) -> dict[str, pa.Array | pa.ChunkedArray]:
+        """Return the columns by name, of all rows or of those that ``order`` names by their places."""
+        return {name: column.array(order) for name, column in self._columns.items()}
+
+
+def ordered(chunks: Sequence[pa.Array], kind: pa.DataType, order: pa.Array | None) -> pa.ChunkedArray:
+    """Return chunks of a column as they are, or what stands at the places that ``order`` names, in its order."""
+    whole = pa.chunked_array(chunks, kind)
+    return whole if order is None else whole.take(order)
 
 
 def _has_parts(kind: LakeType) -> bool:
