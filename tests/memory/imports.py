@@ -45,6 +45,7 @@ class InMemoryLakeAppender:
         if batch.id in self.batches:
             raise BatchTaken(batch.id)
         loaded = batch.load()
+        loaded = loaded.judged() if loaded.judged is not None else loaded
         fresh: dict[str, bytes] = {}
         counts = dict.fromkeys(("duplicates", "too_old", "too_new"), 0)
         for record in loaded.events:

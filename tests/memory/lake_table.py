@@ -86,6 +86,9 @@ class InMemoryLakeTable:
             raise BatchTaken(batch.id)
         loaded = batch.load()
         days, aside = _sorted(loaded.events, oldest, newest)
+        if loaded.judged is not None and any(why is Unfit.UNREADABLE for _, why in aside):
+            loaded = loaded.judged()
+            days, aside = _sorted(loaded.events, oldest, newest)
         given = sum(map(len, days.values()))
         new = {day: self._new(day, records) for day, records in days.items()}
         new = {day: records for day, records in new.items() if records}

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, starmap
+from typing import Any
 
 import msgspec
 
@@ -22,7 +24,7 @@ class RecordFilter:
     def is_everything(self) -> bool:
         return self.start is None and self.end is None and not self.regions
 
-    def takes(self, moment: datetime, region: str | None) -> bool:
+    def takes(self, moment: datetime, region: object) -> bool:
         """Say whether a record of that time and Region is asked for."""
         return not (
             (self.start is not None and moment < self.start)
@@ -51,18 +53,33 @@ class BatchReport:
 
 class _Peek(msgspec.Struct, gc=False):
     eventTime: str | None = None
-    awsRegion: str | None = None
+    awsRegion: Any = None
 
 
 _peek = msgspec.json.Decoder(_Peek).decode
+_read_members = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def load_objects(objects: Sequence[tuple[str, bytes]], wanted: RecordFilter) -> LoadedBatch:
-    """Return the records of (key, body) pairs that are asked for and have a time, and a BatchReport on the others: of
-    each object once the records before it are taken.
+    """Return the records of (key, body) pairs that are asked for, and a BatchReport on the others: of each object once
+    the records before it are taken. Where all are asked for, records are looked at only in ``judged``.
 
     Never raises for what a body holds.
     """
+    judged = partial(_judged_objects, objects, wanted)
+    if not wanted.is_everything():
+        return judged()
+    report = BatchReport()
+
+    def records_of(key: str, body: bytes) -> list[bytes]:
+        contents = read_contents(body)
+        _note(contents, key, report)
+        return contents.records
+
+    return LoadedBatch(chain.from_iterable(starmap(records_of, objects)), report, judged)
+
+
+def _judged_objects(objects: Sequence[tuple[str, bytes]], wanted: RecordFilter) -> LoadedBatch:
     report, moments = BatchReport(), dict[str, datetime | None]()
 
     def records_of(key: str, body: bytes) -> list[bytes]:
@@ -92,7 +109,7 @@ def _judge(
     is_everything, take = wanted.is_everything(), events.append
     for number, record in enumerate(contents.records, 1):
         try:
-            peeked = _peek(record)
+            peeked = _peeked(record)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             contents.fail(f"record {number}", "MalformedRecord", "it is no record with a time in its eventTime")
             continue
@@ -107,6 +124,16 @@ def _judge(
             take(record)
         else:
             report.outside += 1
+
+
+def _peeked(record: bytes) -> _Peek:
+    """Return a record's time and Region, whatever the case of their names, as the lake reads them."""
+    peeked = _peek(record)
+    if peeked.eventTime is None:
+        members = {name.lower(): value for name, value in _read_members(record).items()}
+        given = members.get("eventtime")
+        peeked = _Peek(given if isinstance(given, str) else None, members.get("awsregion"))
+    return peeked
 
 
 def _parse(text: str) -> datetime | None:

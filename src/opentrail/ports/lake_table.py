@@ -134,10 +134,15 @@ MAX_BATCH_ID = 200
 @dataclass(frozen=True, slots=True)
 class LoadedBatch:
     """The records of a batch, each the JSON of one event, and whatever else their reader has to say: all of it once the
-    last record is taken, for ``events`` may be read from what holds them as they are asked for."""
+    last record is taken, for ``events`` may be read from what holds them as they are asked for.
+
+    ``judged`` loads the same anew without records that are no JSON object or have no time, which its report names. It
+    is called when one of ``events`` turns out to be such a record: most batches have none, and are not read twice.
+    """
 
     events: Iterable[bytes]
     report: Any = None
+    judged: "Callable[[], LoadedBatch] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

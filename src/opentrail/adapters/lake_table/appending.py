@@ -77,6 +77,9 @@ class BatchRows:
         """Load a batch and make its rows. Raises what ``load`` does."""
         loaded = load()
         found, aside = self._read(kind, loaded.events, oldest, newest)
+        if loaded.judged is not None and any(one.unfit is Unfit.UNREADABLE for one in aside):
+            loaded = loaded.judged()
+            found, aside = self._read(kind, loaded.events, oldest, newest)
         return ReadBatch(found, Counter(one.unfit for one in aside), loaded.report)
 
     def read_entries(

@@ -21,7 +21,7 @@ from opentrail.ports.lake_table import SetAside, Unfit
 from opentrail.resource.event_data_store import EventDataStoreKind
 from opentrail.resource.lake_columns import COMMIT_COLUMN, INDEX_COLUMN, stored_columns
 
-CHUNK_RECORDS = 2_000
+CHUNK_RECORDS = 1_000
 """Records that are taken in at a time: a few megabytes."""
 
 

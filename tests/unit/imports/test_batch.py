@@ -1,0 +1,50 @@
+"""Records of a batch are handed on as they are, and judged one by one only where one of them has no time."""
+
+import gzip
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from opentrail.imports.batch import RecordFilter, load_objects
+
+TIMED = orjson.dumps({"eventVersion": "1.09", "eventTime": "2026-01-01T00:00:00Z", "eventID": "a", "eventName": "x"})
+UNTIMED = orjson.dumps({"eventVersion": "1.09", "eventID": "b", "eventName": "x"})
+OBJECTS = [("one", gzip.compress(b'{"Records":[%s,%s]}' % (TIMED, UNTIMED))), ("two", TIMED), ("three", b"")]
+
+
+def test_records_are_judged_when_asked_for() -> None:
+    loaded = load_objects(OBJECTS, RecordFilter())
+    assert list(loaded.events) == [TIMED, UNTIMED, TIMED]
+    assert loaded.judged is not None
+
+    judged = loaded.judged()
+
+    assert list(judged.events) == [TIMED, TIMED]
+    faults = [(one.key, one.fault.place, one.fault.error_type) for one in judged.report.faults]
+    assert faults == [("one", "record 2", "InvalidEventTime"), ("three", "", "EmptyObject")]
+    assert judged.report.failed == 2
+
+
+def test_records_are_judged_at_once_where_some_are_asked_for() -> None:
+    loaded = load_objects(OBJECTS, RecordFilter(start=datetime(2026, 2, 1, tzinfo=UTC)))
+
+    assert loaded.judged is None
+    assert list(loaded.events) == []
+    assert (loaded.report.outside, loaded.report.failed) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("record", "taken"),
+    [
+        (b'{"EventTime":"2026-01-01T00:00:00Z","eventName":"x","eventID":"1"}', True),
+        (b'{"eventTime":"2026-01-01T00:00:00Z","awsRegion":5,"eventID":"1"}', True),
+        (b'{"eventTime":5,"eventName":"x","eventID":"1"}', False),
+        (b'{"eventTime":"soon","eventName":"x","eventID":"1"}', False),
+    ],
+)
+def test_time_is_found_as_the_lake_finds_it(record: bytes, taken: bool) -> None:
+    judged = load_objects([("one", record)], RecordFilter()).judged
+    assert judged is not None
+
+    assert list(judged().events) == [record] * taken
