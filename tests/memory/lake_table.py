@@ -85,10 +85,10 @@ class InMemoryLakeTable:
         if await self.has_batch(batch.id):
             raise BatchTaken(batch.id)
         loaded = batch.load()
-        days, aside = _sorted(loaded.events, oldest, newest)
+        days, aside = _sorted(list(loaded.events), oldest, newest)
         if loaded.judged is not None and any(why is Unfit.UNREADABLE for _, why in aside):
             loaded = loaded.judged()
-            days, aside = _sorted(loaded.events, oldest, newest)
+            days, aside = _sorted(list(loaded.events), oldest, newest)
         given = sum(map(len, days.values()))
         new = {day: self._new(day, records) for day, records in days.items()}
         new = {day: records for day, records in new.items() if records}
