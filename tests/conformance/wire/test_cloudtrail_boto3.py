@@ -390,9 +390,9 @@ def test_operations_that_are_not_answered_say_so(cloudtrail: Any, connect: Conne
     for service, operation in (
         ("logs", "describe_deliveries"),
         ("events", "list_endpoints"),
-        ("sns", "list_topics"),
+        ("sns", "list_phone_numbers_opted_out"),
         ("athena", "list_work_groups"),
-        ("cloudwatch", "list_metrics"),
+        ("cloudwatch", "list_dashboards"),
     ):
         assert code_of(getattr(connect(service), operation)) in (
             "UnknownOperationException",
