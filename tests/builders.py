@@ -19,8 +19,11 @@ from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Operation
 from opentrail.query.lake_queries import LakeQueries
+from opentrail.query.log_queries import LogQueries
 from opentrail.query.result_delivery import ResultDelivery
 from opentrail.resource.key import Key, KeyAlias
+from opentrail.resource.lake_query import LakeQuery
+from opentrail.resource.log_query import LogQuery
 from opentrail.resource.organization import Account, Organization
 from opentrail.resource.trail import Trail
 from tests.memory.archives import InMemoryArchives
@@ -34,7 +37,7 @@ from tests.memory.journal import InMemoryJournal
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.lake_table import InMemoryLakeTables
 from tests.memory.log_groups import InMemoryLogGroups
-from tests.memory.log_store import InMemoryLogStore
+from tests.memory.log_store import InMemoryLogRows, InMemoryLogStore
 from tests.memory.metric_store import InMemoryMetricStore
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 from tests.memory.query_engine import InMemoryQueryEngine, InMemoryQueryLog
@@ -225,7 +228,7 @@ class World:
         self.tables = InMemoryLakeTables()
         self.lake = LakeDelivery(self.journal, self.event_data_stores, self.tables, self.clock)
         self.query_engine = InMemoryQueryEngine()
-        self.query_log = InMemoryQueryLog()
+        self.query_log = InMemoryQueryLog(LakeQuery.from_json)
         self.log_sources: dict[str, InMemoryLogSource] = {}
         self.imported = InMemoryLakeAppender()
         self.imports = Imports(
@@ -248,6 +251,15 @@ class World:
             self.identifiers,
             delivery=ResultDelivery(object_stores, self.signer, first_pause_seconds=0),
         )
+        self.log_query_engine = InMemoryQueryEngine()
+        self.log_queries = LogQueries(
+            InMemoryQueryLog(LogQuery.from_json),
+            self.log_query_engine,
+            self.log_groups,
+            InMemoryLogRows(),
+            self.clock,
+            self.identifiers,
+        )
         self.ports = ApiPorts(
             trails=self.trails,
             event_data_stores=self.event_data_stores,
@@ -268,6 +280,7 @@ class World:
             key_names=OwnKeyNames(self.key_ring),
             log_groups=self.log_groups,
             log_store=self.log_store,
+            log_queries=self.log_queries,
             metrics=self.metrics,
             clock=self.clock,
             identifiers=self.identifiers,

@@ -85,6 +85,11 @@ class Home:
         return self.path / "queries"
 
     @property
+    def log_queries(self) -> Path:
+        """A folder for each Logs Insights query, named by its id."""
+        return self.path / "log-queries"
+
+    @property
     def imports(self) -> Path:
         """A folder for each import, named by its id."""
         return self.path / "imports"

@@ -14,6 +14,7 @@ from opentrail.ports.log_store import (
     StoredEvent,
     StreamFigures,
 )
+from opentrail.ports.query_engine import RowSource
 from opentrail.resource.log_group import day_of
 
 
@@ -84,3 +85,10 @@ class InMemoryLogStore:
 
     async def group_ids(self) -> Sequence[str]:
         return sorted(self._groups)
+
+
+class InMemoryLogRows:
+    """Implements LogRows for engines that read nothing."""
+
+    async def rows(self, log_range: LogRange, constants: tuple[str, ...], named: Mapping[str, str]) -> RowSource:
+        return RowSource((), "", (log_range.start, log_range.end), constants, named)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Generic
 
 import orjson
 
 from opentrail.ports.query_engine import EngineStatistics, EngineTable, KeepPage, QueryFailed
-from opentrail.resource.lake_query import LakeQuery
+from opentrail.ports.query_log import Query
 
 
 class InMemoryQueryEngine:
@@ -39,18 +40,19 @@ class InMemoryQueryEngine:
         return EngineStatistics(sum(map(len, self.pages)), 1234, self.rows_matched)
 
 
-class InMemoryQueryLog:
-    """Implements QueryLog."""
+class InMemoryQueryLog(Generic[Query]):
+    """Implements QueryLog; ``read`` makes a query of its JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, read: Callable[[bytes], Query]) -> None:
+        self._read = read
         self._queries: dict[str, bytes] = {}
         self._results: dict[str, bytes] = {}
 
-    async def store(self, query: LakeQuery) -> None:
+    async def store(self, query: Query) -> None:
         self._queries[query.id] = query.to_json()
 
-    async def queries(self) -> Sequence[LakeQuery]:
-        return [LakeQuery.from_json(data) for data in self._queries.values()]
+    async def queries(self) -> Sequence[Query]:
+        return [self._read(data) for data in self._queries.values()]
 
     async def append_page(self, query_id: str, start: int, page: bytes) -> None:
         self._results[query_id] = self._results.get(query_id, b"")[:start] + page

@@ -7,7 +7,7 @@ not declare these errors.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from opentrail.errors import AwsError
 
@@ -27,7 +27,7 @@ class WireError:
     code: str
     http_status: int
     message: str
-    members: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_server_fault(self) -> bool:
@@ -58,7 +58,7 @@ class CommonError(AwsError):
 class DetailedError(AwsError):
     """A service's error that tells more members than code and message."""
 
-    def __init__(self, message: str, **members: str) -> None:
+    def __init__(self, message: str, **members: Any) -> None:
         super().__init__(message)
         self.members = members
 

@@ -35,6 +35,7 @@ from opentrail.ports.signer import Signer
 from opentrail.ports.trail_store import TrailStore
 from opentrail.protocol import Operation, Parameters
 from opentrail.query.lake_queries import LakeQueries
+from opentrail.query.log_queries import LogQueries
 from opentrail.query.replay.replays import Replays
 from opentrail.resource.organization import Organization
 
@@ -64,6 +65,7 @@ class ApiPorts:
     key_names: KeyNames
     log_groups: LogGroups
     log_store: LogStore
+    log_queries: LogQueries
     metrics: MetricStore
     clock: Clock
     identifiers: Identifiers

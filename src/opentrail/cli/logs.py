@@ -14,6 +14,7 @@ from rich.text import Text
 
 from opentrail.cli.console import Context, HomeOption, errors, output, plain
 from opentrail.cli.event_printer import terminal_json
+from opentrail.cli.log_query import query_logs
 from opentrail.cli.lookup import parse_when
 from opentrail.errors import OperatorError
 
@@ -24,7 +25,8 @@ SEEN_EVENTS = 50_000
 
 Row = dict[str, Any]
 
-logs_app = typer.Typer(help="The events of log groups: follow them, search them.", no_args_is_help=True)
+logs_app = typer.Typer(help="The events of log groups: follow, search and query them.", no_args_is_help=True)
+logs_app.command("query")(query_logs)
 
 GroupArgument = Annotated[str, typer.Argument(metavar="GROUP", show_default=False)]
 StreamOption = Annotated[

@@ -43,6 +43,9 @@ class Result:
 class QuerySession:
     """Runs statements one after the other, each until it ends. A context manager; Ctrl-C cancels what runs."""
 
+    kind = "query"
+    """What the commands that it asks are named by: ``start_query``, ``describe_query``."""
+
     def __init__(self, context: Context) -> None:
         self._context = context
         self._runner = asyncio.Runner()
@@ -82,11 +85,21 @@ class QuerySession:
         return Result(query_id, columns, described["rows"], described, self._pages(query_id, described["pages"]))
 
     async def _open_home(self) -> None:
+        self._own_commands = await self._stack.enter_async_context(self._home_commands())
+
+    def _home_commands(self) -> Any:
         # Imported only where no server does the work: it is most of a command's start-up time.
         from opentrail.wiring.querying import open_query_commands
 
-        home = open_query_commands(self._context.home, self._context.read_settings().settings)
-        self._own_commands = await self._stack.enter_async_context(home)
+        return open_query_commands(self._context.home, self._context.read_settings().settings)
+
+    def _arguments(self, statement: str) -> dict[str, Any]:
+        return {"statement": statement}
+
+    def _read_page(self, query_id: str, start: int, length: int) -> bytes:
+        from opentrail.wiring.querying import read_result_page
+
+        return read_result_page(self._context.home, query_id, start, length)
 
     async def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         if self._own_commands is not None:
@@ -98,7 +111,7 @@ class QuerySession:
 
     async def _run(self, statement: str, on_look: Callable[[dict[str, Any]], None]) -> tuple[str, dict[str, Any]]:
         # The server may have started what its answer has not told of yet: Ctrl-C waits for the name of what it cancels.
-        starting = asyncio.ensure_future(self._ask("start_query", statement=statement))
+        starting = asyncio.ensure_future(self._ask(f"start_{self.kind}", **self._arguments(statement)))
         try:
             started = await asyncio.shield(starting)
             if "refused" in started:
@@ -108,13 +121,13 @@ class QuerySession:
         except asyncio.CancelledError:
             started = await starting
             if "refused" not in started:
-                await self._ask("cancel_query", query_id=str(started["id"]))
+                await self._ask(f"cancel_{self.kind}", query_id=str(started["id"]))
             raise
 
     async def _ended(self, query_id: str, on_look: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         pause, began = FIRST_LOOK_SECONDS, time.monotonic()
         while True:
-            described = await self._ask("describe_query", query_id=query_id)
+            described = await self._ask(f"describe_{self.kind}", query_id=query_id)
             if described["status"] == "FINISHED":
                 return described
             if described["status"] not in ("QUEUED", "RUNNING"):
@@ -126,8 +139,7 @@ class QuerySession:
             pause = min(LONGEST_LOOK_SECONDS, pause * 1.5)
 
     def _pages(self, query_id: str, count: int) -> Iterator[list[Row]]:
-        from opentrail.wiring.querying import read_result_page
-
         for first in range(0, count, PAGES_AT_ONCE):
-            for start, length, _ in self._runner.run(self._ask("query_pages", query_id=query_id, first=first))["pages"]:
-                yield orjson.loads(read_result_page(self._context.home, query_id, start, length))
+            answer = self._runner.run(self._ask(f"{self.kind}_pages", query_id=query_id, first=first))
+            for start, length, _ in answer["pages"]:
+                yield orjson.loads(self._read_page(query_id, start, length))

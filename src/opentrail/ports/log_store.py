@@ -9,6 +9,7 @@ from datetime import date
 from typing import Protocol
 
 from opentrail.ports.journal import START, Position
+from opentrail.ports.query_engine import RowSource
 
 EVENT_OVERHEAD_BYTES = 26
 """What CloudWatch Logs counts for an event beside its message."""
@@ -114,4 +115,13 @@ class LogStore(Protocol):
 
     async def group_ids(self) -> Sequence[str]:
         """Return the groups that have anything stored."""
+        ...
+
+
+class LogRows(Protocol):
+    """The log store as a query engine reads it. Raises Unavailable."""
+
+    async def rows(self, log_range: LogRange, constants: tuple[str, ...], named: Mapping[str, str]) -> RowSource:
+        """Return the events of a range from ``start`` to ``end``, all streams, in no order, as rows of ``constants``,
+        the stream's name (``named``, by id), timestamp, sequence, ingestion time (ms) and message."""
         ...

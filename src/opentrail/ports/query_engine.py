@@ -1,6 +1,6 @@
 """The query engine: runs one checked statement over tables that it is handed, and nothing else."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,24 +20,42 @@ class QueryTimedOut(QueryFailed):
 
 
 @dataclass(frozen=True, slots=True)
+class RowSource:
+    """Rows of SQLite files: what ``statement`` gives for ``parameters`` in each of ``files``. A file may be gone.
+
+    A row is ``constants``, then the statement's own columns, the first of them (a text) replaced by what ``named`` has
+    for it; a row that it has nothing for is left out.
+    """
+
+    files: tuple[str, ...]
+    statement: str
+    parameters: tuple[int | str, ...]
+    constants: tuple[str, ...]
+    named: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class EngineTable:
-    """One table as the statement names it: Parquet files and rows in memory, both with ``columns`` among theirs."""
+    """One table as the statement names it: Parquet files and rows in memory, both with ``columns`` among theirs; or the
+    rows of ``sources``, which the statement can read once."""
 
     name: str
     columns: tuple[str, ...]
     column_types: tuple[str, ...]
     files: tuple[str, ...]
     fresh: ArrowStream | None
+    sources: tuple[RowSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStatistics:
     """What a finished query took: rows of its result, bytes that it read of files and of rows in memory, and how many
-    rows of its tables its conditions on them let through."""
+    rows of its tables its conditions on them let through; of sources also how many rows they had."""
 
     rows: int
     bytes_scanned: int
     rows_matched: int = 0
+    rows_scanned: int = 0
 
 
 KeepPage = Callable[[bytes, int], Awaitable[None]]

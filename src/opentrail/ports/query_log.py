@@ -1,19 +1,29 @@
 """The query log: the queries of the last seven days, each with the pages of its result."""
 
 from collections.abc import Sequence
-from typing import Protocol
-
-from opentrail.resource.lake_query import LakeQuery
+from typing import Protocol, TypeVar
 
 
-class QueryLog(Protocol):
-    """All methods raise Unavailable."""
+class KeptQuery(Protocol):
+    """A query as it is kept, of the lake or of log groups."""
 
-    async def store(self, query: LakeQuery) -> None:
+    @property
+    def id(self) -> str: ...
+
+    def to_json(self) -> bytes: ...
+
+
+Query = TypeVar("Query", bound=KeptQuery)
+
+
+class QueryLog(Protocol[Query]):
+    """Queries of one kind. All methods raise Unavailable."""
+
+    async def store(self, query: Query) -> None:
         """Keep a query in place of what was kept of it; durable on return."""
         ...
 
-    async def queries(self) -> Sequence[LakeQuery]:
+    async def queries(self) -> Sequence[Query]:
         """Return every query that is kept, in no particular order."""
         ...
 

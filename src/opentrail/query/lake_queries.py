@@ -72,7 +72,7 @@ class LakeQueries:
 
     def __init__(
         self,
-        log: QueryLog,
+        log: QueryLog[LakeQuery],
         engine: QueryEngine,
         lake: Lake,
         clock: Clock,

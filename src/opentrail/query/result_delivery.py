@@ -49,7 +49,7 @@ class ResultDelivery:
         self._signer = signer
         self._first_pause_seconds = first_pause_seconds
 
-    async def deliver(self, query: LakeQuery, log: QueryLog) -> DeliveryStatus:
+    async def deliver(self, query: LakeQuery, log: QueryLog[LakeQuery]) -> DeliveryStatus:
         """Deliver the result of a finished query; return how that ended. Nothing is raised for what a store says."""
         pause = self._first_pause_seconds
         for attempt in range(1, ATTEMPTS + 1):
@@ -62,7 +62,7 @@ class ResultDelivery:
                 pause *= 2
         return DeliveryStatus.FAILED
 
-    async def _deliver_once(self, query: LakeQuery, log: QueryLog) -> DeliveryStatus:
+    async def _deliver_once(self, query: LakeQuery, log: QueryLog[LakeQuery]) -> DeliveryStatus:
         assert query.ended_at is not None
         place = parse_delivery_uri(query.delivery_s3_uri)
         folder = place.folder(query.account_id, query.ended_at, query.id)
@@ -107,7 +107,7 @@ async def _put(bucket: ObjectStore, query: LakeQuery, key: str, body: bytes, con
             raise _Altered(f"another object is at {key}") from error
 
 
-async def _csv_files(query: LakeQuery, log: QueryLog) -> AsyncIterator[bytes]:
+async def _csv_files(query: LakeQuery, log: QueryLog[LakeQuery]) -> AsyncIterator[bytes]:
     """Yield the result as gzip files of CSV, each with the header; a result without rows is one file."""
     header = _csv_lines([[label for label, _ in query.columns]])
     file = _GzipFile(header)

@@ -16,6 +16,7 @@ from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.ports.object_store import ObjectStores
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.query.result_delivery import ResultDelivery
+from opentrail.resource.lake_query import LakeQuery
 from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation, open_installation
 
@@ -29,7 +30,7 @@ def lake_queries(installation: Installation, lake: LakeDelivery, stores: ObjectS
     folder = installation.home.queries
 
     return LakeQueries(
-        LocalQueryLog(folder),
+        LocalQueryLog(folder, LakeQuery.from_json),
         installation.lake_tables.engine(DuckDbEngine(folder)),
         lake,
         installation.clock,

@@ -47,6 +47,7 @@ from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
 from opentrail.protocol.models import preload
 from opentrail.query.lake_queries import LakeQueries
+from opentrail.query.log_queries import LogQueries
 from opentrail.query.replay.replays import Replays
 from opentrail.settings import RecordingMode, Settings, SettingsReport
 from opentrail.wiring import api_listener
@@ -62,6 +63,7 @@ from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.interpreter import tune_interpreter
 from opentrail.wiring.key_names import open_key_names
 from opentrail.wiring.lake_holds import lake_holds
+from opentrail.wiring.log_querying import log_queries, log_query_commands
 from opentrail.wiring.logs import configure_logging
 from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
@@ -153,11 +155,13 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
     queries = lake_queries(installation, lake, stores)
     await queries.open()
+    insights = log_queries(installation)
+    await insights.open()
     imports = open_imports(installation, lake, stores)
     await imports.open()
     replays = open_replays(installation, lake)
     key_names = open_key_names(settings, upstream_url, installation.key_ring, owner_key)
-    api = _own_api(installation, lake, queries, imports, replays, stores, topics, key_names)
+    api = _own_api(installation, lake, queries, insights, imports, replays, stores, topics, key_names)
     delivery = _trail_delivery(installation, stores)
     notices = NoticeDelivery(
         installation.notices,
@@ -176,9 +180,10 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
         stack.push_async_callback(queries.close)
+        stack.push_async_callback(insights.close)
         stack.push_async_callback(replays.close)
         stack.callback(rules.close)
-        readers = _readers(installation, delivery, attestation, notices, lake, queries, imports, logs, rules)
+        readers = _readers(installation, delivery, attestation, notices, lake, queries, insights, imports, logs, rules)
         await stack.enter_async_context(readers)
         stack.push_async_callback(imports.close)
         processes = GatewayProcesses(installation, api.handle, upstream_url)
@@ -191,6 +196,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             **changes,
             **examining_commands(installation, upstream_url, changes, topics),
             **query_commands(installation, queries).commands(),
+            **log_query_commands(installation, insights).commands(),
             **importing.commands(),
             **following.commands(),
             **ReplayCommands(replays, settings.account_id, installation.clock).commands(),
@@ -217,6 +223,7 @@ def _own_api(
     installation: Installation,
     lake: LakeDelivery,
     queries: LakeQueries,
+    insights: LogQueries,
     imports: Imports,
     replays: Replays,
     stores: ObjectStores,
@@ -230,6 +237,7 @@ def _own_api(
             event_rules=installation.event_rules,
             lake=lake,
             queries=queries,
+            log_queries=insights,
             imports=imports,
             channel_statuses=ChannelStatuses(),
             identities=installation.identities,
@@ -330,6 +338,7 @@ async def _readers(
     notices: NoticeDelivery,
     lake: LakeDelivery,
     queries: LakeQueries,
+    insights: LogQueries,
     imports: Imports,
     logs: LogDelivery,
     rules: Rules,
@@ -365,6 +374,7 @@ async def _readers(
         asyncio.create_task(_lake_upkeep(installation, lake).run(), name="lake upkeep"),
         asyncio.create_task(_log_upkeep(installation).run(), name="log upkeep"),
         asyncio.create_task(queries.run(), name="queries"),
+        asyncio.create_task(insights.run(), name="log queries"),
         asyncio.create_task(imports.run(), name="imports"),
         asyncio.create_task(rules.reader.run(), name="rules"),
         asyncio.create_task(rules.delivery.run(), name="invocations"),

@@ -29,7 +29,7 @@ FOLDER = f"AWSLogs/{ACCOUNT}/CloudTrail-Lake/Query/2026/11/20/q/"
 ROWS: list[list[str | None]] = [["1", 'say "no",\nplease'], ["ü", None]]
 
 
-async def a_query(log: InMemoryQueryLog, pages: Sequence[list[list[str | None]]] = (ROWS,)) -> LakeQuery:
+async def a_query(log: InMemoryQueryLog[LakeQuery], pages: Sequence[list[list[str | None]]] = (ROWS,)) -> LakeQuery:
     places, start = [], 0
     for rows in pages:
         data = orjson.dumps(rows)
@@ -47,7 +47,11 @@ class Delivered:
     """A result that was delivered, and what it was signed with."""
 
     def __init__(self) -> None:
-        self.bucket, self.signer, self.log = InMemoryObjectStore("logs"), InMemorySigner(), InMemoryQueryLog()
+        self.bucket, self.signer, self.log = (
+            InMemoryObjectStore("logs"),
+            InMemorySigner(),
+            InMemoryQueryLog(LakeQuery.from_json),
+        )
 
     async def deliver(self, pages: Sequence[list[list[str | None]]] = (ROWS,)) -> DeliveryStatus:
         stores = InMemoryObjectStores(self.bucket)

@@ -30,6 +30,13 @@ INSERT INTO streams (id, first, last, ingested, bytes) VALUES (?, ?, ?, ?, ?) ON
 """
 
 
+ROWS = (
+    "SELECT streams.id, timestamp, sequence, events.ingested, message FROM events JOIN streams ON number = stream"
+    " WHERE timestamp >= ? AND timestamp < ?"
+)
+"""The day's events from a timestamp up to another one, for a query engine."""
+
+
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Open a day's file, made when it is missing; what is committed through it survives a power cut."""
     is_new = not path.exists()

@@ -21,6 +21,7 @@ from typing import TypeVar
 from opentrail.adapters.log_store import day_file
 from opentrail.ports import Unavailable
 from opentrail.ports.log_store import (
+    AFTER_ALL,
     EVENT_OVERHEAD_BYTES,
     MAX_PAGE_BYTES,
     MAX_PAGE_EVENTS,
@@ -29,6 +30,7 @@ from opentrail.ports.log_store import (
     StoredEvent,
     StreamFigures,
 )
+from opentrail.ports.query_engine import RowSource
 from opentrail.resource.log_group import day_of
 
 MAX_OPEN_FILES = 32
@@ -61,7 +63,7 @@ class _Append:
 
 
 class LocalLogStore:
-    """Implements LogStore below ``folder``; one process owns it."""
+    """Implements LogStore and LogRows below ``folder``; one process owns it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -105,6 +107,15 @@ class LocalLogStore:
 
     async def group_ids(self) -> Sequence[str]:
         return await self._reading(lambda: sorted(path.name for path in self._folder.glob("*") if path.is_dir()))
+
+    async def rows(self, log_range: LogRange, constants: tuple[str, ...], named: Mapping[str, str]) -> RowSource:
+        def days() -> tuple[str, ...]:
+            last = min(log_range.end, AFTER_ALL.timestamp)
+            found = [day for day in self._days(log_range.group_id) if _overlaps(day, log_range.start, last)]
+            return tuple(str(self._path(log_range.group_id, day)) for day in found)
+
+        files = await self._reading(days)
+        return RowSource(files, day_file.ROWS, (log_range.start, log_range.end), constants, named)
 
     async def close(self) -> None:
         """Finish what was begun and close the files."""
@@ -183,7 +194,7 @@ class LocalLogStore:
 
     def _read(self, log_range: LogRange, limit: int, is_newest_first: bool) -> list[StoredEvent]:
         first, last = max(0, log_range.start, log_range.after.timestamp), min(log_range.end, log_range.before.timestamp)
-        days = [day for day in self._days(log_range.group_id) if _begins(day) <= last and _begins(day) + _DAY > first]
+        days = [day for day in self._days(log_range.group_id) if _overlaps(day, first, last)]
         page: list[StoredEvent] = []
         size_bytes = 0
         for event in self._events(log_range, days, is_newest_first):
@@ -277,6 +288,11 @@ _DAY = 86_400_000
 
 def _begins(day: date) -> int:
     return (day - date(1970, 1, 1)).days * _DAY
+
+
+def _overlaps(day: date, first: int, last: int) -> bool:
+    """Say whether a day has any of the timestamps from ``first`` to ``last``, both included."""
+    return _begins(day) <= last and _begins(day) + _DAY > first
 
 
 def _translated(work: Callable[[], _Result]) -> _Result:

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +183,7 @@ def _described(table: EngineTable) -> dict[str, Any]:
         "columns": table.columns,
         "column_types": table.column_types,
         "files": table.files,
+        "sources": [asdict(source) for source in table.sources],
     }
 
 

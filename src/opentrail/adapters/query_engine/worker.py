@@ -18,6 +18,7 @@ import duckdb
 import orjson
 
 from opentrail.adapters.query_engine.frames import Kind, read_frame, write_frame
+from opentrail.adapters.query_engine.row_sources import SourceRows, teach_log_functions
 from opentrail.lakesql.macros import preparation
 from opentrail.lakesql.text import quoted_name, quoted_text
 from opentrail.ports.query_engine import PAGE_ROWS
@@ -41,10 +42,13 @@ def main() -> None:
         query = orjson.loads(read_frame(requests)[1])
         resource.setrlimit(resource.RLIMIT_DATA, (query["process_bytes"], query["process_bytes"]))
         fresh = {name: read_frame(requests)[1] for name in query["fresh"]}
-        connection = _open_engine(query, fresh)
+        scanned: list[SourceRows] = []
+        connection = _open_engine(query, fresh, scanned)
         with _telling_progress(connection, answers):
             rows = _run(connection, query["sql"], answers)
         taken = _statistics(connection, len(query["tables"]), sum(map(len, fresh.values())))
+        taken["bytes_scanned"] += sum(source.bytes for source in scanned)
+        taken["rows_scanned"] = sum(source.rows for source in scanned)
         answers.write(Kind.DONE, orjson.dumps({"rows": rows, **taken}))
     except duckdb.Error as error:
         answers.write(Kind.FAILED, _message(error).encode())
@@ -87,7 +91,9 @@ def _telling_progress(connection: duckdb.DuckDBPyConnection, answers: _Answers) 
         telling.join()
 
 
-def _open_engine(query: dict[str, Any], fresh: dict[str, bytes]) -> duckdb.DuckDBPyConnection:
+def _open_engine(
+    query: dict[str, Any], fresh: dict[str, bytes], scanned: list[SourceRows]
+) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
     for name, value in query["settings"].items():
         connection.execute(f"SET {name} = {quoted_text(value) if isinstance(value, str) else value}")
@@ -96,7 +102,12 @@ def _open_engine(query: dict[str, Any], fresh: dict[str, bytes]) -> duckdb.DuckD
     for statement in preparation():
         connection.execute(statement)
     for table in query["tables"]:
-        _make_view(connection, table, fresh.get(table["name"]))
+        if table["sources"]:
+            teach_log_functions(connection)
+            scanned.append(SourceRows(table))
+            connection.register(table["name"], scanned[-1].reader())
+        else:
+            _make_view(connection, table, fresh.get(table["name"]))
     for setting in _LOCKS:
         connection.execute(f"SET {setting}")
     return connection

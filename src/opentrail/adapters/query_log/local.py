@@ -8,12 +8,12 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 import structlog
 
 from opentrail.ports import Unavailable
-from opentrail.resource.lake_query import LakeQuery
+from opentrail.ports.query_log import Query
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -21,16 +21,18 @@ _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
 
-class LocalQueryLog:
-    """Implements QueryLog below ``folder``, one folder for each query, named by its id."""
+class LocalQueryLog(Generic[Query]):
+    """Implements QueryLog below ``folder``, one folder for each query, named by its id; ``read`` makes one of its
+    JSON and raises ValueError, KeyError or TypeError for what it cannot read."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, read: Callable[[bytes], Query]) -> None:
         self._folder = folder
+        self._read = read
 
-    async def store(self, query: LakeQuery) -> None:
+    async def store(self, query: Query) -> None:
         await _in_thread(self._store, query)
 
-    async def queries(self) -> Sequence[LakeQuery]:
+    async def queries(self) -> Sequence[Query]:
         return await _in_thread(self._queries)
 
     async def append_page(self, query_id: str, start: int, page: bytes) -> None:
@@ -42,7 +44,7 @@ class LocalQueryLog:
     async def remove(self, query_id: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self._folder / query_id, ignore_errors=True)
 
-    def _store(self, query: LakeQuery) -> None:
+    def _store(self, query: Query) -> None:
         folder = self._folder / query.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = folder / "query.json.new"
@@ -52,11 +54,11 @@ class LocalQueryLog:
             os.fsync(file.fileno())
         temporary.rename(folder / "query.json")
 
-    def _queries(self) -> list[LakeQuery]:
+    def _queries(self) -> list[Query]:
         found = []
         for path in self._folder.glob("*/query.json"):
             try:
-                found.append(LakeQuery.from_json(path.read_bytes()))
+                found.append(self._read(path.read_bytes()))
             except (ValueError, KeyError, TypeError):
                 _log.warning("a stored query cannot be read and is left out", query=path.parent.name)
         return found

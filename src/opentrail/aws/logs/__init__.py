@@ -1,6 +1,6 @@
-"""CloudWatch Logs (2014-03-28): log groups, streams, events, tags, filters. Insights queries are not answered."""
+"""CloudWatch Logs (2014-03-28): log groups, streams, events, tags, filters, Insights queries."""
 
-from opentrail.aws.logs import events, groups, metric_filters, streams, subscription_filters, tags
+from opentrail.aws.logs import events, groups, metric_filters, queries, records, streams, subscription_filters, tags
 from opentrail.aws.logs.errors import InvalidParameterException
 from opentrail.aws.logs.filters import test_metric_filter
 from opentrail.aws.logs.naming import check_names, requirements
@@ -9,14 +9,20 @@ from opentrail.aws.service import Handler, Service
 _READING = {
     "DescribeLogGroups": groups.describe_log_groups,
     "DescribeLogStreams": streams.describe_log_streams,
+    "DescribeQueries": queries.describe_queries,
     "DescribeMetricFilters": metric_filters.describe_metric_filters,
     "DescribeSubscriptionFilters": subscription_filters.describe_subscription_filters,
     "FilterLogEvents": events.filter_log_events,
     "GetLogEvents": events.get_log_events,
+    "GetLogGroupFields": records.get_log_group_fields,
+    "GetLogRecord": records.get_log_record,
+    "GetQueryResults": queries.get_query_results,
     "ListLogGroups": groups.list_log_groups,
     "ListTagsForResource": tags.list_tags_for_resource,
     "ListTagsLogGroup": tags.list_tags_log_group,
     "PutLogEvents": events.put_log_events,
+    "StartQuery": queries.start_query,
+    "StopQuery": queries.stop_query,
     "TestMetricFilter": test_metric_filter,
 }
 """Operations that change no settings."""

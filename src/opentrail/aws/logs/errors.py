@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
+from opentrail.aws.common_errors import DetailedError
 from opentrail.errors import AwsError
+from opentrail.logsql.errors import MalformedQuery
 
 
 class InvalidParameterException(AwsError):
@@ -57,6 +59,18 @@ class ResourceNotFoundException(AwsError):
         return cls("The specified log stream does not exist.")
 
     @classmethod
+    def queried_group(cls, given: str, account_id: str) -> "ResourceNotFoundException":
+        return cls(f"Log group '{given}' does not exist for account ID '{account_id}'")
+
+    @classmethod
+    def query(cls, query_id: str) -> "ResourceNotFoundException":
+        return cls(f"Query with ID {query_id} does not exist.")
+
+    @classmethod
+    def record(cls) -> "ResourceNotFoundException":
+        return cls("The specified log record does not exist.")
+
+    @classmethod
     def metric_filter(cls) -> "ResourceNotFoundException":
         return cls("The specified metric filter does not exist.")
 
@@ -97,3 +111,12 @@ class TooManyTagsException(AwsError):
 
     def __init__(self, quota: int) -> None:
         super().__init__(f"A resource can have no more than {quota} tags.")
+
+
+class MalformedQueryException(DetailedError):
+    """A query cannot be read; its place goes out in ``queryCompileError``, as offsets of characters."""
+
+    @classmethod
+    def of(cls, error: MalformedQuery) -> "MalformedQueryException":
+        location = {"startCharOffset": error.start, "endCharOffset": error.end}
+        return cls(str(error), queryCompileError={"location": location, "message": str(error)})

@@ -22,7 +22,12 @@ from opentrail.resource.log_group import (
 
 _NAMES = ("logGroupName", "logStreamName")
 _BY_ARN = frozenset({"TagResource", "UntagResource", "ListTagsForResource"})
-_WITHOUT_RESOURCE = frozenset({"TestMetricFilter"})
+_WITHOUT_RESOURCE = frozenset(
+    {
+        *("TestMetricFilter", "GetQueryResults", "StopQuery", "DescribeQueries", "GetLogRecord"),
+        *("PutQueryDefinition", "DescribeQueryDefinitions", "DeleteQueryDefinition"),
+    }
+)
 
 
 def check_names(parameters: Parameters) -> None:
@@ -35,11 +40,29 @@ def check_names(parameters: Parameters) -> None:
 
 def requirements(call: Call) -> tuple[Requirement, ...]:
     """Return what ``call`` needs: its own action on what it names, and leave to pass a role on that it names."""
+    if call.operation.name == "StartQuery":
+        return tuple(Requirement("logs:StartQuery", resource) for resource in _queried(call))
     needed = [Requirement(f"logs:{call.operation.name}", _resource(call), _conditions(call))]
     role = call.parameters.get("roleArn", "")
     if role:
         needed.append(Requirement("iam:PassRole", role, {"iam:PassedToService": ("logs.amazonaws.com",)}))
     return tuple(needed)
+
+
+def _queried(call: Call) -> list[str]:
+    """Return what a query's permission is about: each of its groups."""
+    parameters = call.parameters
+    given = [parameters.get("logGroupName", ""), *parameters.get("logGroupNames", ())]
+    given = list(filter(None, [*given, *parameters.get("logGroupIdentifiers", ())]))
+    return [log_stream_arn(_group_arn(call, name), "") for name in dict.fromkeys(given)] or ["*"]
+
+
+def _group_arn(call: Call, given: str) -> str:
+    """Return the ARN of a group given by its name or an ARN."""
+    try:
+        return log_group_arn(*parse_group_arn(given))
+    except ValueError:
+        return log_group_arn(call.region, call.account_id, given)
 
 
 def _resource(call: Call) -> str:
