@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -162,7 +163,7 @@ def test_what_cannot_be_asked_is_refused(logs: Any, given: dict[str, Any], code:
 
 def test_a_query_that_is_not_there_is_refused(logs: Any) -> None:
     for call in (logs.get_query_results, logs.stop_query):
-        assert refused(lambda call=call: call(queryId="none"))["Error"]["Code"] == "ResourceNotFoundException"
+        assert refused(partial(call, queryId="none"))["Error"]["Code"] == "ResourceNotFoundException"
 
 
 def test_more_queries_than_the_quota_do_not_wait(logs: Any, api: ApiInThread, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +221,7 @@ def test_a_record_is_shown_by_its_pointer_and_fields_by_their_share(logs: Any, a
         (base64.b64encode(f"elsewhere/{now}/1".encode()).decode(), "ResourceNotFoundException"),
         ("???", "InvalidParameterException"),
     ):
-        assert refused(lambda wrong=wrong: logs.get_log_record(logRecordPointer=wrong))["Error"]["Code"] == code
+        assert refused(partial(logs.get_log_record, logRecordPointer=wrong))["Error"]["Code"] == code
     fields = {one["name"]: one["percent"] for one in logs.get_log_group_fields(logGroupName=GROUP)["logGroupFields"]}
     assert fields == {
         **dict.fromkeys(("@ingestionTime", "@log", "@logStream", "@message", "@timestamp"), 100),

@@ -5,8 +5,9 @@ import time
 import orjson
 import pytest
 
+from opentrail.logsql.compilation import compile_query
 from opentrail.logsql.errors import MalformedQuery
-from tests.support.log_engine import NOW, ORIGIN, Row, compile_query, evaluate
+from tests.support.log_engine import NOW, ORIGIN, Row, evaluate
 
 MINUTE = 60_000
 START = 1_763_683_200_000

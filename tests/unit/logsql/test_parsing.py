@@ -2,8 +2,9 @@
 
 import pytest
 
+from opentrail.logsql.compilation import compile_query
 from opentrail.logsql.errors import MalformedQuery, line_and_column
-from tests.support.log_engine import NOW, ORIGIN, compile_query
+from tests.support.log_engine import NOW, ORIGIN
 
 
 def refusal(query: str) -> MalformedQuery:
