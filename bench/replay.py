@@ -114,7 +114,7 @@ async def main() -> None:
             rate = await build(history, Generator(arguments.events, END, seed=7).events())
             print(f"built Event history of {arguments.events:,} events at {rate:,.0f} a second")
         opened, tail = history._store.open_snapshot(range(1 << 20))
-        stored = Stored([Segment(Path(f"/dev/fd/{one}"), is_read_whole=True) for one, _ in opened], tail)
+        stored = Stored([Segment(Path(f"/dev/fd/{one.descriptor}"), is_read_whole=True) for one in opened], tail)
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         await _compare("Event history", lambda job: history.count(job, _quiet), stored, arguments.naive_days)
         if arguments.lake:

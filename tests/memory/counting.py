@@ -33,6 +33,9 @@ class InMemoryCounting:
         on_progress(len(self.events), len(self.events))
         return Counted([counter.to_wire()], len(self.events), "scan")
 
+    async def prepare_counting(self) -> int:
+        return 0
+
 
 class InMemoryLakeCounting(InMemoryCounting):
     """Counts the same events of every table."""

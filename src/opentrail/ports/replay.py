@@ -75,6 +75,13 @@ class CountableHistory(Protocol):
         """
         ...
 
+    async def prepare_counting(self) -> int:
+        """Do some work ahead, which counting would have to do; return 0 when nothing is left to do.
+
+        Raises CountingFailed, Unavailable.
+        """
+        ...
+
 
 class CountableLake(Protocol):
     """The lake's engine, counting."""

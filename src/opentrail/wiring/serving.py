@@ -48,6 +48,7 @@ from opentrail.ports.object_store import ObjectStores
 from opentrail.protocol.models import preload
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.query.log_queries import LogQueries
+from opentrail.query.replay.preparing import keep_prepared
 from opentrail.query.replay.replays import Replays
 from opentrail.settings import RecordingMode, Settings, SettingsReport
 from opentrail.wiring import api_listener
@@ -376,6 +377,7 @@ async def _readers(
         asyncio.create_task(queries.run(), name="queries"),
         asyncio.create_task(insights.run(), name="log queries"),
         asyncio.create_task(imports.run(), name="imports"),
+        asyncio.create_task(keep_prepared(installation.history), name="replay preparation"),
         asyncio.create_task(rules.reader.run(), name="rules"),
         asyncio.create_task(rules.delivery.run(), name="invocations"),
     ]

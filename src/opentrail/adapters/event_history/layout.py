@@ -27,6 +27,14 @@ class Layout:
     def segments(self) -> Path:
         return self.folder / "segments"
 
+    @property
+    def columns(self) -> Path:
+        return self.folder / "columns"
+
+    def columns_of(self, name: str) -> Path:
+        """Return where the columns of a segment are, if they were made."""
+        return self.columns / name
+
     def segment(self, name: str) -> Path:
         return self.segments / name
 

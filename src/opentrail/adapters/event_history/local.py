@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from opentrail.adapters.event_history.counting import count_history
+from opentrail.adapters.event_history.counting import count_history, make_columns
 from opentrail.adapters.event_history.layout import DAY_SECONDS
 from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, SegmentDamaged
 from opentrail.adapters.event_history.store import SEAL_EVENTS, HistoryStore
@@ -24,6 +24,9 @@ from opentrail.ports.journal import Position
 from opentrail.ports.replay import Counted, CountingJob, Progress
 
 LOOKUP_THREADS = 2
+PREPARED_AT_ONCE = 8
+"""Segments whose columns one process makes, of up to 131,072 events each."""
+
 _SEALING_PATIENCE_SECONDS = 5.0
 """How long a batch waits for sealing to make room before it is refused."""
 
@@ -84,7 +87,23 @@ class LocalEventHistory:
             segments, tail = await looking_up
         except OSError as error:
             raise Unavailable(f"Event history cannot be read: {error}") from error
-        return await count_history(segments, tail, job, on_progress)
+        return await count_history(segments, tail, job, on_progress, self._store.columns_folder)
+
+    async def prepare_counting(self) -> int:
+        """Make columns of some segments that have none, so that counting need not; return how many it looked at.
+
+        Raises CountingFailed, Unavailable.
+        """
+        opening = asyncio.get_running_loop().run_in_executor(
+            self._looking_up, self._store.open_without_columns, PREPARED_AT_ONCE
+        )
+        try:
+            segments = await opening
+        except OSError as error:
+            raise Unavailable(f"Event history cannot be read: {error}") from error
+        if segments:
+            await make_columns(segments, self._store.columns_folder)
+        return len(segments)
 
     async def open_segments(self, since: int, until: int) -> tuple[list[tuple[str, int]], set[str], list[bytes]]:
         """Return segments with events of these seconds as open descriptors by name, the names of all segments, and the

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS
 
 _JOINED_AT_ONCE = 4
-_YOUNG_DAYS = 2
+YOUNG_DAYS = 2
+"""The newest days, whose segments are joined by size."""
 
 
 class SegmentSize(NamedTuple):
@@ -32,7 +33,7 @@ def next_merge(segments: Iterable[SegmentSize], max_rows: int = MAX_SEGMENT_ROWS
         if segment.row_count < max_rows // 2:
             small.setdefault(segment.day, []).append(segment)
     for day, candidates in sorted(small.items(), reverse=True):
-        is_young = newest_day is not None and day > newest_day - _YOUNG_DAYS
+        is_young = newest_day is not None and day > newest_day - YOUNG_DAYS
         for tier in _tiers(candidates, max_rows // 8) if is_young else [candidates]:
             if len(tier) >= _JOINED_AT_ONCE:
                 return _fitting(tier, max_rows)

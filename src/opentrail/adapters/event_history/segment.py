@@ -8,8 +8,10 @@ import mmap
 import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 import zstandard
 
@@ -27,6 +29,14 @@ from opentrail.adapters.event_history.segment_format import (
 
 _GUESS_STEP = 64
 """Hashes from a guess to where it is first corrected, then twice as many each time."""
+
+
+class OpenSegment(NamedTuple):
+    """A segment's file held open, so that it can be read although it is unlinked meanwhile."""
+
+    descriptor: int
+    rows: int
+    name: str
 
 
 class Segment:
@@ -64,6 +74,10 @@ class Segment:
             dict_data=zstandard.ZstdCompressionDict(self.dictionary) if self.dictionary else None
         )
         self._decompressing = Lock()
+
+    def fingerprint(self) -> str:
+        """Return what tells this segment from any other: what it says of itself, and where each of its blocks ends."""
+        return blake2b(self.header.encode() + self._block_ends.tobytes(), digest_size=16).hexdigest()
 
     def posting(self, key_hash: int) -> Posting | None:
         """Return the rows that have ``key_hash``, None when none has."""

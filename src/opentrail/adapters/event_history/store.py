@@ -22,9 +22,9 @@ from opentrail.adapters.event_history.layout import (
     segment_name,
     segment_number,
 )
-from opentrail.adapters.event_history.merge_policy import SegmentSize, next_merge
+from opentrail.adapters.event_history.merge_policy import YOUNG_DAYS, SegmentSize, next_merge
 from opentrail.adapters.event_history.rows import Row, make_row
-from opentrail.adapters.event_history.segment import Segment
+from opentrail.adapters.event_history.segment import OpenSegment, Segment
 from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, HistoryDamaged, SegmentDamaged
 from opentrail.adapters.event_history.segment_making import SegmentMaker
 from opentrail.adapters.event_history.segment_writer import publish, sync_folder
@@ -71,6 +71,11 @@ class HistoryStore:
         self.cursor = self._log.cursor()
 
     @property
+    def columns_folder(self) -> Path:
+        """Where columns of segments are kept."""
+        return self._layout.columns
+
+    @property
     def tail_events(self) -> int:
         return self._contents.tail_rows
 
@@ -78,14 +83,14 @@ class HistoryStore:
         """Return one page. Raises InvalidPageToken, SegmentDamaged."""
         return self._contents.lookup(query)
 
-    def open_snapshot(self, days: range) -> tuple[list[tuple[int, int]], list[bytes]]:
-        """Return a descriptor and the row count of each segment of ``days``, and the tail's records, of one moment.
+    def open_snapshot(self, days: range) -> tuple[list[OpenSegment], list[bytes]]:
+        """Return the segments of ``days``, and the tail's records, of one moment.
 
         Whoever asked closes the descriptors; the files can be read although they are joined or expired meanwhile.
         Raises OSError.
         """
         opened, _, tail = self._open(lambda segment: segment.day in days)
-        return [(descriptor, segment.row_count) for segment, descriptor in opened], tail
+        return [OpenSegment(descriptor, segment.row_count, segment.name) for segment, descriptor in opened], tail
 
     def open_segments(self, since: int, until: int) -> tuple[list[tuple[str, int]], set[str], list[bytes]]:
         """Return name and descriptor of each segment with events from second ``since`` to ``until``, the names of all
@@ -109,6 +114,25 @@ class HistoryStore:
                     continue
                 raise
             return opened, {segment.name for segment in segments}, [row.record for row in rows]
+
+    def open_without_columns(self, most: int) -> list[OpenSegment]:
+        """Return up to ``most`` segments that are joined no more and have no columns; drop columns of none in force.
+
+        Whoever asked closes the descriptors. Raises OSError.
+        """
+        segments = self._contents.segments()
+        kept = {path.name for path in self._layout.columns.glob("*")}
+        for name in kept - {segment.name for segment in segments}:
+            self._layout.columns_of(name).unlink(missing_ok=True)
+        newest_day = max((segment.day for segment in segments), default=0)
+        found: list[OpenSegment] = []
+        for segment in sorted(segments, key=lambda one: one.name, reverse=True):
+            is_settled = segment.row_count >= self._segment_rows // 2 or segment.day <= newest_day - YOUNG_DAYS
+            if is_settled and segment.name not in kept and len(found) < most:
+                with suppress(FileNotFoundError):  # joined or expired meanwhile
+                    descriptor = os.open(self._layout.segment(segment.name), os.O_RDONLY)
+                    found.append(OpenSegment(descriptor, segment.row_count, segment.name))
+        return found
 
     def store(self, events: Sequence[HistoryEvent], through: Position) -> None:
         """Add the events not held yet to the tail, durably, and move the cursor. Raises Unavailable."""
@@ -222,6 +246,8 @@ class HistoryStore:
 
     def _unlink(self, names: Iterable[str]) -> None:
         for name in names:
+            with suppress(OSError):
+                self._layout.columns_of(name).unlink()
             with suppress(OSError):
                 self._layout.segment(name).unlink()
 

@@ -5,9 +5,8 @@ examples by how many are asked for.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -18,6 +17,7 @@ from opentrail.pattern.filter_pattern import json_object
 from opentrail.pattern.matcher import Matcher, compile_predicate
 from opentrail.query.replay.alarms import NO_SAMPLE, Sample
 from opentrail.query.replay.metrics import Metric
+from opentrail.query.replay.naming import EventTimes, principal_of
 from opentrail.query.replay.rules import ReplayRule
 
 MAX_NAMES = 10_000
@@ -45,22 +45,6 @@ def grain_of(start: int, end: int) -> int:
     return next((grain for grain in _GRAINS if (end - start) <= grain * MAX_SLOTS), _GRAINS[-1])
 
 
-def principal_of(record: Mapping[str, Any]) -> str:
-    """Return whom a record's call counts for: the role behind a session, the caller's ARN, the service, or its kind."""
-    identity = record.get("userIdentity")
-    if not isinstance(identity, dict):
-        return ""
-    context = identity.get("sessionContext")
-    issuer = context.get("sessionIssuer") if isinstance(context, dict) else None
-    if isinstance(issuer, dict) and isinstance(issuer.get("arn"), str):
-        return str(issuer["arn"])
-    for member in ("arn", "invokedBy", "userName", "principalId", "type"):
-        name = identity.get(member)
-        if isinstance(name, str):
-            return name
-    return ""
-
-
 class TopList:
     """How often each name came, at most twice ``limit`` names at once.
 
@@ -84,8 +68,16 @@ class TopList:
     def merge(self, counts: Mapping[str, int], error: int) -> None:
         """Add another list's names."""
         self.error += error
-        for name, count in counts.items():
-            self.add(name, count)
+        self.add_all(counts.items())
+
+    def add_all(self, pairs: Iterable[tuple[str, int]]) -> None:
+        """Add names, each with how often it came."""
+        counts, most = self.counts, 2 * self.limit
+        for name, count in pairs:
+            counts[name] = counts.get(name, 0) + count
+            if len(counts) > most:
+                self._shrink()
+                counts = self.counts
 
     def top(self, number: int) -> list[tuple[str, int]]:
         """Return the most frequent names, ties by name."""
@@ -123,12 +115,33 @@ class Tally:
         )
         for group, name in zip(self.groups, names, strict=True):
             group.add(name[:MAX_NAME_CHARACTERS] if isinstance(name, str) else "")
-        if self.max_examples and (len(self.examples) < self.max_examples or seconds >= self.examples[0][0]):
+        if self.wants_example(seconds):
             self._keep((seconds, event_id(record), raw.decode(errors="replace")))
 
-    def add_sample(self, minute: int, value: float) -> None:
-        """Take one sample of the rule's metric."""
-        self.samples[minute] = self.samples.get(minute, NO_SAMPLE).with_value(value)
+    def add_sample(self, minute: int, value: float, count: int = 1) -> None:
+        """Take a sample of the rule's metric, or several alike."""
+        more = NO_SAMPLE.with_value(value) if count == 1 else Sample(count, count * value, value, value)
+        self.samples[minute] = self.samples.get(minute, NO_SAMPLE).with_sample(more)
+
+    def add_times(self, matches: int, first: int, last: int, slots: Mapping[int, int]) -> None:
+        """Take many matches at once: the times of the first and last, and how many each slot has."""
+        self.matches += matches
+        self._stretch(first, last)
+        for slot, count in slots.items():
+            self.slots[slot] = self.slots.get(slot, 0) + count
+
+    def add_names(self, group: int, names: Sequence[Any], counts: Mapping[int, int]) -> None:
+        """Take names of many matches: how often each place of ``names`` came; ``group`` is a place in GROUPS."""
+        texts = [name[:MAX_NAME_CHARACTERS] if isinstance(name, str) else "" for name in names]
+        self.groups[group].add_all(zip(map(texts.__getitem__, counts), counts.values(), strict=True))
+
+    def wants_example(self, seconds: int) -> bool:
+        """Say whether a match of this second may be among the newest."""
+        return bool(self.max_examples) and (len(self.examples) < self.max_examples or seconds >= self.examples[0][0])
+
+    def add_example(self, seconds: int, raw: bytes) -> None:
+        """Take a match as an example, when it is among the newest."""
+        self._keep((seconds, event_id(orjson.loads(raw)), raw.decode(errors="replace")))
 
     def merge(self, wire: Mapping[str, Any]) -> None:
         """Add what another tally says of itself."""
@@ -168,22 +181,36 @@ class Tally:
 
 
 class Counter:
-    """Takes events of a span and counts, for each rule, those that it picks. Not for two threads."""
+    """Takes events of a span and counts, for each rule, those that it picks. Not for two threads.
+
+    ``tallies`` has one for each rule; ``places`` says which rules are asked, all when it is None.
+    """
 
     def __init__(
-        self, rules: Sequence[ReplayRule], metrics: Sequence[Metric | None], start: int, end: int, max_examples: int
+        self,
+        rules: Sequence[ReplayRule],
+        metrics: Sequence[Metric | None],
+        start: int,
+        end: int,
+        max_examples: int,
+        *,
+        places: Collection[int] | None = None,
+        tallies: Sequence[Tally] | None = None,
     ) -> None:
-        self._grain = grain_of(start, end)
+        self.grain = grain_of(start, end)
         self._metrics = metrics
-        self.tallies = [Tally(max_examples) for _ in rules]
+        self.tallies = [Tally(max_examples) for _ in rules] if tallies is None else tallies
         self.unreadable = 0
-        self._records = _Asked(rules, "record")
-        self._envelopes = _Asked(rules, "envelope")
-        self._others = [(place, rule) for place, rule in enumerate(rules) if rule.subject not in ("record", "envelope")]
+        asked = [(place, rule) for place, rule in enumerate(rules) if places is None or place in places]
+        self._records = _Asked(asked, "record")
+        self._envelopes = _Asked(asked, "envelope")
+        self._others = [(place, rule) for place, rule in asked if rule.subject not in ("record", "envelope")]
         self._defaults = [
-            (place, metric) for place, metric in enumerate(metrics) if metric is not None and metric.default is not None
+            (place, metric)
+            for place, metric in enumerate(metrics)
+            if metric is not None and metric.default is not None and (places is None or place in places)
         ]
-        self._minutes: dict[str, int] = {}
+        self._clock = EventTimes()
 
     def take(self, raw: bytes) -> None:
         """Take one event's JSON; one that is no record with a time is counted as unreadable."""
@@ -194,11 +221,11 @@ class Counter:
         hits = self._hits(record, raw)
         if not hits and not self._defaults:
             return
-        seconds = self._seconds(record.get("eventTime"))
+        seconds = self._clock.seconds(record.get("eventTime"))
         if seconds is None:
             self.unreadable += 1
             return
-        slot = seconds // self._grain * self._grain
+        slot = seconds // self.grain * self.grain
         for place in hits:
             self.tallies[place].add(seconds, slot, record, raw)
             metric = self._metrics[place]
@@ -227,33 +254,13 @@ class Counter:
         hits += [place for place, rule in self._others if rule.matches(record, raw)]
         return hits
 
-    def _seconds(self, text: Any) -> int | None:
-        """Return an eventTime in seconds since 1970, cut to the second."""
-        if not isinstance(text, str):
-            return None
-        if len(text) == len("2026-01-01T00:00:00Z") and text[19] == "Z":
-            minute = self._minutes.get(text[:17])
-            if minute is not None and text[17:19].isdigit():
-                return minute + int(text[17:19])
-        try:
-            moment = datetime.fromisoformat(text)
-            whole = (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).timestamp() // 1
-        except (ValueError, OverflowError):
-            return None
-        if len(self._minutes) < _CACHED_MINUTES and text.endswith("Z"):
-            self._minutes[text[:17]] = int(whole) // _MINUTE * _MINUTE
-        return int(whole)
-
-
-_CACHED_MINUTES = 200_000
-
 
 class _Asked:
     """The rules that ask about one subject, as a list of compiled matchers."""
 
-    def __init__(self, rules: Iterable[ReplayRule], subject: str) -> None:
+    def __init__(self, rules: Iterable[tuple[int, ReplayRule]], subject: str) -> None:
         self.matchers: list[tuple[int, Matcher]] = [
-            (place, compile_predicate(rule.predicate)) for place, rule in enumerate(rules) if rule.subject == subject
+            (place, compile_predicate(rule.predicate)) for place, rule in rules if rule.subject == subject
         ]
 
     def asked(self, subject: dict[str, Any]) -> list[int]:

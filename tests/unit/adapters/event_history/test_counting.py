@@ -5,6 +5,7 @@ import time
 from collections import Counter as Counted
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from opentrail.pipeline.history import history_event
 from opentrail.ports.event_history import HistoryEvent
 from opentrail.ports.journal import Position
 from opentrail.ports.replay import CountingFailed, CountingJob, RuleToCount
-from opentrail.query.replay.counting import Counter, grain_of, principal_of
+from opentrail.query.replay.counting import Counter, grain_of
+from opentrail.query.replay.naming import principal_of
 from opentrail.query.replay.rules import ReplayRule, read_replay_rule
 from tests.support.corpus import real_events
 from tests.support.replay_rules import picks, random_rules
@@ -104,20 +106,21 @@ async def test_each_random_rule_alone_counts_what_the_reference_reading_picks(
     tmp_path: Path, stored: list[HistoryEvent]
 ) -> None:
     history = await a_history(tmp_path, stored, sealed=len(stored) - 40)
-    descriptors, tail = history._store.open_snapshot(range(1 << 20))
-    segments = [Segment(Path(f"/dev/fd/{descriptor}")) for descriptor, _ in descriptors]
+    opened, tail = history._store.open_snapshot(range(1 << 20))
+    segments = [(Segment(Path(f"/dev/fd/{one.descriptor}")), one.name) for one in opened]
     methods = Counted[str]()
 
     for rule in random_rules([event.event for event in stored], 42, seed=3):
         job = a_job([rule], stored, start=START + 40_000, end=END - 30_000)
-        reading = SegmentCounter(job)
-        reading.take_records(tail)
-        for segment in segments:
-            list(reading.take_segment(segment))
-        methods[reading.method] += 1
-        assert counted(reading.counter, 0) == expected(rule, stored, job), (rule.language, rule.text)
+        for folder in (None, tmp_path / "columns"):
+            reading = SegmentCounter(job, folder)
+            reading.take_records(tail)
+            for segment, name in segments:
+                list(reading.take_segment(segment, name))
+            methods[reading.method] += 1
+            assert counted(reading.counter, 0) == expected(rule, stored, job), (rule.language, rule.text)
 
-    assert set(methods) == {"index", "texts", "scan"}
+    assert set(methods) == {"index", "columns", "texts", "scan"}
     await history.close()
 
 
@@ -190,4 +193,80 @@ async def test_a_damaged_segment_fails_the_count_in_a_sentence(tmp_path: Path, s
 
     with pytest.raises(CountingFailed, match="cannot be read"):
         await history.count(a_job([rule], stored), lambda *_: None)
+    await history.close()
+
+
+async def test_columns_count_what_reading_counts_with_metrics_and_defaults(
+    tmp_path: Path, stored: list[HistoryEvent]
+) -> None:
+    history = await a_history(tmp_path, stored, sealed=len(stored))
+    opened, _ = history._store.open_snapshot(range(1 << 20))
+    rules = (
+        RuleToCount("default", "filter-pattern", "{ $.errorCode = * }", "2", "0.5"),
+        RuleToCount("path", "filter-pattern", '{ $.eventName = "*e*" }', "$.userIdentity.accountId"),
+        RuleToCount("left to be read", "filter-pattern", '{ $.eventName = "*e*" && $.requestParameters.x NOT EXISTS }'),
+    )
+    wires = []
+    for folder in (None, tmp_path / "columns"):
+        reading = SegmentCounter(replace(a_job([], stored, start=START + 4_000, max_examples=9), rules=rules), folder)
+        for one in opened:
+            list(reading.take_segment(Segment(Path(f"/dev/fd/{one.descriptor}")), one.name))
+        wires.append([_sorted(tally) for tally in reading.to_wire()["tallies"]])
+    plain, by_columns = wires
+    assert by_columns == plain
+    assert [tally["matches"] > 0 for tally in plain] == [True, True, True]
+    assert all(tally["samples"] for tally in plain[:2])
+    await history.close()
+
+
+def _sorted(tally: dict[str, Any]) -> dict[str, Any]:
+    groups = [(sorted(counts.items()), error) for counts, error in tally["groups"]]
+    return {name: sorted(part, key=repr) if isinstance(part, list) else part for name, part in tally.items()} | {
+        "groups": groups
+    }
+
+
+async def test_columns_that_are_damaged_or_of_another_segment_are_made_anew(
+    tmp_path: Path, stored: list[HistoryEvent]
+) -> None:
+    stored = [*stored, _later(stored[1])]
+    history = await a_history(tmp_path, stored, sealed=len(stored))
+    rule = read_replay_rule("all", "filter-pattern", '{ $.eventName = "*" }')
+    job = a_job([rule], stored)
+    first = await history.count(job, lambda *_: None)
+    kept = sorted((tmp_path / "columns").iterdir())
+    whole = [path.read_bytes() for path in kept]
+    assert first.method == "columns"
+    assert [path.name for path in kept] == sorted(path.name for path in (tmp_path / "segments").iterdir())
+
+    kept[0].write_bytes(whole[1])
+    kept[1].write_bytes(whole[1][:-20] + bytes(20))
+    again = await history.count(job, lambda *_: None)
+
+    assert [_matches(counted) for counted in (again, first)] == [expected(rule, stored, job)["matches"]] * 2
+    assert [path.read_bytes() for path in kept] == whole
+    await history.close()
+
+
+def _matches(result: Any) -> int:
+    return int(sum(part["tallies"][0]["matches"] for part in result.parts))
+
+
+def _later(event: HistoryEvent) -> HistoryEvent:
+    """Return the event two days on."""
+    return history_event(event.event | {"eventTime": "2026-03-03T01:00:00Z", "eventID": "later"})
+
+
+async def test_columns_are_made_ahead_and_go_with_their_segment(tmp_path: Path, stored: list[HistoryEvent]) -> None:
+    history = await a_history(tmp_path, [*stored, _later(stored[1])], sealed=len(stored) + 1)
+    (tmp_path / "columns").mkdir()
+    (tmp_path / "columns" / "2020-01-01.00000001.segment").write_bytes(b"of a segment that is gone")
+
+    assert await history.prepare_counting() == 1  # of three days, the newest two may still be joined
+    assert await history.prepare_counting() == 0
+    (oldest,) = (tmp_path / "columns").iterdir()
+    assert oldest.name == min(path.name for path in (tmp_path / "segments").iterdir())
+
+    await history.expire(FIRST + timedelta(days=1))
+    assert list((tmp_path / "columns").iterdir()) == []
     await history.close()

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opentrail.query.replay.counting import MAX_SLOTS, Counter, TopList, grain_of, principal_of
+from opentrail.query.replay.counting import MAX_SLOTS, Counter, TopList, grain_of
 from opentrail.query.replay.metrics import Metric, read_metric
+from opentrail.query.replay.naming import principal_of
 from opentrail.query.replay.rules import InvalidReplay, guess_language, read_replay_rule
 from tests.builders import an_event
 
