@@ -1,6 +1,9 @@
 """Which events an event data store keeps, decided by its settings and the journal's entry alone."""
 
-from opentrail.event.encoding import decode_event
+from collections.abc import Mapping
+
+from opentrail.event.context_keys import with_request_context
+from opentrail.event.encoding import decode_event, encode_event
 from opentrail.pattern.matcher import compile_predicate
 from opentrail.pattern.selectors import compile_advanced_event_selectors
 from opentrail.ports.journal import LIVE, EventEntry
@@ -12,11 +15,13 @@ class LakeSelection:
 
     What was handed to this store alone (its ARN is the audience) is taken whatever its selectors say. Of live events a
     store of CloudTrail events takes those that its selectors pick, of its accounts and Regions; the other kinds have no
-    live events. A store that does not ingest takes nothing.
+    live events. A store that does not ingest takes nothing. ``organization`` has the organization's id by its accounts.
     """
 
-    def __init__(self, store: EventDataStore) -> None:
+    def __init__(self, store: EventDataStore, organization: Mapping[str, str] | None = None) -> None:
         self._store = store
+        self._organization = organization or {}
+        self._context_keys = store.request_context_keys
         self._account_ids = frozenset(store.account_ids)
         self._has_live_events = store.kind is EventDataStoreKind.CLOUDTRAIL
         self._is_selected = compile_predicate(compile_advanced_event_selectors(store.advanced_event_selectors))
@@ -37,3 +42,16 @@ class LakeSelection:
         if event.get("recipientAccountId") not in self._account_ids or not isinstance(region, str):
             return False
         return self._store.covers_region(region) and self._is_selected(event)
+
+    def record(self, entry: EventEntry) -> bytes:
+        """Return what the store keeps of an event that it takes: the event, with the context that its settings ask for.
+
+        Network activity events have none, nor has what was handed to the store alone.
+        """
+        if not self._context_keys or entry.audience != LIVE:
+            return entry.event
+        event = decode_event(entry.event)
+        if event.get("eventCategory") == "NetworkActivity":
+            return entry.event
+        enriched = with_request_context(event, self._context_keys, self._organization)
+        return entry.event if enriched is event else encode_event(enriched)

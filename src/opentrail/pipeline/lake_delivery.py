@@ -26,6 +26,7 @@ from opentrail.ports.lake_table import (
     TableDamaged,
     TableNotFound,
 )
+from opentrail.resource.organization import Organization
 
 TICK_SECONDS = 1.0
 """Readers look for work this often."""
@@ -49,12 +50,14 @@ class LakeDelivery:
         tables: LakeTables,
         clock: Clock,
         on_commit: OnCommit | None = None,
+        organization: Organization | None = None,
     ) -> None:
         self._journal = journal
         self._stores = stores
         self._tables = tables
         self._clock = clock
         self._on_commit = on_commit
+        self._organization = organization.ids_by_account() if organization is not None else {}
         self._counts: defaultdict[str, LakeCounts] = defaultdict(LakeCounts)
         self._states: dict[str, LakeReaderState] | None = None
         self._readers: dict[str, LakeReader] = {}
@@ -221,7 +224,7 @@ class LakeDelivery:
             state = next((state for state in await self._stores.lake_readers() if state.arn == arn), None)
             if state is None:
                 return None
-            reader = LakeReader(self._journal, self._stores, self._tables, state, self._committed)
+            reader = LakeReader(self._journal, self._stores, self._tables, state, self._committed, self._organization)
             self._readers.setdefault(arn, reader)
         return self._readers[arn]
 

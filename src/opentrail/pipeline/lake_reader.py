@@ -1,7 +1,7 @@
 """One event data store's reader: follows the journal under the settings in force and commits what they pick."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -46,6 +46,7 @@ class LakeReader:
         tables: LakeTables,
         state: LakeReaderState,
         on_commit: OnCommit | None = None,
+        organization: Mapping[str, str] | None = None,
     ) -> None:
         self.lock = asyncio.Lock()
         self.state = state
@@ -53,6 +54,7 @@ class LakeReader:
         self._stores = stores
         self._tables = tables
         self._on_commit = on_commit
+        self._organization = organization or {}
         self._position = state.cursor
         self._table: LakeTable | None = None
         self._fresh: list[bytes] = []
@@ -63,7 +65,7 @@ class LakeReader:
 
     def _set_store(self, store: EventDataStore | None) -> None:
         self.store = store
-        self._selection = LakeSelection(store) if store is not None else None
+        self._selection = LakeSelection(store, self._organization) if store is not None else None
 
     @property
     def table(self) -> LakeTable | None:
@@ -196,10 +198,11 @@ class LakeReader:
         assert self._table is not None
         if self._selection is None or position <= self._table.committed or not self._selection.takes(entry):
             return
-        if len(self._fresh) >= MAX_FRESH_EVENTS or self._fresh_bytes + len(entry.event) > MAX_FRESH_BYTES:
+        record = self._selection.record(entry)
+        if len(self._fresh) >= MAX_FRESH_EVENTS or self._fresh_bytes + len(record) > MAX_FRESH_BYTES:
             await self._commit(now)
-        self._fresh.append(entry.event)
-        self._fresh_bytes += len(entry.event)
+        self._fresh.append(record)
+        self._fresh_bytes += len(record)
         self._fresh_since = self._fresh_since or now
 
     def _is_due(self, now: datetime) -> bool:

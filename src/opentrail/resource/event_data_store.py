@@ -137,6 +137,12 @@ class EventDataStore:
             deletion_at = max(deletion_at, at + timedelta(days=PENDING_DELETION_DAYS))
         return replace(self, legal_hold_since=None, legal_hold_reason="", deletion_at=deletion_at, updated_at=at)
 
+    @property
+    def request_context_keys(self) -> tuple[str, ...]:
+        """The condition keys whose values the store's events are enriched with."""
+        asked = (one["Equals"] for one in self.context_key_selectors if one["Type"] == "RequestContext")
+        return tuple(key for keys in asked for key in keys)
+
     def covers_region(self, region: str) -> bool:
         """Say whether live events of ``region`` are this store's to keep."""
         return self.is_multi_region or region == self.home_region

@@ -83,6 +83,10 @@ class Organization:
         """Return an account of the organization, None for any other."""
         return next((account for account in self.accounts if account.account_id == account_id), None)
 
+    def ids_by_account(self) -> dict[str, str]:
+        """Return the organization's id by each of its accounts."""
+        return {account.account_id: self.organization_id for account in self.accounts}
+
     def is_administrator(self, account_id: str) -> bool:
         """Say whether an account may look after the organization's trails."""
         return account_id == self.management_account_id or account_id in self.delegated_administrators

@@ -135,7 +135,7 @@ async def import_commands(home: Home, settings: Settings) -> AsyncIterator[dict[
         async with open_installation(home, settings) as installation, AsyncExitStack() as stack:
             tables = installation.lake_tables
             stack.push_async_callback(tables.close)
-            lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
+            lake = installation.open_lake()
             owner = installation.owner
             key = {"access_key_id": owner.access_key_id, "secret_access_key": owner.secret_access_key}
             url = settings.upstream__url.removeprefix("moto")

@@ -40,6 +40,7 @@ from opentrail.home import Home, write_private
 from opentrail.identity import Credential
 from opentrail.pipeline.history import HistoryFeeder
 from opentrail.pipeline.journal_figures import JournalFigures
+from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.recording import record_unclean_stop
 from opentrail.pipeline.regions import EnabledRegions
 from opentrail.pipeline.settings_view import SettingsView
@@ -92,6 +93,16 @@ class Installation:
     feeder: HistoryFeeder
     settings_view: SettingsView
     owner: Credential
+
+    def open_lake(self) -> LakeDelivery:
+        """Return what feeds the tables of event data stores and reads them; one at a time."""
+        return LakeDelivery(
+            self.journal,
+            self.event_data_stores,
+            self.lake_tables,
+            self.clock,
+            organization=self.settings.organization(),
+        )
 
     def report_gap(
         self, account_id: str, region: str, started_at: datetime, ended_at: datetime, count: int | None, reason: str

@@ -58,7 +58,7 @@ async def open_query_commands(home: Home, settings: Settings) -> AsyncIterator[C
         async with open_installation(home, settings) as installation:
             await installation.feeder.catch_up()
             tables = installation.lake_tables
-            lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
+            lake = installation.open_lake()
             queries = lake_queries(installation, lake, None)
             await queries.open()
             try:

@@ -51,6 +51,6 @@ async def run_replay(
 async def _lake(installation: Installation) -> AsyncIterator[LakeDelivery]:
     tables = installation.lake_tables
     try:
-        yield LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
+        yield installation.open_lake()
     finally:
         await tables.close()

@@ -153,7 +153,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     stores = open_buckets(installation.archives, settings, upstream_url, owner_key)
     topics = open_topics(settings, upstream_url, owner_key)
     tables = installation.lake_tables
-    lake = LakeDelivery(installation.journal, installation.event_data_stores, tables, installation.clock)
+    lake = installation.open_lake()
     queries = lake_queries(installation, lake, stores)
     await queries.open()
     insights = log_queries(installation)

@@ -316,6 +316,18 @@ class InvalidParameterException(AwsError):
         return cls("You must specify MaxEventSize or ContextKeySelectors for an event data store.")
 
     @classmethod
+    def repeated_context_type(cls) -> "InvalidParameterException":
+        return cls("ContextKeySelectors must not have a Type twice.")
+
+    @classmethod
+    def repeated_context_key(cls) -> "InvalidParameterException":
+        return cls("A context key selector must not have a key twice.")
+
+    @classmethod
+    def not_a_context_key(cls, key: str) -> "InvalidParameterException":
+        return cls(f"{key} is not a context key that events can be enriched with.")
+
+    @classmethod
     def no_event_configuration(cls) -> "InvalidParameterException":
         return cls("You must specify AggregationConfigurations for a trail.")
 
@@ -336,8 +348,12 @@ class OperationNotPermittedException(AwsError):
         return cls(f"The account {account_id} already has {quota} event data stores in {region}.")
 
     @classmethod
-    def no_enrichment(cls) -> "OperationNotPermittedException":
-        return cls("This installation does not enrich events: ContextKeySelectors must be empty.")
+    def no_tag_context(cls) -> "OperationNotPermittedException":
+        return cls("This installation knows no tags of resources and principals: TagContext cannot be selected.")
+
+    @classmethod
+    def unknown_context_key(cls, key: str) -> "OperationNotPermittedException":
+        return cls(f"This installation cannot tell the value of the context key {key}.")
 
     @classmethod
     def under_legal_hold(cls, arn: str) -> "OperationNotPermittedException":

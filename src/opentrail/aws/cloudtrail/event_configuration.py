@@ -2,10 +2,11 @@
 (reference: api section 2).
 
 Settings of the trail and of the store: kept and answered. What aggregates follows a trail's. Events are recorded within
-256 KB, which a store of either size takes whole. Nothing enriches events, so context keys are refused.
+256 KB, which a store of either size takes whole. What a store keeps from a change on has the context keys that it asks
+for (``deliver.lake``); those that nobody here can tell are refused by name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from opentrail.aws.cloudtrail.lake_errors import (
 from opentrail.aws.cloudtrail.targets import named_trail
 from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail
 from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.event.context_keys import REQUEST_CONTEXT_KEYS, UNKNOWN_CONTEXT_KEYS
 from opentrail.pattern.logged_kinds import logged_kinds
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Parameters
@@ -29,6 +31,7 @@ from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKi
 from opentrail.resource.trail import Trail
 
 _OF_EVENT_DATA_STORES = ("MaxEventSize", "ContextKeySelectors")
+_PRINCIPAL_TAG = "aws:PrincipalTag/"
 
 
 async def put_event_configuration(ports: ApiPorts, call: Call) -> Outcome:
@@ -70,13 +73,32 @@ async def _put_store_configuration(ports: ApiPorts, call: Call) -> Outcome:
     if not any(member in given for member in _OF_EVENT_DATA_STORES):
         raise InvalidParameterException.no_store_configuration()
     is_large = given["MaxEventSize"] == "Large" if "MaxEventSize" in given else store.is_large_event
-    if given.get("ContextKeySelectors"):
-        if not is_large:
-            raise InvalidParameterCombinationException.context_keys_of_standard_events()
-        raise OperationNotPermittedException.no_enrichment()
-    changed = replace(store, is_large_event=is_large, updated_at=call.received_at)
+    selectors = _context_keys(given["ContextKeySelectors"]) if "ContextKeySelectors" in given else None
+    if selectors is None:
+        selectors = store.context_key_selectors
+    if selectors and not is_large:
+        raise InvalidParameterCombinationException.context_keys_of_standard_events()
+    changed = replace(store, is_large_event=is_large, context_key_selectors=selectors, updated_at=call.received_at)
     settings = (SettingsEntry(changed.arn, changed.to_json()),)
     return Outcome(_store_configuration(changed), settings=settings, weakens_record=True)
+
+
+def _context_keys(given: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    types = [selector["Type"] for selector in given]
+    if len(set(types)) < len(types):
+        raise InvalidParameterException.repeated_context_type()
+    for selector in given:
+        keys = selector["Equals"]
+        if selector["Type"] == "TagContext":
+            raise OperationNotPermittedException.no_tag_context()
+        for key in keys:
+            if key in UNKNOWN_CONTEXT_KEYS or key.startswith(_PRINCIPAL_TAG):
+                raise OperationNotPermittedException.unknown_context_key(key)
+            if key not in REQUEST_CONTEXT_KEYS:
+                raise InvalidParameterException.not_a_context_key(key)
+        if len(set(keys)) < len(keys):
+            raise InvalidParameterException.repeated_context_key()
+    return tuple({"Type": selector["Type"], "Equals": list(selector["Equals"])} for selector in given)
 
 
 def _check_is_configurable(store: EventDataStore) -> None:

@@ -9,8 +9,11 @@ from opentrail.aws.cloudtrail.event_configuration import get_event_configuration
 from opentrail.aws.cloudtrail.event_data_stores import update_event_data_store
 from opentrail.aws.cloudtrail.insight_selectors import get_insight_selectors, put_insight_selectors
 from opentrail.errors import AwsError
+from opentrail.event.encoding import decode_event, encode_event
+from opentrail.ports.journal import EventEntry
 from opentrail.resource.event_data_store import EventDataStore, Status, event_data_store_arn
-from tests.builders import ACCOUNT, REGION, World
+from tests.builders import ACCOUNT, REGION, World, an_event
+from tests.memory.lake_table import InMemoryLakeTable
 from tests.unit.pipeline.test_lake_delivery import a_store, put_store
 
 INSIGHT = event_data_store_arn(REGION, ACCOUNT, "22222222-2222-4222-8222-222222222222")
@@ -127,6 +130,28 @@ async def test_event_size_of_a_store_is_kept_and_answered() -> None:
     assert await configure(world, ContextKeySelectors=[]) == output
 
 
+USER_ID = {"Type": "RequestContext", "Equals": ["aws:userid"]}
+
+
+async def test_context_keys_are_kept_and_what_is_collected_from_then_on_has_them() -> None:
+    world = await world_with()
+    before = an_event(eventID="before")
+    await world.journal.append([EventEntry(encode_event(before))])
+
+    output = await configure(world, MaxEventSize="Large", ContextKeySelectors=[USER_ID])
+    await world.journal.append([EventEntry(encode_event(an_event(eventID="after")))])
+    await world.lake.flush()
+
+    assert output["ContextKeySelectors"] == [USER_ID]
+    table = world.lake.table(a_store().arn)
+    assert isinstance(table, InMemoryLakeTable)
+    kept = {event["eventID"]: event for event in map(decode_event, table.records)}
+    user_id = before["userIdentity"]["principalId"]
+    assert kept["after"]["eventContext"] == {"requestContext": {"aws:userid": user_id}}
+    assert "eventContext" not in kept["before"]
+    assert (await configure(world, ContextKeySelectors=[]))["ContextKeySelectors"] == []
+
+
 @pytest.mark.parametrize(
     ("store", "members", "error"),
     [
@@ -139,8 +164,38 @@ async def test_event_size_of_a_store_is_kept_and_answered() -> None:
         ),
         (
             a_store(is_large_event=True),
-            {"ContextKeySelectors": [{"Type": "RequestContext", "Equals": ["aws:PrincipalArn"]}]},
+            {"ContextKeySelectors": [{"Type": "RequestContext", "Equals": ["aws:PrincipalOrgPaths"]}]},
             errors.OperationNotPermittedException,
+        ),
+        (
+            a_store(is_large_event=True),
+            {"ContextKeySelectors": [{"Type": "RequestContext", "Equals": ["aws:PrincipalTag/team"]}]},
+            errors.OperationNotPermittedException,
+        ),
+        (
+            a_store(is_large_event=True),
+            {"ContextKeySelectors": [{"Type": "TagContext", "Equals": ["team"]}]},
+            errors.OperationNotPermittedException,
+        ),
+        (
+            a_store(is_large_event=True),
+            {"ContextKeySelectors": [{"Type": "RequestContext", "Equals": ["aws:NoSuchKey"]}]},
+            errors.InvalidParameterException,
+        ),
+        (
+            a_store(is_large_event=True),
+            {"ContextKeySelectors": [{"Type": "RequestContext", "Equals": ["aws:userid", "aws:userid"]}]},
+            errors.InvalidParameterException,
+        ),
+        (
+            a_store(is_large_event=True),
+            {"ContextKeySelectors": [USER_ID, USER_ID]},
+            errors.InvalidParameterException,
+        ),
+        (
+            a_store(is_large_event=True, context_key_selectors=(USER_ID,)),
+            {"MaxEventSize": "Standard"},
+            errors.InvalidParameterCombinationException,
         ),
         (
             a_store(advanced_event_selectors=of_category("ActivityAuditLog")),
