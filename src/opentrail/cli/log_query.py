@@ -45,7 +45,7 @@ def query_logs(
     """Query log groups in Logs Insights' language.
 
     \b
-    opentrail logs query 'stats count(*) by eventName | sort `count(*)` desc' --group trails --since 1d
+    opentrail logs query 'stats count(*) by eventName' -g trails --since 1d
     """
     if as_csv and as_json:
         raise OperatorError("choose one of --csv and --json")
