@@ -9,7 +9,7 @@ from opentrail.aws.cloudwatch.errors import (
     InvalidParameterValueException,
     MissingRequiredParameterException,
 )
-from opentrail.aws.cloudwatch.paging import ForeignToken, read_token, token
+from opentrail.aws.cloudwatch.paging import read_token, token
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.metric.aggregate import MAX_VALUE, Aggregate, is_valid, of_statistics, of_values
 from opentrail.metric.key import MetricKey, read_dimensions, wire_dimensions
@@ -157,10 +157,7 @@ async def list_metrics(ports: ApiPorts, call: Call) -> Outcome:
 
 
 def _start(call: Call) -> int:
-    try:
-        place = read_token(call)
-    except ForeignToken as error:
-        raise InvalidParameterValueException(str(error)) from None
+    place = read_token(call, InvalidParameterValueException("Invalid nextToken"))
     return place if isinstance(place, int) else 0
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from opentrail.aws.cloudwatch.errors import InvalidNextToken
 from opentrail.aws.cloudwatch.metric_statistics import WRONG_PERIOD, chosen_range, is_period
-from opentrail.aws.cloudwatch.paging import ForeignToken, read_token, token
+from opentrail.aws.cloudwatch.paging import read_token, token
 from opentrail.aws.common_errors import ValidationFailed
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.metric.expression import Expression, InvalidExpression, Series, Span, read_expression
@@ -207,10 +207,7 @@ def _shown(query: Query, series: Series, *, is_ascending: bool) -> dict[str, Any
 
 def _page(call: Call, results: Sequence[dict[str, Any]], limit: int) -> Outcome:
     """Return as many datapoints as a page may have; a result that goes on is PartialData."""
-    try:
-        place = read_token(call) or [0, 0]
-    except ForeignToken:
-        raise InvalidNextToken from None
+    place = read_token(call, InvalidNextToken()) or [0, 0]
     if not (isinstance(place, list) and len(place) == 2 and all(isinstance(each, int) and each >= 0 for each in place)):
         raise InvalidNextToken
     number, skipped = place

@@ -7,14 +7,7 @@ from typing import Any
 import orjson
 
 from opentrail.aws.service import Call
-
-
-class ForeignToken(ValueError):
-    """The token is none that this list gave."""
-
-    def __init__(self) -> None:
-        super().__init__("Invalid nextToken")
-
+from opentrail.errors import AwsError
 
 _UNBOUND = frozenset({"NextToken", "MaxRecords", "MaxDatapoints"})
 
@@ -24,17 +17,17 @@ def token(call: Call, place: Any) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([_binding(call), place])).decode()
 
 
-def read_token(call: Call) -> Any:
-    """Return the place that the call's NextToken stands for, None without one. Raises ForeignToken."""
+def read_token(call: Call, refusal: AwsError) -> Any:
+    """Return the place that the call's NextToken stands for, None without one. Raises ``refusal``."""
     given: str = call.parameters.get("NextToken", "")
     if not given:
         return None
     try:
         binding, place = orjson.loads(base64.urlsafe_b64decode(given))
     except (ValueError, TypeError):
-        raise ForeignToken from None
+        raise refusal from None
     if binding != _binding(call):
-        raise ForeignToken
+        raise refusal
     return place
 
 
