@@ -1,5 +1,6 @@
 """Values that are valid by default, so that a test names only what it is about; and a world of in-memory ports."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.event import Event
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal, PrincipalType, Role, User
+from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.imports import Imports
 from opentrail.pipeline.lake_delivery import LakeDelivery
@@ -26,6 +28,7 @@ from opentrail.resource.lake_query import LakeQuery
 from opentrail.resource.log_query import LogQuery
 from opentrail.resource.organization import Account, Organization
 from opentrail.resource.trail import Trail
+from tests.memory.alarms import InMemoryAlarms
 from tests.memory.archives import InMemoryArchives
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
@@ -223,6 +226,12 @@ class World:
         self.event_data_stores = InMemoryEventDataStores()
         self.log_groups, self.log_store = InMemoryLogGroups(), InMemoryLogStore()
         self.metrics = InMemoryMetricStore()
+        self.waiting: Counter[str] = Counter()
+        self.alarm_store = InMemoryAlarms()
+        self.alarms = LiveAlarms(
+            self.alarm_store, self.metrics, self.clock, self.identifiers, self.waiting, lambda destinations: None
+        )
+        self.metrics.watch(self.alarms.wake)
         self.event_rules = InMemoryEventRules()
         self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores, self.event_rules)
         self.tables = InMemoryLakeTables()
@@ -282,6 +291,7 @@ class World:
             log_store=self.log_store,
             log_queries=self.log_queries,
             metrics=self.metrics,
+            alarms=self.alarms,
             clock=self.clock,
             identifiers=self.identifiers,
             organization=self.organization,

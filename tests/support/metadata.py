@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from opentrail.adapters.metadata_store import (
+    SqlAlarms,
     SqlAttestationLog,
     SqlDeliveryLog,
     SqlEventDataStores,
@@ -24,6 +25,7 @@ from opentrail.adapters.metadata_store import (
     SqlTrailStore,
     open_database,
 )
+from opentrail.ports.alarms import Alarms
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_rules import EventRules
@@ -36,6 +38,7 @@ from opentrail.ports.notices import NoticeLog
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
+from tests.memory.alarms import InMemoryAlarms
 from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
@@ -85,6 +88,7 @@ class MetadataStores:
     log_readers: LogReaders
     event_rules: EventRules
     invocations: Invocations
+    alarms: Alarms
     clock: TurnedClock
 
 
@@ -96,6 +100,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
         delivery_log, event_data_stores = InMemoryDeliveryLog(), InMemoryEventDataStores()
         event_rules = InMemoryEventRules()
         trails = InMemoryTrailStore(delivery_log, event_data_stores, event_rules)
+        invocations = InMemoryInvocations()
         yield MetadataStores(
             InMemoryIdentityStore(clock),
             trails,
@@ -108,7 +113,8 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             InMemoryLogGroups(),
             trails.log_readers,
             event_rules,
-            InMemoryInvocations(),
+            invocations,
+            InMemoryAlarms(invocations),
             clock,
         )
         return
@@ -136,6 +142,7 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlLogReaders(database),
             SqlEventRules(database),
             SqlInvocations(database),
+            SqlAlarms(database),
             clock,
         )
     finally:

@@ -13,6 +13,7 @@ from opentrail.clock import Clock, Identifiers
 from opentrail.errors import AwsError
 from opentrail.http_message import HttpRequest
 from opentrail.identity import Credential, Principal
+from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.imports import Imports
 from opentrail.ports.archives import Archives
@@ -67,6 +68,7 @@ class ApiPorts:
     log_store: LogStore
     log_queries: LogQueries
     metrics: MetricStore
+    alarms: LiveAlarms
     clock: Clock
     identifiers: Identifiers
     organization: Organization | None = None

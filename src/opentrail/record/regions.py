@@ -31,3 +31,14 @@ def known_regions() -> frozenset[str]:
     endpoints = orjson.loads((DATA_PATH / "endpoints.json").read_bytes())["partitions"]
     names = {name for partition in (*partitions, *endpoints) for name in partition["regions"]}
     return frozenset(name for name in names if not name.endswith("-global"))
+
+
+def region_name(region: str) -> str:
+    """Return a Region's long name, such as ``US East (N. Virginia)``; one that nobody knows is its own."""
+    return _region_names().get(region, region)
+
+
+@cache
+def _region_names() -> dict[str, str]:
+    partitions = orjson.loads((DATA_PATH / "partitions.json").read_bytes())["partitions"]
+    return {name: each["description"] for part in partitions for name, each in part["regions"].items()}

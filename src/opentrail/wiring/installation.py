@@ -14,6 +14,7 @@ from opentrail.adapters.journal.local import LocalJournal
 from opentrail.adapters.key_ring.local import LocalKeyRing
 from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.log_store.local import LocalLogStore
+from opentrail.adapters.metadata_store.alarms import SqlAlarms
 from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
@@ -84,6 +85,7 @@ class Installation:
     log_readers: SqlLogReaders
     log_store: LocalLogStore
     metrics: LocalMetricStore
+    alarms: SqlAlarms
     archives: LocalArchives
     signer: Signer
     keys: SqlKeyStore
@@ -255,6 +257,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             log_readers=SqlLogReaders(database),
             log_store=log_store,
             metrics=metrics,
+            alarms=SqlAlarms(database),
             archives=LocalArchives(home.archives, clock=clock, keys=key_ring),
             signer=open_signer(settings, home.signing_keys, sealer),
             keys=keys,

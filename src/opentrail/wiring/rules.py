@@ -1,4 +1,4 @@
-"""Rules at work: the reader that matches events, and the delivery to the rules' targets."""
+"""Rules and alarms at work: the reader that matches events, the alarms, and the delivery to what either sets off."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 from opentrail.adapters.targets.aws import SERVICES, AwsTargets, TargetEndpoint
 from opentrail.adapters.targets.kinds import TargetKinds
+from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.invocation_delivery import InvocationDelivery
 from opentrail.pipeline.own_buses import OwnBuses
 from opentrail.pipeline.rules import RulesReader
@@ -15,7 +16,7 @@ from opentrail.wiring.installation import Installation
 
 
 class Rules:
-    """The reader and the delivery, joined."""
+    """The reader, the alarms and the delivery, joined."""
 
     def __init__(self, installation: Installation, upstream_url: str, owner_key: Mapping[str, str]) -> None:
         self._closing = ExitStack()
@@ -29,6 +30,14 @@ class Rules:
             installation.invocations,
             installation.event_rules,
             installation.clock,
+            waiting,
+            self.delivery.wake,
+        )
+        self.alarms = LiveAlarms(
+            installation.alarms,
+            installation.metrics,
+            installation.clock,
+            installation.identifiers,
             waiting,
             self.delivery.wake,
         )

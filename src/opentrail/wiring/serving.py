@@ -162,7 +162,10 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     await imports.open()
     replays = open_replays(installation, lake)
     key_names = open_key_names(settings, upstream_url, installation.key_ring, owner_key)
-    api = _own_api(installation, lake, queries, insights, imports, replays, stores, topics, key_names)
+    rules = Rules(installation, upstream_url, owner_key)
+    await rules.delivery.open()
+    await rules.alarms.open()
+    api = _own_api(installation, lake, queries, insights, imports, replays, stores, topics, key_names, rules)
     delivery = _trail_delivery(installation, stores)
     notices = NoticeDelivery(
         installation.notices,
@@ -175,8 +178,6 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         installation.attestations, open_witnesses(settings, installation.clock), stores, installation.clock
     )
     logs = _log_delivery(installation)
-    rules = Rules(installation, upstream_url, owner_key)
-    await rules.delivery.open()
     watch(installation, delivery, attestation, lake, logs, rules)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
@@ -230,6 +231,7 @@ def _own_api(
     stores: ObjectStores,
     topics: Topics,
     key_names: KeyNames,
+    rules: Rules,
 ) -> ApiServer:
     return ApiServer(
         ApiPorts(
@@ -252,6 +254,7 @@ def _own_api(
             log_groups=installation.log_groups,
             log_store=installation.log_store,
             metrics=installation.metrics,
+            alarms=rules.alarms,
             history=installation.history,
             topics=topics,
             clock=installation.clock,
@@ -380,6 +383,7 @@ async def _readers(
         asyncio.create_task(keep_prepared(installation.history), name="replay preparation"),
         asyncio.create_task(rules.reader.run(), name="rules"),
         asyncio.create_task(rules.delivery.run(), name="invocations"),
+        asyncio.create_task(rules.alarms.run(), name="alarms"),
     ]
     stopping = (delivering, attesting, collecting, sealing, logging)
     for task in (*stopping, *others):

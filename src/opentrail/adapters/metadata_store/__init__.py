@@ -4,6 +4,7 @@
 (``tables``), numbered migrations that only go forward (``migrations``), the same behaviour on both databases.
 """
 
+from opentrail.adapters.metadata_store.alarms import SqlAlarms
 from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import Database, MetadataUnusable, open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
@@ -20,6 +21,7 @@ from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 __all__ = [
     "Database",
     "MetadataUnusable",
+    "SqlAlarms",
     "SqlAttestationLog",
     "SqlDeliveryLog",
     "SqlEventDataStores",

@@ -468,3 +468,34 @@ invocations = Table(
     PrimaryKeyConstraint("invocation_id"),
     Index(None, "destination", "postponed_until", "matched_at"),
 )
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("kind", text(), nullable=False),
+    Column("configured_at", Moment(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    Column("state", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+)
+
+alarm_history = Table(
+    "alarm_history",
+    metadata,
+    Column("item_id", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("alarm_name", text(), nullable=False),
+    Column("alarm_kind", text(), nullable=False),
+    Column("at", Moment(), nullable=False),
+    Column("kind", text(), nullable=False),
+    Column("summary", text(), nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("item_id"),
+    Index(None, "account_id", "region", "at"),
+    Index(None, "at"),
+)

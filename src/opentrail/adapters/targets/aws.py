@@ -152,7 +152,8 @@ def _send_message(client: Any, dispatch: Dispatch) -> None:
 
 
 def _publish(client: Any, dispatch: Dispatch) -> None:
-    _require(client.publish(TopicArn=dispatch.destination, Message=dispatch.text).get("MessageId"))
+    subject = {"Subject": dispatch.target["Subject"]} if "Subject" in dispatch.target else {}
+    _require(client.publish(TopicArn=dispatch.destination, Message=dispatch.text, **subject).get("MessageId"))
 
 
 def _invoke(client: Any, dispatch: Dispatch) -> None:

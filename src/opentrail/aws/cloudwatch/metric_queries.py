@@ -12,7 +12,8 @@ from opentrail.aws.common_errors import ValidationFailed
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.metric.expression import Expression, InvalidExpression, Series, Span, read_expression
 from opentrail.metric.key import MetricKey, read_dimensions
-from opentrail.metric.statistics import Statistic, UnknownStatistic, read_statistic, value_of
+from opentrail.metric.statistics import UnknownStatistic, read_statistic
+from opentrail.query.metric_math import joined_units, series_of, work_out
 
 MAX_QUERIES = 500
 MAX_POINTS = 100_800
@@ -41,8 +42,13 @@ async def get_metric_data(ports: ApiPorts, call: Call) -> Outcome:
     needed = sum(-(-(end - start) // period) for period in periods.values())
     if needed > MAX_POINTS:
         raise ValidationFailed(f"The request is for up to {needed} datapoints; at most {MAX_POINTS} can be asked for.")
-    series, spans = await _metric_series(ports, call, queries, start, end)
-    found = _results(queries, expressions, series, spans, periods, Span(start, end, 60))
+    series, begins = await _metric_series(ports, call, queries, start, end)
+    spans = {name: Span(begins, end, periods[name]) for name in expressions}
+    try:
+        made = work_out(queries, expressions, series, spans)
+    except InvalidExpression as error:
+        raise ValidationFailed(str(error)) from error
+    found = [(query, each) for query in queries if query.get("ReturnData", True) for each in made[query["Id"]]]
     is_ascending = given.get("ScanBy") == "TimestampAscending"
     return _page(call, [_shown(*each, is_ascending=is_ascending) for each in found], limit)
 
@@ -127,70 +133,24 @@ def query_periods(queries: Sequence[Query], expressions: Mapping[str, Expression
 
 async def _metric_series(
     ports: ApiPorts, call: Call, queries: Sequence[Query], start: int, end: int
-) -> tuple[dict[str, Series], dict[str, Span]]:
+) -> tuple[dict[str, Series], int]:
+    """Return the series of the queries that name a metric, by id, and where the first of them begins."""
     series: dict[str, Series] = {}
-    spans: dict[str, Span] = {}
+    begins = end
     now = int(call.received_at.timestamp())
     for query in queries:
         if "MetricStat" not in query:
             continue
         stat = query["MetricStat"]
         wanted = chosen_range(_key(call, stat["Metric"]), start, end, stat["Period"], now, stat.get("Unit"))
-        spans[query["Id"]] = Span(wanted.start, end, stat["Period"])
-        statistic = read_statistic(stat["Stat"])
-        found = await ports.metrics.read(wanted)
-        series[query["Id"]] = _series(found, statistic)
-    return series, spans
-
-
-def _series(found: Mapping[int, Mapping[str, Any]], statistic: Statistic) -> Series:
-    made: dict[int, float] = {}
-    for time, units in found.items():
-        aggregates = list(units.values())
-        joined = aggregates[0]
-        for more in aggregates[1:]:
-            joined = joined.joined(more)
-        value = value_of(statistic, joined)
-        if value is not None:
-            made[time] = value
-    return made
+        begins = min(begins, wanted.start)
+        series[query["Id"]] = series_of(joined_units(await ports.metrics.read(wanted)), read_statistic(stat["Stat"]))
+    return series, begins if begins < end else start // 60 * 60
 
 
 def _key(call: Call, metric: Mapping[str, Any]) -> MetricKey:
     dimensions = read_dimensions(metric.get("Dimensions", ()))
     return MetricKey(call.account_id, call.region, metric["Namespace"], metric["MetricName"], dimensions)
-
-
-def _results(
-    queries: Sequence[Query],
-    expressions: Mapping[str, Expression],
-    series: dict[str, Series],
-    spans: Mapping[str, Span],
-    periods: Mapping[str, int],
-    whole: Span,
-) -> list[tuple[Query, Series]]:
-    metrics = [(query["Id"], series[query["Id"]]) for query in queries if query["Id"] in series]
-    begins = min((span.start for span in spans.values()), default=whole.start // 60 * 60)
-    made: dict[str, list[Series]] = {name: [found] for name, found in series.items()}
-
-    def of(name: str) -> list[Series]:
-        if name not in made:
-            parts = {each: _only(name, of(each)) for each in expressions[name].names()}
-            span = Span(begins, whole.end, periods[name])
-            try:
-                made[name] = expressions[name].evaluate(parts, metrics, span)
-            except InvalidExpression as error:
-                raise ValidationFailed(f"Error in expression '{name}': {error}") from error
-        return made[name]
-
-    shown = [query for query in queries if query.get("ReturnData", True)]
-    return [(query, each) for query in shown for each in of(query["Id"])]
-
-
-def _only(name: str, found: list[Series]) -> Series:
-    if len(found) != 1:
-        raise ValidationFailed(f"Error in expression '{name}': it names an expression of several time series")
-    return found[0]
 
 
 def _shown(query: Query, series: Series, *, is_ascending: bool) -> dict[str, Any]:
