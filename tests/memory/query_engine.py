@@ -39,6 +39,9 @@ class InMemoryQueryEngine:
             await keep_page(orjson.dumps(page), len(page))
         return EngineStatistics(sum(map(len, self.pages)), 1234, self.rows_matched)
 
+    async def close(self) -> None:
+        return
+
 
 class InMemoryQueryLog(Generic[Query]):
     """Implements QueryLog; ``read`` makes a query of its JSON."""

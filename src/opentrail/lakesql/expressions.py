@@ -18,6 +18,7 @@ from opentrail.lakesql.types import (
     DATE,
     INTERVAL,
     JSON,
+    LAKE_MAP,
     TIMESTAMP,
     TIMESTAMP_TZ,
     UNKNOWN,
@@ -25,7 +26,6 @@ from opentrail.lakesql.types import (
     SqlType,
     array,
     common_type,
-    map_of,
     row,
 )
 
@@ -350,10 +350,12 @@ def _map_subscript(self: Expressions, value: Typed, key: Typed) -> Typed:
     found = element_at_map((value, key))
     if self.is_lenient:
         return Typed(found, kind)
-    keys = f"map_keys({casts.as_type(value, map_of(*value.kind.parts)).text})"
+    if value.kind == LAKE_MAP:
+        is_missing = f"NOT lake_has_key({value.text}, {key.text})"
+    else:
+        is_missing = f"NOT list_contains(map_keys({value.text}), {key.text})"
     return Typed(
-        f"(CASE WHEN NOT list_contains({keys}, {key.text}) THEN error('Key not present in map: ' || {key.text}) "
-        f"ELSE {found} END)",
+        f"(CASE WHEN {is_missing} THEN error('Key not present in map: ' || {key.text}) ELSE {found} END)",
         kind,
     )
 

@@ -44,6 +44,8 @@ MACROS: tuple[str, ...] = (
     "lake_json_array_length(j) AS CASE WHEN json_type(j) = 'ARRAY' THEN CAST(json_array_length(j) AS BIGINT) END",
     "lake_json_array_contains(j, x) AS CASE WHEN json_type(j) = 'ARRAY' THEN "
     "list_contains(list_transform(CAST(j AS JSON[]), lambda e: CAST(e AS VARCHAR)), CAST(to_json(x) AS VARCHAR)) END",
+    # Of what is an object alone: anything else is no map, and has neither a key nor a value.
+    "lake_has_key(s, k) AS CASE json_type(s) WHEN 'OBJECT' THEN json_exists(s, lake_pointer(k)) END",
     "lake_text_map(s) AS TRY_CAST(lake_json(s) AS MAP(VARCHAR, VARCHAR))",
     "lake_has_null(a) AS len(list_filter(a, lambda e: e IS NULL)) > 0",
     "lake_unless_null_in(a, r) AS CASE WHEN NOT lake_has_null(a) THEN r END",

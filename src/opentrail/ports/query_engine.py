@@ -80,3 +80,7 @@ class QueryEngine(Protocol):
         Raises QueryFailed, QueryTimedOut; pages that were kept by then are valid.
         """
         ...
+
+    async def close(self) -> None:
+        """End what waits for a next query; what runs is its caller's to cancel."""
+        ...

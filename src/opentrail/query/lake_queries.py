@@ -109,6 +109,7 @@ class LakeQueries:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._engine.close()
 
     async def start(
         self,

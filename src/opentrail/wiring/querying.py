@@ -20,18 +20,23 @@ from opentrail.resource.lake_query import LakeQuery
 from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation, open_installation
 
+SPARE_SECONDS = 60.0
+"""How long after a query the server keeps a process, of some 80 MB, ready for the next one."""
+
 HISTORY_WORKER = "opentrail.wiring.history_worker"
 
 Commands = dict[str, Callable[..., Awaitable[dict[str, Any]]]]
 
 
-def lake_queries(installation: Installation, lake: LakeDelivery, stores: ObjectStores | None) -> LakeQueries:
+def lake_queries(
+    installation: Installation, lake: LakeDelivery, stores: ObjectStores | None, spare_seconds: float = SPARE_SECONDS
+) -> LakeQueries:
     """Return the installation's queries; without ``stores`` no result is delivered."""
     folder = installation.home.queries
 
     return LakeQueries(
         LocalQueryLog(folder, LakeQuery.from_json),
-        installation.lake_tables.engine(DuckDbEngine(folder)),
+        installation.lake_tables.engine(DuckDbEngine(folder, spare_seconds=spare_seconds)),
         lake,
         installation.clock,
         installation.identifiers,
@@ -49,8 +54,11 @@ def query_commands(installation: Installation, queries: LakeQueries) -> QueryCom
 
 
 @asynccontextmanager
-async def open_query_commands(home: Home, settings: Settings) -> AsyncIterator[Commands]:
-    """Open a home that no server holds for queries, and hold it meanwhile. Raises OperatorError, HomeInUse."""
+async def open_query_commands(home: Home, settings: Settings, spare_seconds: float = 0.0) -> AsyncIterator[Commands]:
+    """Open a home that no server holds for queries, and hold it meanwhile. Raises OperatorError, HomeInUse.
+
+    Without ``spare_seconds`` no process is kept ready for a next query: most commands have one.
+    """
     if not home.path.is_dir():
         raise OperatorError(f"there is no home at {home.path}: `opentrail --home {home.path} serve` makes one")
     home.prepare()
@@ -59,7 +67,7 @@ async def open_query_commands(home: Home, settings: Settings) -> AsyncIterator[C
             await installation.feeder.catch_up()
             tables = installation.lake_tables
             lake = installation.open_lake()
-            queries = lake_queries(installation, lake, None)
+            queries = lake_queries(installation, lake, None, spare_seconds)
             await queries.open()
             try:
                 yield query_commands(installation, queries).commands()

@@ -136,7 +136,7 @@ class HistoryFiles:
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         return asyncio.create_task(
             asyncio.create_subprocess_exec(
-                sys.executable, "-m", self._worker,
+                sys.executable, "-P", "-m", self._worker,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
                 env=environment, pass_fds=descriptors, start_new_session=True,
             )

@@ -31,6 +31,9 @@ class FetchingEngine:
         async with _files(self._mirror, (file for table in tables for file in table.files)):
             return await self._engine.run(sql, tables, keep_page, on_start, on_progress)
 
+    async def close(self) -> None:
+        await self._engine.close()
+
 
 class FetchingCounts:
     """Implements CountableLake over ``counting``."""

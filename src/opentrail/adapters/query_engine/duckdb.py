@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import orjson
 
 from opentrail.adapters.query_engine.frames import HEADER, MAX_FRAME_BYTES, Kind
+from opentrail.adapters.query_engine.processes import Processes, end
 from opentrail.ports.query_engine import (
     EngineStatistics,
     EngineTable,
@@ -27,8 +27,6 @@ from opentrail.ports.query_engine import (
 )
 
 _WORKER = "opentrail.adapters.query_engine.worker"
-_INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
-"""All that the process gets of the server's environment: no setting, and no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +46,14 @@ class EngineLimits:
 
 
 class DuckDbEngine:
-    """Implements QueryEngine; ``folder`` holds what queries spill, each in a folder that goes with it."""
+    """Implements QueryEngine; ``folder`` holds what queries spill, each in a folder that goes with it.
 
-    def __init__(self, folder: Path, limits: EngineLimits | None = None) -> None:
+    For ``spare_seconds`` after a query a process waits for the next one, which then starts a fifth of a second earlier.
+    """
+
+    def __init__(self, folder: Path, limits: EngineLimits | None = None, *, spare_seconds: float = 0.0) -> None:
         self._folder = folder
+        self._processes = Processes(_WORKER, spare_seconds)
         self._limits = limits or EngineLimits()
         self._places = asyncio.Semaphore(self._limits.at_once)
         self._count = 0
@@ -79,6 +81,10 @@ class DuckDbEngine:
                 raise QueryTimedOut(f"Query exceeded the run time limit of {self._limits.seconds:g} seconds") from error
             finally:
                 await asyncio.shield(asyncio.to_thread(shutil.rmtree, spill, ignore_errors=True))
+                self._processes.keep_spare()
+
+    async def close(self) -> None:
+        await self._processes.close()
 
     async def _run_process(
         self,
@@ -102,22 +108,13 @@ class DuckDbEngine:
                 "process_bytes": self._limits.memory_bytes + self._limits.unmanaged_bytes,
             }
         )
-        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        # The same modules as here, wherever this process found them.
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-        starting = asyncio.create_task(
-            asyncio.create_subprocess_exec(
-                sys.executable, "-m", _WORKER,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                env=environment, cwd=spill,
-            )
-        )  # fmt: skip
+        starting = self._processes.take()
         try:
             process = await asyncio.shield(starting)
             frames = [(Kind.QUERY, request), *((Kind.ROWS, rows) for rows in fresh.values())]
             return await self._talk(process, frames, keep_page, on_progress)
         finally:
-            await asyncio.shield(_end(starting))
+            await asyncio.shield(end(starting))
 
     def _settings(self, spill: Path) -> dict[str, Any]:
         limits = self._limits
@@ -156,18 +153,6 @@ class DuckDbEngine:
                     on_progress(orjson.loads(content))
                 continue
             await keep_page(content[4:], int.from_bytes(content[:4], "big"))
-
-
-async def _end(starting: asyncio.Task[asyncio.subprocess.Process]) -> None:
-    """Kill a process, also one whose start was not waited for, and see it gone."""
-    process = await starting
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    assert process.stdout is not None
-    # From Python 3.12 on a process has ended once its output is read, and what was not wanted any more still fills it.
-    while await process.stdout.read(1 << 20):
-        pass
-    await process.wait()
 
 
 async def _read_frame(stream: asyncio.StreamReader) -> tuple[Kind, bytes]:

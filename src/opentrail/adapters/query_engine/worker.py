@@ -1,7 +1,8 @@
 """The process that runs one query and ends: ``python -m opentrail.adapters.query_engine.worker``.
 
-A query comes in on standard input, pages of its result go out on standard output. Before the statement is seen the
-engine is locked: of files it can read those of the query's tables and no others; it writes only to its spill folder.
+A query comes in on standard input, pages of its result go out on standard output. Until one comes the process waits,
+with the engine loaded; it ends when standard input does. Before the statement is seen the engine is locked: of files it
+can read those of the query's tables and no others; it writes only to its spill folder.
 """
 
 import contextlib
@@ -38,12 +39,14 @@ def main() -> None:
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
     requests, answers = sys.stdin.buffer, _Answers(sys.stdout.buffer)
+    connection = _taught_engine()
     try:
         query = orjson.loads(read_frame(requests)[1])
+        os.chdir(query["settings"]["temp_directory"])
         resource.setrlimit(resource.RLIMIT_DATA, (query["process_bytes"], query["process_bytes"]))
         fresh = {name: read_frame(requests)[1] for name in query["fresh"]}
         scanned: list[SourceRows] = []
-        connection = _open_engine(query, fresh, scanned)
+        _prepare(connection, query, fresh, scanned)
         with _telling_progress(connection, answers):
             rows = _run(connection, query["sql"], answers)
         taken = _statistics(connection, len(query["tables"]), sum(map(len, fresh.values())))
@@ -91,16 +94,22 @@ def _telling_progress(connection: duckdb.DuckDBPyConnection, answers: _Answers) 
         telling.join()
 
 
-def _open_engine(
-    query: dict[str, Any], fresh: dict[str, bytes], scanned: list[SourceRows]
-) -> duckdb.DuckDBPyConnection:
+def _taught_engine() -> duckdb.DuckDBPyConnection:
+    """Return an engine with all that does not depend on the query."""
     connection = duckdb.connect(":memory:")
+    for statement in preparation():
+        connection.execute(statement)
+    return connection
+
+
+def _prepare(
+    connection: duckdb.DuckDBPyConnection, query: dict[str, Any], fresh: dict[str, bytes], scanned: list[SourceRows]
+) -> None:
+    """Give the engine the query's tables and bounds, and lock it."""
     for name, value in query["settings"].items():
         connection.execute(f"SET {name} = {quoted_text(value) if isinstance(value, str) else value}")
     paths = ", ".join(quoted_text(path) for table in query["tables"] for path in table["files"])
     connection.execute(f"SET allowed_paths = [{paths}]")
-    for statement in preparation():
-        connection.execute(statement)
     for table in query["tables"]:
         if table["sources"]:
             teach_log_functions(connection)
@@ -110,7 +119,6 @@ def _open_engine(
             _make_view(connection, table, fresh.get(table["name"]))
     for setting in _LOCKS:
         connection.execute(f"SET {setting}")
-    return connection
 
 
 _LOCKS = (

@@ -195,3 +195,59 @@ async def test_the_engine_sees_no_variable_of_the_server(tmp_path: Path, monkeyp
     rows, _ = await run(tmp_path, "SELECT CAST(count(*) AS VARCHAR) FROM duckdb_settings() WHERE value LIKE '%MARK%'")
 
     assert rows == [["0"]]
+
+
+async def test_a_process_waits_for_the_next_query_and_serves_only_one(tmp_path: Path) -> None:
+    engine = DuckDbEngine(tmp_path, spare_seconds=60)
+    sql = "SELECT CAST(count(*) AS VARCHAR) FROM lake_table_0"
+    pages: list[bytes] = []
+
+    async def keep(page: bytes, count: int) -> None:
+        pages.append(page)
+
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        await engine.run(sql, [a_table(folder, rows=number + 1, fresh=0)], keep)
+        waiting = engine._processes._spare
+        assert waiting is not None
+        process = await waiting
+        assert process.returncode is None
+
+    assert [orjson.loads(page) for page in pages] == [[["1"]], [["2"]], [["3"]]]
+    await engine.close()
+    assert process.returncode is not None
+    assert engine._processes._spare is None
+
+
+async def test_a_process_that_waits_and_dies_is_replaced(tmp_path: Path) -> None:
+    engine = DuckDbEngine(tmp_path, spare_seconds=60)
+    engine._processes.keep_spare()
+    waiting = engine._processes._spare
+    assert waiting is not None
+    process = await waiting
+    process.kill()
+    await process.wait()
+
+    rows: list[bytes] = []
+
+    async def keep(page: bytes, count: int) -> None:
+        rows.append(page)
+
+    await engine.run("SELECT CAST(7 AS VARCHAR)", [], keep)
+    await engine.close()
+
+    assert [orjson.loads(page) for page in rows] == [[["7"]]]
+
+
+async def test_a_process_that_nobody_asks_ends(tmp_path: Path) -> None:
+    engine = DuckDbEngine(tmp_path, spare_seconds=0.01)
+    engine._processes.keep_spare()
+    waiting = engine._processes._spare
+    assert waiting is not None
+
+    process = await waiting
+    await asyncio.wait_for(process.wait(), 30)
+
+    assert engine._processes._spare is None
+    await engine.close()
