@@ -211,7 +211,8 @@ class ApiServer:
             exchange.parameters = parse_request(operation, exchange.request)
             if handler.check is not None:
                 handler.check(exchange.parameters)
-            validate(operation, exchange.parameters)
+            if handler.keeps_constraints is None or not handler.keeps_constraints(exchange.parameters):
+                validate(operation, exchange.parameters)
         except MalformedRequest as error:
             raise MalformedCall(error.code, str(error)) from error
         except ValidationError as error:

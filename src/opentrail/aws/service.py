@@ -135,14 +135,16 @@ class Handler:
     """How one operation is answered.
 
     ``check`` judges raw parameters ahead of the model's own constraints, for operations that document an error of their
-    own for them. ``prepare`` does what needs the network, before the lock that ``is_change`` asks for, and returns the
-    call to run.
+    own for them. ``keeps_constraints`` may say True of parameters that the model's constraints certainly allow, for
+    calls so large that asking the model takes long. ``prepare`` does what needs the network, before the lock that
+    ``is_change`` asks for, and returns the call to run.
     """
 
     run: Callable[[ApiPorts, Call], Awaitable[Outcome]]
     is_change: bool = False
     prepare: Callable[[ApiPorts, Call], Awaitable[Call]] | None = None
     check: Callable[[Parameters], None] | None = None
+    keeps_constraints: Callable[[Parameters], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ class Database:
         self._readers = ThreadPoolExecutor(READER_THREADS, "metadata-reader")
         self._writer = ThreadPoolExecutor(1, "metadata-writer")
         self._waiting = 0
+        self.changes = 0
+        """Moves on with each write, when it is asked for and when it is done: what was read before may be old then."""
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a thread, in a transaction that sees one moment of the database. Raises Unavailable."""
@@ -78,7 +80,14 @@ class Database:
         it is finished even if the caller is cancelled. ``after`` is called in the event loop when it is done, whatever
         came of it, before the caller goes on.
         """
-        return await self._run(self._writer, lambda: _transact(self._writing, work), after)
+        self.changes += 1
+
+        def done() -> None:
+            self.changes += 1
+            if after is not None:
+                after()
+
+        return await self._run(self._writer, lambda: _transact(self._writing, work), done)
 
     async def close(self) -> None:
         """Finish what was started and let go of the database."""

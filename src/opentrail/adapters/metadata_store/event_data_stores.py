@@ -1,10 +1,13 @@
 """Event data stores, channels and their policies on the metadata database (port: event_data_stores)."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from sqlalchemy import Connection, delete, exists, select
 
 from opentrail.adapters.metadata_store.database import Database, put
+from opentrail.adapters.metadata_store.recently_used import RecentlyUsed
 from opentrail.adapters.metadata_store.tables import (
     channels,
     event_data_stores,
@@ -18,12 +21,23 @@ from opentrail.ports.journal import Position, SettingsEntry
 from opentrail.resource.channel import Channel, is_channel_arn
 from opentrail.resource.event_data_store import EventDataStore, is_event_data_store_arn
 
+REMEMBERED = 1_000
+"""Channels, and policies, that are kept in memory."""
+
+CACHE_SECONDS = 1.0
+"""How long they are, where another process might change them in the database."""
+
+_Value = TypeVar("_Value")
+
 
 class SqlEventDataStores:
     """Implements EventDataStores; what it shows is applied by a SqlTrailStore over the same database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
+        self._channels: RecentlyUsed[str, Channel | None] = RecentlyUsed(REMEMBERED, CACHE_SECONDS, monotonic)
+        self._policies: RecentlyUsed[str, str] = RecentlyUsed(REMEMBERED, CACHE_SECONDS, monotonic)
+        self._as_of = database.changes
 
     async def event_data_store(self, arn: str) -> EventDataStore | None:
         query = select(event_data_stores.c.settings).where(event_data_stores.c.arn == arn)
@@ -38,9 +52,11 @@ class SqlEventDataStores:
         return [EventDataStore.from_json(settings) for settings in found]
 
     async def channel(self, arn: str) -> Channel | None:
-        query = select(channels.c.settings).where(channels.c.arn == arn)
-        settings = await self._database.read(lambda connection: connection.execute(query).scalar())
-        return None if settings is None else Channel.from_json(settings)
+        def read(connection: Connection) -> Channel | None:
+            settings = connection.execute(select(channels.c.settings).where(channels.c.arn == arn)).scalar()
+            return None if settings is None else Channel.from_json(settings)
+
+        return await self._remembered(self._channels, arn, read)
 
     async def channels(self, account_id: str) -> Sequence[Channel]:
         query = select(channels.c.settings).where(channels.c.account_id == account_id).order_by(channels.c.arn)
@@ -49,7 +65,25 @@ class SqlEventDataStores:
 
     async def resource_policy(self, resource_arn: str) -> str:
         query = select(resource_policies.c.policy).where(resource_policies.c.resource_arn == resource_arn)
-        return await self._database.read(lambda connection: connection.execute(query).scalar()) or ""
+        return await self._remembered(
+            self._policies, resource_arn, lambda connection: connection.execute(query).scalar() or ""
+        )
+
+    async def _remembered(
+        self, known: RecentlyUsed[str, _Value], key: str, read: Callable[[Connection], _Value]
+    ) -> _Value:
+        """Return what was read last, for as long as this process writes nothing: each PutAuditEvents asks anew."""
+        changes = self._database.changes
+        if changes != self._as_of:
+            self._channels.forget_all()
+            self._policies.forget_all()
+            self._as_of = changes
+        if (found := known.get(key)) is not None:
+            return found[0]
+        value = await self._database.read(read)
+        if self._database.changes == changes:
+            known.put(key, value, known.changes)
+        return value
 
     async def set_resource_policy(self, resource_arn: str, policy: str) -> None:
         await self._database.write(lambda connection: _set_policy(connection, resource_arn, policy))

@@ -89,7 +89,7 @@ class Arrival:
     channel_arn: str
     account_id: str
     region: str
-    moment: datetime
+    ingestion_time: str
 
 
 def audit_record(entry: dict[str, Any], arrival: Arrival, event_id: str) -> bytes:
@@ -109,7 +109,7 @@ def audit_record(entry: dict[str, Any], arrival: Arrival, event_id: str) -> byte
             "eventTime": _event_time(data["eventTime"]),
             "awsRegion": arrival.region,
             "recipientAccountId": arrival.account_id,
-            "metadata": {"ingestionTime": format_time(arrival.moment), "channelARN": arrival.channel_arn},
+            "metadata": {"ingestionTime": arrival.ingestion_time, "channelARN": arrival.channel_arn},
             "eventData": data,
         }
     )

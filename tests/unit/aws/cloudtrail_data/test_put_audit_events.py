@@ -5,12 +5,16 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opentrail.aws.cloudtrail_data import errors
-from opentrail.aws.cloudtrail_data.put_audit_events import put_audit_events
+from opentrail.aws.cloudtrail_data.put_audit_events import keeps_constraints, put_audit_events
 from opentrail.aws.common_errors import ValidationFailed
 from opentrail.identity import Credential
 from opentrail.ports.journal import EventEntry, SettingsEntry
+from opentrail.protocol import Operation
+from opentrail.protocol.validation import validate
 from opentrail.resource.channel import Channel, channel_arn
 from tests.builders import ACCOUNT, REGION, World, a_credential
 
@@ -187,3 +191,31 @@ async def test_policy_that_denies_holds_for_the_owner_too() -> None:
 
     with pytest.raises(errors.ChannelInsufficientPermission):
         await put(world, entry())
+
+
+entries_of_any_kind = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": st.sampled_from(["1", "a-b_C", "", "ü", "a b", "a\n", "x" * 128, "x" * 129]) | st.text(max_size=3),
+        "eventData": st.sampled_from(["", "{}"]),
+        "eventDataChecksum": st.just("x"),
+    },
+)
+calls_of_any_kind = st.fixed_dictionaries(
+    {},
+    optional={
+        "channelArn": st.sampled_from([CHANNEL, "arn:", "arn", "", "arn:a\n", "arn:ü"]),
+        "auditEvents": st.lists(entries_of_any_kind, max_size=3) | st.just([{"id": "1", "eventData": ""}] * 101),
+        "externalId": st.sampled_from(["x", "xyz"]),
+    },
+)
+
+
+@given(calls_of_any_kind)
+def test_what_is_let_through_at_once_keeps_the_models_constraints(parameters: dict[str, Any]) -> None:
+    if keeps_constraints(parameters):
+        validate(Operation("cloudtrail-data", "PutAuditEvents"), parameters)
+
+
+def test_usual_call_is_let_through_at_once() -> None:
+    assert keeps_constraints({"channelArn": CHANNEL, "auditEvents": [entry(number) for number in range(100)]})
