@@ -30,6 +30,7 @@ from opentrail.resource.organization import Account, Organization
 from opentrail.resource.trail import Trail
 from tests.memory.alarms import InMemoryAlarms
 from tests.memory.archives import InMemoryArchives
+from tests.memory.delegation import InMemoryDelegation
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.event_history import InMemoryEventHistory
@@ -223,6 +224,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.archives.follow(self.clock.now)
+        self.delegation = InMemoryDelegation(self.organization)
         self.event_data_stores = InMemoryEventDataStores()
         self.log_groups, self.log_store = InMemoryLogGroups(), InMemoryLogStore()
         self.metrics = InMemoryMetricStore()
@@ -294,7 +296,7 @@ class World:
             alarms=self.alarms,
             clock=self.clock,
             identifiers=self.identifiers,
-            organization=self.organization,
+            delegation=self.delegation,
         )
 
     def call(

@@ -100,6 +100,11 @@ class Home:
         return self.path / "follows"
 
     @property
+    def delegated_administrators(self) -> Path:
+        """Accounts that the API registered to look after the organization."""
+        return self.path / "delegated-administrators.json"
+
+    @property
     def archives(self) -> Path:
         return self.path / "archives"
 

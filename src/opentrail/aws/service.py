@@ -17,6 +17,7 @@ from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.imports import Imports
 from opentrail.ports.archives import Archives
+from opentrail.ports.delegation import Delegation
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_history import EventHistory
@@ -71,10 +72,15 @@ class ApiPorts:
     alarms: LiveAlarms
     clock: Clock
     identifiers: Identifiers
-    organization: Organization | None = None
+    delegation: Delegation
     replays: Replays | None = None
     owns_log_groups: bool = True
     """Whether log groups are ours, so that trails can deliver to them; else they are those of ``upstream.logs``."""
+
+    @property
+    def organization(self) -> Organization | None:
+        """The organization with its delegated administrators, None when there is none."""
+        return self.delegation.organization
 
 
 @dataclass(frozen=True, slots=True)

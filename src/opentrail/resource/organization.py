@@ -1,6 +1,7 @@
 """The organization that the operator's settings tell: its accounts, and who of them may look after its trails."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from opentrail.resource.trail import Trail
@@ -82,6 +83,13 @@ class Organization:
     def account(self, account_id: str) -> Account | None:
         """Return an account of the organization, None for any other."""
         return next((account for account in self.accounts if account.account_id == account_id), None)
+
+    def with_administrators(self, registered: Collection[str]) -> "Organization":
+        """Return the organization with further delegated administrators, as far as they are member accounts of it."""
+        members = {account.account_id for account in self.accounts} - {self.management_account_id}
+        return replace(
+            self, delegated_administrators=tuple(sorted({*self.delegated_administrators, *registered} & members))
+        )
 
     def ids_by_account(self) -> dict[str, str]:
         """Return the organization's id by each of its accounts."""

@@ -17,6 +17,7 @@ import structlog
 import uvloop
 
 from opentrail import __version__
+from opentrail.adapters.delegation.local import LocalDelegation
 from opentrail.adapters.stand_in.moto import MotoStandIn
 from opentrail.admin.administration import Answer
 from opentrail.admin.control import Commands, ControlServer
@@ -259,7 +260,9 @@ def _own_api(
             topics=topics,
             clock=installation.clock,
             identifiers=installation.identifiers,
-            organization=installation.settings.organization(),
+            delegation=LocalDelegation(
+                installation.home.delegated_administrators, installation.settings.organization()
+            ),
             replays=replays,
             owns_log_groups="logs" not in installation.settings.upstream_services,
         ),

@@ -1,6 +1,10 @@
 """CloudTrail (2013-11-01): trails, selectors, tags, Event history, public keys, event data stores and channels."""
 
 from opentrail.aws.cloudtrail.channels import create_channel, delete_channel, get_channel, list_channels, update_channel
+from opentrail.aws.cloudtrail.delegated_administrators import (
+    deregister_organization_delegated_admin,
+    register_organization_delegated_admin,
+)
 from opentrail.aws.cloudtrail.event_configuration import get_event_configuration, put_event_configuration
 from opentrail.aws.cloudtrail.event_data_stores import (
     create_event_data_store,
@@ -72,6 +76,7 @@ SERVICE = Service(
         "DeleteEventDataStore": Handler(delete_event_data_store, is_change=True),
         "DeleteResourcePolicy": Handler(delete_resource_policy, is_change=True),
         "DeleteTrail": Handler(delete_trail, is_change=True),
+        "DeregisterOrganizationDelegatedAdmin": Handler(deregister_organization_delegated_admin, is_change=True),
         "DescribeTrails": Handler(describe_trails),
         "GetChannel": Handler(get_channel),
         "GetEventConfiguration": Handler(get_event_configuration),
@@ -104,6 +109,7 @@ SERVICE = Service(
             check=check_put_insight_selectors,
         ),
         "PutResourcePolicy": Handler(put_resource_policy, is_change=True),
+        "RegisterOrganizationDelegatedAdmin": Handler(register_organization_delegated_admin, is_change=True),
         "RemoveTags": Handler(remove_tags, is_change=True),
         "RestoreEventDataStore": Handler(restore_event_data_store, is_change=True),
         "SearchSampleQueries": Handler(search_sample_queries),

@@ -356,6 +356,13 @@ class OperationNotPermittedException(AwsError):
         return cls(f"This installation cannot tell the value of the context key {key}.")
 
     @classmethod
+    def administrator_of_settings(cls, account_id: str) -> "OperationNotPermittedException":
+        return cls(
+            f"The account {account_id} is a delegated administrator by the settings of this installation, which its "
+            "operator changes."
+        )
+
+    @classmethod
     def under_legal_hold(cls, arn: str) -> "OperationNotPermittedException":
         return cls(f"The event data store {arn} is under a legal hold and cannot be deleted.")
 
@@ -409,10 +416,10 @@ class InvalidInsightSelectorsException(AwsError):
 
 
 class InsightNotEnabledException(AwsError):
-    """The trail has no Insight selectors."""
+    """The trail or event data store has no Insight selectors."""
 
-    def __init__(self, trail_arn: str) -> None:
-        super().__init__(f"Insights are not enabled on the trail {trail_arn}.")
+    def __init__(self, arn: str) -> None:
+        super().__init__(f"Insights are not enabled on {arn}.")
 
 
 class ResourceNotFoundException(AwsError):

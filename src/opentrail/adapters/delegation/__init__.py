@@ -1,0 +1,1 @@
+"""The delegated administrators of an organization."""
