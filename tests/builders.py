@@ -17,6 +17,7 @@ from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.imports import Imports
 from opentrail.pipeline.lake_delivery import LakeDelivery
+from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Operation
@@ -234,6 +235,8 @@ class World:
             self.alarm_store, self.metrics, self.clock, self.identifiers, self.waiting, lambda destinations: None
         )
         self.metrics.watch(self.alarms.wake)
+        self.metric_filters = MetricFilters(self.log_groups, self.log_store, self.metrics, self.clock)
+        self.log_store.watch(self.metric_filters.wake)
         self.event_rules = InMemoryEventRules()
         self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores, self.event_rules)
         self.tables = InMemoryLakeTables()

@@ -23,6 +23,9 @@ class InMemoryLogGroups:
     async def group(self, account_id: str, region: str, name: str) -> LogGroup | None:
         return next((group for group in self._of(account_id, region) if group.name == name), None)
 
+    async def group_of(self, group_id: str) -> LogGroup | None:
+        return next((group for group in await self.all_groups() if group.group_id == group_id), None)
+
     async def groups(
         self, account_id: str, region: str, *, prefix: str = "", containing: str = "", after: str = "", limit: int
     ) -> Sequence[LogGroup]:

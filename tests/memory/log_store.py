@@ -1,7 +1,7 @@
 """The log store in memory, for tests of what stands on it."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 
 from opentrail.ports.journal import START, Position
@@ -25,6 +25,7 @@ class InMemoryLogStore:
         self._groups: dict[str, list[StoredEvent]] = {}
         self._reached: defaultdict[tuple[str, date, str], Position] = defaultdict(lambda: START)
         self._sequence = 0
+        self._on_stored: Callable[[str, Collection[date]], None] = lambda group_id, days: None
 
     async def append(self, group_id: str, events: Sequence[LogEvent], *, reader: str = "") -> None:
         held = self._groups.setdefault(group_id, [])
@@ -38,6 +39,21 @@ class InMemoryLogStore:
             place = Place(event.timestamp, self._sequence)
             held.append(StoredEvent(place, event.stream_id, event.ingested_at, event.message))
         held.sort(key=lambda stored: stored.place)
+        self._on_stored(group_id, {day_of(event.timestamp) for event in events})
+
+    def watch(self, on_stored: Callable[[str, Collection[date]], None]) -> None:
+        self._on_stored = on_stored
+
+    async def arrived(self, group_id: str, day: date, after: int, since: int, limit: int) -> Sequence[StoredEvent]:
+        found = [
+            event
+            for event in self._groups.get(group_id, [])
+            if day_of(event.place.timestamp) == day and event.place.sequence > after and event.ingested_at >= since
+        ]
+        return sorted(found, key=lambda event: event.place.sequence)[:limit]
+
+    async def days(self, group_id: str) -> Sequence[date]:
+        return sorted({day_of(event.place.timestamp) for event in self._groups.get(group_id, [])})
 
     async def read(self, log_range: LogRange, limit: int, *, is_newest_first: bool = False) -> Sequence[StoredEvent]:
         found = [

@@ -35,6 +35,10 @@ class LogGroups(Protocol):
 
     async def group(self, account_id: str, region: str, name: str) -> LogGroup | None: ...
 
+    async def group_of(self, group_id: str) -> LogGroup | None:
+        """Return the group of an id."""
+        ...
+
     async def groups(
         self, account_id: str, region: str, *, prefix: str = "", containing: str = "", after: str = "", limit: int
     ) -> Sequence[LogGroup]:

@@ -3,7 +3,7 @@
 A group and a stream are known here by their ids alone; a group's folder is made with its first event.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -90,6 +90,20 @@ class LogStore(Protocol):
         Calls that run together share their commits. With a ``reader`` an event is stored once whatever is repeated:
         those at or before the position that the reader's events of that day reached are left out.
         """
+        ...
+
+    def watch(self, on_stored: Callable[[str, Collection[date]], None]) -> None:
+        """Have ``on_stored`` called in the event loop with a group and the days that got events, once they are
+        durable."""
+        ...
+
+    async def arrived(self, group_id: str, day: date, after: int, since: int, limit: int) -> Sequence[StoredEvent]:
+        """Return the first ``limit`` events of a group's day in the order they were stored in: those behind the
+        sequence ``after`` that came at ``since`` (ms) or later."""
+        ...
+
+    async def days(self, group_id: str) -> Sequence[date]:
+        """Return the days that have events, or had some, in order."""
         ...
 
     async def read(self, log_range: LogRange, limit: int, *, is_newest_first: bool = False) -> Sequence[StoredEvent]:

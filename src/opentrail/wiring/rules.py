@@ -8,6 +8,7 @@ from opentrail.adapters.targets.aws import SERVICES, AwsTargets, TargetEndpoint
 from opentrail.adapters.targets.kinds import TargetKinds
 from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.invocation_delivery import InvocationDelivery
+from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.pipeline.own_buses import OwnBuses
 from opentrail.pipeline.rules import RulesReader
 from opentrail.ports.targets import Targets
@@ -40,6 +41,9 @@ class Rules:
             installation.identifiers,
             waiting,
             self.delivery.wake,
+        )
+        self.metric_filters = MetricFilters(
+            installation.log_groups, installation.log_store, installation.metrics, installation.clock
         )
 
     def _sender(self, service: str, settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> AwsTargets:

@@ -387,6 +387,7 @@ async def _readers(
         asyncio.create_task(rules.reader.run(), name="rules"),
         asyncio.create_task(rules.delivery.run(), name="invocations"),
         asyncio.create_task(rules.alarms.run(), name="alarms"),
+        asyncio.create_task(rules.metric_filters.run(), name="metric filters"),
     ]
     stopping = (delivering, attesting, collecting, sealing, logging)
     for task in (*stopping, *others):

@@ -153,3 +153,18 @@ async def test_what_was_stored_is_there_for_the_next_process(tmp_path: Path) -> 
     assert await messages(second) == ["kept", "more"]
     await first.close()
     await second.close()
+
+
+async def test_a_day_s_events_are_followed_in_the_order_they_were_stored_in(store: LogStore) -> None:
+    heard: list[tuple[str, set[date]]] = []
+    store.watch(lambda group_id, days: heard.append((group_id, set(days))))
+    await store.append(GROUP, [an_event("late", NOON + 9), an_event("next day", NOON + DAY)])
+    await store.append(GROUP, [an_event("early", NOON), replace(an_event("old"), ingested_at=NOON)])
+    day, next_day = await store.days(GROUP)
+
+    first = await store.arrived(GROUP, day, 0, NOON + 1, 1)
+    rest = await store.arrived(GROUP, day, first[0].place.sequence, NOON + 1, 10)
+
+    assert [event.message for event in (*first, *rest)] == ["late", "early"]
+    assert heard == [(GROUP, {day, next_day}), (GROUP, {day})]
+    assert await store.arrived("nothing", day, 0, 0, 10) == []

@@ -161,6 +161,18 @@ def read(connection: sqlite3.Connection, log_range: LogRange, *, is_newest_first
             yield StoredEvent(Place(timestamp, sequence), streams[number], ingested, _shown(message))
 
 
+def arrived(connection: sqlite3.Connection, after: int, since: int, limit: int) -> Iterator[StoredEvent]:
+    """Yield the day's events behind a sequence that came at ``since`` or later, as they were stored."""
+    streams = dict(connection.execute("SELECT number, id FROM streams"))
+    rows = connection.execute(
+        "SELECT timestamp, sequence, stream, ingested, message FROM events WHERE sequence > ? AND ingested >= ?"
+        " ORDER BY sequence LIMIT ?",
+        (after, since, limit),
+    )
+    for timestamp, sequence, number, ingested, message in rows:
+        yield StoredEvent(Place(timestamp, sequence), streams.get(number, ""), ingested, _shown(message))
+
+
 def _stored(message: str) -> bytes:
     return message.encode(errors="surrogatepass")
 

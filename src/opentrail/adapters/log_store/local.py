@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -75,6 +75,7 @@ class LocalLogStore:
         self._waiting: list[_Append] = []
         self._waiting_bytes = 0
         self._work = 0
+        self._on_stored: Callable[[str, Collection[date]], None] = lambda group_id, days: None
 
     async def append(self, group_id: str, events: Sequence[LogEvent], *, reader: str = "") -> None:
         if not events:
@@ -88,6 +89,16 @@ class LocalLogStore:
             self._waiting_bytes += size_bytes
         self._submit(self._store_waiting)
         await asyncio.wrap_future(append.done)
+        self._on_stored(group_id, {day_of(event.timestamp) for event in events})
+
+    def watch(self, on_stored: Callable[[str, Collection[date]], None]) -> None:
+        self._on_stored = on_stored
+
+    async def arrived(self, group_id: str, day: date, after: int, since: int, limit: int) -> Sequence[StoredEvent]:
+        return await self._reading(lambda: self._arrived(group_id, day, after, since, limit))
+
+    async def days(self, group_id: str) -> Sequence[date]:
+        return await self._reading(lambda: self._days(group_id))
 
     async def read(self, log_range: LogRange, limit: int, *, is_newest_first: bool = False) -> Sequence[StoredEvent]:
         wanted = min(limit, MAX_PAGE_EVENTS)
@@ -204,6 +215,20 @@ class LocalLogStore:
             page.append(event)
             if len(page) == limit:
                 return page
+        return page
+
+    def _arrived(self, group_id: str, day: date, after: int, since: int, limit: int) -> list[StoredEvent]:
+        path = self._path(group_id, day)
+        if not path.exists():
+            return []
+        page: list[StoredEvent] = []
+        size_bytes = 0
+        with closing(day_file.open_for_reading(path)) as connection:
+            for event in day_file.arrived(connection, after, since, limit):
+                page.append(event)
+                size_bytes += len(event.message)
+                if size_bytes > MAX_PAGE_BYTES:
+                    break
         return page
 
     def _events(self, log_range: LogRange, days: Sequence[date], is_newest_first: bool) -> Iterator[StoredEvent]:

@@ -32,6 +32,11 @@ class SqlLogGroups:
         row = await self._database.read(lambda connection: connection.execute(query).first())
         return None if row is None else _group(row)
 
+    async def group_of(self, group_id: str) -> LogGroup | None:
+        query = select(log_groups).where(log_groups.c.group_id == group_id)
+        row = await self._database.read(lambda connection: connection.execute(query).first())
+        return None if row is None else _group(row)
+
     async def groups(
         self, account_id: str, region: str, *, prefix: str = "", containing: str = "", after: str = "", limit: int
     ) -> Sequence[LogGroup]:

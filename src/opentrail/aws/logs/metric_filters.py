@@ -1,4 +1,4 @@
-"""Metric filters: set, describe, delete. What they count is published by nothing yet (docs/logs.md)."""
+"""Metric filters: set, describe, delete. ``pipeline.metric_filters`` publishes what they count."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,0 +1,145 @@
+"""Metric filters at work: values, defaults, dimensions; each event once, whatever breaks in between."""
+
+import json
+from typing import Any
+
+import pytest
+
+from opentrail.aws import logs
+from opentrail.metric.key import MetricKey
+from opentrail.pipeline.metric_filters import MetricFilters
+from opentrail.ports import Unavailable
+from opentrail.ports.metric_store import MetricRange
+from tests.builders import ACCOUNT, NOON, REGION, World
+from tests.support.corpus import shared
+
+AT = int(NOON.timestamp())
+
+
+async def do(world: World, operation: str, **parameters: Any) -> dict[str, Any]:
+    outcome = await logs.SERVICE.handlers[operation].run(world.ports, world.call(operation, parameters, service="logs"))
+    await world.carry_out(outcome)
+    return dict(outcome.output)
+
+
+async def a_world(pattern: str = "{ $.a = 1 }", **transformation: Any) -> World:
+    world = World()
+    await do(world, "CreateLogGroup", logGroupName="app")
+    await do(world, "CreateLogStream", logGroupName="app", logStreamName="one")
+    await put_filter(world, pattern, **transformation)
+    return world
+
+
+async def put_filter(world: World, pattern: str, name: str = "f", **transformation: Any) -> None:
+    given = {"metricName": "Hits", "metricNamespace": "Audit", "metricValue": "1"} | transformation
+    await do(
+        world,
+        "PutMetricFilter",
+        logGroupName="app",
+        filterName=name,
+        filterPattern=pattern,
+        metricTransformations=[given],
+    )
+
+
+async def put(world: World, *messages: Any, publish: bool = True) -> None:
+    now = int(world.clock.now().timestamp() * 1000)
+    texts = [each if isinstance(each, str) else json.dumps(each) for each in messages]
+    events = [{"timestamp": now, "message": text} for text in texts]
+    await do(world, "PutLogEvents", logGroupName="app", logStreamName="one", logEvents=events)
+    if publish:
+        await world.metric_filters.publish()
+
+
+async def samples(world: World, *dimensions: tuple[str, str], unit: str = "None") -> dict[float, float]:
+    key = MetricKey(ACCOUNT, REGION, "Audit", "Hits", dimensions)
+    found = await world.metrics.read(MetricRange(key, AT, AT + 60, 60, unit=unit))
+    spread = found[AT][unit].spread if found else {}
+    return dict(spread or {})
+
+
+async def test_each_match_adds_a_sample_and_nothing_else_does() -> None:
+    world = await a_world()
+
+    await put(world, {"a": 1}, {"a": 2}, {"a": 1}, "no json")
+
+    assert await samples(world) == {1.0: 2.0}
+
+
+async def test_what_does_not_match_adds_the_default() -> None:
+    world = await a_world(metricValue="$.bytes", defaultValue=0.5, unit="Bytes")
+
+    await put(world, {"a": 1, "bytes": 7}, {"a": 2}, {"a": 1}, {"a": 1, "bytes": "none"}, {"a": 1, "bytes": "8"})
+
+    assert await samples(world, unit="Bytes") == {7.0: 1.0, 8.0: 1.0, 0.5: 2.0}
+
+
+async def test_dimensions_come_from_the_event_and_all_are_left_out_when_one_is_missing() -> None:
+    world = await a_world(dimensions={"User": "$.user.name", "Ok": "$.ok"})
+
+    await put(world, {"a": 1, "user": {"name": "anaya"}, "ok": True}, {"a": 1, "user": {"name": "bo"}})
+
+    assert await samples(world, ("Ok", "true"), ("User", "anaya")) == {1.0: 1.0}
+    assert await samples(world) == {1.0: 1.0}
+
+
+async def test_fields_of_a_spaced_pattern_are_values_and_dimensions() -> None:
+    world = await a_world("[ip, status=4*, bytes]", metricValue="$bytes", dimensions={"Status": "$status"})
+
+    await put(world, "10.0.0.1 404 12", "10.0.0.1 200 50")
+
+    assert await samples(world, ("Status", "404")) == {12.0: 1.0}
+
+
+async def test_a_filter_sees_what_came_after_it_was_made() -> None:
+    world = await a_world("{ $.a = 7 }")
+    await put(world, {"a": 1})
+    world.clock.advance(1)
+    await put_filter(world, "{ $.a = 1 }", "later")
+
+    await put(world, {"a": 1})
+
+    assert await samples(world) == {1.0: 1.0}
+
+
+async def test_another_process_goes_on_where_the_last_one_was_killed() -> None:
+    world = await a_world()
+    await put(world, {"a": 1})
+    await put(world, {"a": 1}, publish=False)
+
+    for _ in range(2):
+        again = MetricFilters(world.log_groups, world.log_store, world.metrics, world.clock)
+        await again.look_everywhere()
+        await again.publish()
+
+    assert await samples(world) == {1.0: 2.0}
+
+
+async def test_a_store_that_does_not_answer_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await a_world()
+
+    async def fail(*_: Any) -> None:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.metrics, "publish", fail)
+        with pytest.raises(Unavailable):
+            await put(world, {"a": 1})
+    await world.metric_filters.publish()
+
+    assert await samples(world) == {1.0: 1.0}
+
+
+async def test_the_published_filters_drive_alarms() -> None:
+    """Every pattern of the acceptance examples is taken and counts the event that it is about, and no other."""
+    filters = json.loads((shared() / "acceptance" / "metric-filters.json").read_text())
+    world = await a_world("nothing matches this")
+    for each in filters:
+        await put_filter(world, each["pattern"], each["name"], metricName=each["metric"])
+
+    await put(
+        world, {"eventName": "TerminateInstances", "eventType": "AwsApiCall", "userIdentity": {"type": "IAMUser"}}
+    )
+
+    known = await world.metrics.metrics(ACCOUNT, REGION, "Audit", "")
+    assert [metric.key.name for metric in known] == ["TerminateInstancesCount"]
