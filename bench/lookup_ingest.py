@@ -25,7 +25,7 @@ from bench.lookup_events import Generator
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.event_history.segment import Segment
 from opentrail.event.encoding import decode_event, encode_event
-from opentrail.pipeline.history import history_event
+from opentrail.pipeline.history import _EVENTS_PER_TURN, history_event
 from opentrail.ports import Unavailable
 from opentrail.ports.event_history import HistoryEvent
 from opentrail.ports.journal import Position
@@ -80,7 +80,11 @@ class Writer:
         batch_size = max(1, self.rate // WRITER_BATCHES_A_SECOND)
         due = time.perf_counter()
         while True:
-            batch = [self._next() for _ in range(batch_size)]
+            batch = []
+            for number in range(batch_size):
+                batch.append(self._next())
+                if number % _EVENTS_PER_TURN == 0:
+                    await asyncio.sleep(0)
             await store(self.history, batch)
             self.stored += batch_size
             due += batch_size / self.rate

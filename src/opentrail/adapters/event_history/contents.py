@@ -12,6 +12,7 @@ from itertools import islice
 from threading import Lock
 
 from opentrail.adapters.event_history.page_token import format_token, parse_token
+from opentrail.adapters.event_history.read_ahead import ReadAhead
 from opentrail.adapters.event_history.rows import (
     Condition,
     Place,
@@ -25,6 +26,9 @@ from opentrail.adapters.event_history.tail import Tail
 from opentrail.ports.event_history import LookupPage, LookupQuery
 
 Found = tuple[Place, bytes]
+_ROWS_A_TURN = 16
+"""Rows indexed while lookups wait: a fraction of a millisecond."""
+
 _END_OF_TIME = 1 << 40
 """Seconds further from 1970 than any datetime."""
 
@@ -89,21 +93,25 @@ class Contents:
         )
 
     def add(self, rows: Iterable[tuple[int, Row]]) -> None:
-        """Make rows visible in the tail."""
-        with self._lock:
-            for sequence, row in rows:
-                self._tail.add(sequence, row)
+        """Make rows visible in the tail, some at a time: a lookup meanwhile waits for those only."""
+        remaining = iter(rows)
+        while some := list(islice(remaining, _ROWS_A_TURN)):
+            with self._lock:
+                for sequence, row in some:
+                    self._tail.add(sequence, row)
 
     def replace(self, added: Iterable[Segment], removed: Iterable[str], sequences: Iterable[int]) -> None:
         """Bring segments in force, others out of it, and take ``sequences`` out of the tail, in one step."""
         sequences, removed = set(sequences), set(removed)
+        sealed = Tail()
         with self._lock:
             kept = (segment for segment in self.segments() if segment.name not in removed)
             self._days = _by_day((*kept, *added))
             if sequences and self._frozen.has_exactly(sequences):
-                self._frozen = Tail()
+                sealed, self._frozen = self._frozen, sealed
             elif sequences:
                 self._frozen, self._tail = self._frozen.without(sequences), self._tail.without(sequences)
+        sealed.dismantle()
 
     def lookup(self, query: LookupQuery) -> LookupPage:
         """Return one page. Raises InvalidPageToken and SegmentDamaged."""
@@ -125,11 +133,20 @@ class Contents:
         tail_of: dict[int, list[Found]] = {}
         for place, record in heapq.merge(*tails):
             tail_of.setdefault(place.day, []).append((place, record))
-        for day in sorted(tail_of.keys() | days.keys(), reverse=True):
-            streams = [
-                _proved(segment.search(condition.hashes, first, last), condition)
+        order = sorted(tail_of.keys() | days.keys(), reverse=True)
+        segments_of = [
+            [
+                segment
                 for segment in days.get(day, ())
                 if -segment.header.oldest >= first.negative_time and -segment.header.newest <= last
+            ]
+            for day in order
+        ]
+        ahead = ReadAhead(segments_of, condition.hashes)
+        for number, day in enumerate(order):
+            ahead.begin(number)
+            streams = [
+                _proved(segment.search(condition.hashes, first, last), condition) for segment in segments_of[number]
             ]
             yield from heapq.merge(tail_of.get(day, ()), *streams)
 

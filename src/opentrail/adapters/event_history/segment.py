@@ -1,7 +1,8 @@
 """Reads one immutable segment: the rows of one day that have given hashes, in order, and their records.
 
 The file is memory-mapped, so what it costs in memory is what the system chooses to cache, beside its dictionary
-(about 100 kB with the decompressor's tables). Safe for many threads; reading goes on after the file is unlinked.
+(about 100 kB with the decompressor's tables) and its common values (at most 8 kB). Safe for many threads; reading goes
+on after the file is unlinked.
 """
 
 import mmap
@@ -9,12 +10,15 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from threading import Lock
+from time import perf_counter
 from typing import NamedTuple
 
 import zstandard
 
+from opentrail.adapters.event_history.common import NO_COMMON_VALUES, decode_common
 from opentrail.adapters.event_history.layout import DAY_SECONDS
 from opentrail.adapters.event_history.postings import Bitmap, Posting, intersect
 from opentrail.adapters.event_history.rows import Place, place_of, read_head
@@ -29,6 +33,18 @@ from opentrail.adapters.event_history.segment_format import (
 
 _GUESS_STEP = 64
 """Hashes from a guess to where it is first corrected, then twice as many each time."""
+
+_GUESS_MARGIN = 384
+"""Hashes to either side of a guess that are fetched with it: most guesses among 200,000 are closer."""
+
+SLOW_SECONDS = 0.0005
+"""A step that took longer is taken for one that waited for the disk."""
+
+_ROWS_AHEAD = 64
+"""Rows whose records are fetched at once: a page of a lookup."""
+
+_BLOCKS, _BLOCK_ENDS, _HASHES, _POSTINGS = 1, 2, 4, 5
+"""Sections of a segment by their numbers."""
 
 
 class OpenSegment(NamedTuple):
@@ -55,7 +71,8 @@ class Segment:
             # Else the system reads 128 kB and more around each byte asked for: 1,000 times what a lookup needs.
             mapped.madvise(mmap.MADV_RANDOM)
         view = memoryview(mapped)
-        dictionary, blocks, block_ends, times, hashes, postings = (view[part] for part in self.header.sections())
+        sections = self.header.sections()
+        dictionary, blocks, block_ends, times, hashes, postings, common = (view[part] for part in sections)
         self.day = self.header.day
         self.row_count = self.header.row_count
         self.size_bytes = size
@@ -66,8 +83,12 @@ class Segment:
         self._hashes = hashes[: key_count * 8].cast("Q")
         self._pointers = hashes[key_count * 8 :].cast("I")
         self._postings = postings
-        self._postings_start = self.header.sections()[-1].start
+        self._starts = [section.start for section in sections]
         self._mapped = mapped
+        try:
+            self._common = decode_common(bytes(common)) if len(common) else NO_COMMON_VALUES
+        except ValueError as error:
+            raise SegmentDamaged(f"{self.name}: {error}") from error
         self._posting_words = postings.cast("I")
         self.dictionary = bytes(dictionary)
         self._decompressor = zstandard.ZstdDecompressor(
@@ -81,42 +102,107 @@ class Segment:
 
     def posting(self, key_hash: int) -> Posting | None:
         """Return the rows that have ``key_hash``, None when none has."""
+        pointer = self._pointer(key_hash)
+        return None if pointer is None else self._posting_at(pointer)
+
+    def postings(self, hashes: Sequence[int]) -> list[Posting] | None:
+        """Return the rows of each of ``hashes``; None when no row can have all of them."""
+        pointers = self._pointers_of(hashes)
+        return None if pointers is None else [self._posting_at(pointer) for pointer in pointers]
+
+    def _pointers_of(self, hashes: Sequence[int]) -> list[int] | None:
+        common = self._common
+        numbers = [common.find(key_hash) for key_hash in hashes]
+        if not common.can_meet([number for number in numbers if number >= 0]):
+            return None
+        found = []
+        for number, key_hash in zip(numbers, hashes, strict=True):
+            pointer = common.pointer(number) if number >= 0 else self._pointer(key_hash)
+            if pointer is None:
+                return None
+            found.append(pointer)
+        return found
+
+    def _pointer(self, key_hash: int) -> int | None:
         index = find_hash(self._hashes, key_hash)
         if index == len(self._hashes) or self._hashes[index] != key_hash:
             return None
-        pointer = self._pointers[index]
+        return self._pointers[index]
+
+    def _posting_at(self, pointer: int) -> Posting:
         if pointer & INLINE_ROW:
             return (pointer ^ INLINE_ROW,)
         length = self._posting_words[pointer]
         if length == BITMAP_MARK:
-            start = (pointer + 1) * 4
-            self._want(start, -(-self.row_count // 32) * 4)
-            return Bitmap(self._postings[start : start + -(-self.row_count // 32) * 4])
+            start, length_bytes = (pointer + 1) * 4, -(-self.row_count // 32) * 4
+            self._want(_POSTINGS, start, length_bytes)
+            return Bitmap(self._postings[start : start + length_bytes])
         return self._posting_words[pointer + 1 : pointer + 1 + length]
 
-    def _want(self, start: int, length: int) -> None:
-        """Have the system fetch a part of the postings at once, rather than page by page as it is walked."""
-        first = self._postings_start + start
+    def want_hashes(self, hashes: Sequence[int]) -> None:
+        """Have the system fetch the pages where ``hashes`` will be looked for."""
+        if not self._common.can_meet([number for number in map(self._common.find, hashes) if number >= 0]):
+            return
+        for key_hash in hashes:
+            if self._common.find(key_hash) < 0:
+                first = max(0, (key_hash * len(self._hashes) >> 64) - _GUESS_MARGIN)
+                self._want(_HASHES, first * 8, 2 * _GUESS_MARGIN * 8)
+                self._want(_HASHES, len(self._hashes) * 8 + first * 4, 2 * _GUESS_MARGIN * 4)
+
+    def want_postings(self, hashes: Sequence[int]) -> None:
+        """Have the system fetch where the rows of ``hashes`` begin, if a row can have all of them."""
+        for pointer in self._pointers_of(hashes) or ():
+            if not pointer & INLINE_ROW:
+                self._want(_POSTINGS, pointer * 4, 4)
+
+    def want_rows(self, postings: Sequence[Posting], count: int) -> list[int]:
+        """Return the first rows in all ``postings``, ``count`` at most, and have the system fetch where their blocks
+        end."""
+        rows = list(islice(intersect(postings, 0, self.row_count), count))
+        self._want_block_ends(rows)
+        return rows
+
+    def _want_block_ends(self, rows: Sequence[int]) -> None:
+        for block in sorted({row // BLOCK_ROWS for row in rows}):
+            self._want(_BLOCK_ENDS, max(0, block - 1) * 8, 16)
+
+    def want_blocks(self, rows: Sequence[int]) -> None:
+        """Have the system fetch the blocks of ``rows``."""
+        for block in sorted({row // BLOCK_ROWS for row in rows}):
+            start = self._block_ends[block - 1] if block else 0
+            self._want(_BLOCKS, start, self._block_ends[block] - start)
+
+    def _want(self, section: int, start: int, length: int) -> None:
+        """Have the system fetch a part of a section at once, rather than page by page as it is read."""
+        first = self._starts[section] + start
         page = first - first % mmap.PAGESIZE
-        self._mapped.madvise(mmap.MADV_WILLNEED, page, first + length - page)
+        self._mapped.madvise(mmap.MADV_WILLNEED, page, min(first + length, self.size_bytes) - page)
 
     def search(
         self, hashes: Sequence[int], first: Place, last_negative_time: int
     ) -> Iterator[tuple[Place, list[str | int], bytes]]:
         """Yield (place, head, record) of the rows that have all ``hashes``, from ``first`` (included) through the
         second ``-last_negative_time``, in order. Hashes may collide: the caller checks the head."""
-        postings = []
-        for key_hash in hashes:
-            posting = self.posting(key_hash)
-            if posting is None:
-                return
-            postings.append(posting)
+        postings = self.postings(hashes)
+        if postings is None:
+            return
         start, end = self._row_of(first), self._row_at_time(last_negative_time + 1)
         reader = RecordReader(self)
-        for row in intersect(postings, start, end):
+        for row in self._fetching_ahead(intersect(postings, start, end)):
             record = reader.record(row)
             head = read_head(record)
             yield place_of(head), head, record
+
+    def _fetching_ahead(self, rows: Iterator[int]) -> Iterator[int]:
+        """Yield ``rows``; once the first ones' records came from the disk, the next ones' are fetched many at once."""
+        is_slow = False
+        while chunk := list(islice(rows, _ROWS_AHEAD if is_slow else 1)):
+            if is_slow:
+                self._want_block_ends(chunk)
+                self.want_blocks(chunk)
+            started = perf_counter()
+            yield from chunk
+            is_slow = is_slow or perf_counter() - started > SLOW_SECONDS
 
     def records(self) -> Iterator[bytes]:
         """Yield every record in order."""
@@ -143,8 +229,11 @@ class Segment:
 
     def _row_at_time(self, negative_time: int) -> int:
         """Return the first row that is no earlier in the order than the second ``-negative_time``."""
-        offset = (self.day + 1) * DAY_SECONDS + negative_time
-        return bisect_left(self._times, max(offset, 0))
+        if negative_time <= -self.header.newest:
+            return 0
+        if negative_time > -self.header.oldest:
+            return self.row_count
+        return bisect_left(self._times, (self.day + 1) * DAY_SECONDS + negative_time)
 
     def _row_of(self, place: Place) -> int:
         """Return the first row at or after ``place``: by time from the index, within a second by reading records."""
@@ -200,6 +289,12 @@ class RecordReader:
 def join_block(records: Sequence[bytes]) -> bytes:
     """Put records behind the list of their lengths."""
     return struct.pack(f"<I{len(records)}I", len(records), *map(len, records)) + b"".join(records)
+
+
+def block_parts(records: Sequence[bytes]) -> list[bytes]:
+    """Return what ``join_block`` does in parts, each made in a moment: other threads wait while one is."""
+    lengths = struct.pack(f"<I{len(records)}I", len(records), *map(len, records))
+    return [lengths, *(b"".join(records[start : start + 256]) for start in range(0, len(records), 256))]
 
 
 def split_block(data: bytes) -> list[bytes]:

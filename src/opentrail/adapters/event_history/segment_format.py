@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 from opentrail.errors import OperatorError
 
-MAGIC = b"OTHIST\x00\x01"
+MAGIC = b"OTHIST\x00"
+VERSION = 2
+"""What is written; version 1, which has no common values and six sections, is read as well."""
+
 BLOCK_ROWS = 8
 """Records compressed together: one is read by inflating eight."""
 
@@ -23,8 +26,10 @@ INLINE_ROW = 1 << 31
 BITMAP_MARK = 0xFFFF_FFFF
 """The first word of a posting that is a bitmap; a list begins with its length."""
 
-_header = struct.Struct("<8siIqq6QI")
-HEADER_BYTES = 88
+_headers = {1: struct.Struct("<8siIqq6QI"), 2: struct.Struct("<8siIqq7QI")}
+_header_bytes = {1: 88, 2: 96}
+HEADER_BYTES = _header_bytes[VERSION]
+"""Bytes of the header as it is written; read as many to decode one of any version."""
 
 
 class SegmentDamaged(Exception):
@@ -52,9 +57,12 @@ class Header:
     time_bytes: int
     hash_bytes: int
     posting_bytes: int
+    common_bytes: int = 0
+    version: int = VERSION
 
     def encode(self) -> bytes:
-        body = _header.pack(MAGIC, self.day, self.row_count, self.newest, self.oldest, *self.sizes, 0)
+        magic = MAGIC + bytes((VERSION,))
+        body = _headers[VERSION].pack(magic, self.day, self.row_count, self.newest, self.oldest, *self.sizes, 0)
         return (body[:-4] + struct.pack("<I", zlib.crc32(body[:-4]))).ljust(HEADER_BYTES, b"\0")
 
     @property
@@ -66,12 +74,13 @@ class Header:
             self.time_bytes,
             self.hash_bytes,
             self.posting_bytes,
+            self.common_bytes,
         )
 
     def sections(self) -> list[slice]:
-        """Return where the six sections lie in the file: dictionary, blocks, block ends, times, hashes and their
-        pointers, postings."""
-        found, start = [], HEADER_BYTES
+        """Return where the sections lie in the file: dictionary, blocks, block ends, times, hashes and their
+        pointers, postings, common values (empty in version 1)."""
+        found, start = [], _header_bytes[self.version]
         for size in self.sizes:
             found.append(slice(start, start + size))
             start += padded(size)
@@ -79,19 +88,22 @@ class Header:
 
     @property
     def file_bytes(self) -> int:
-        return HEADER_BYTES + sum(padded(size) for size in self.sizes)
+        return _header_bytes[self.version] + sum(padded(size) for size in self.sizes)
 
 
 def decode_header(data: bytes, name: str) -> Header:
     """Parse a header; raises SegmentDamaged."""
     if sys.byteorder != "little":
         raise SegmentDamaged(f"{name}: segments are read on little-endian machines only")
-    if len(data) < HEADER_BYTES or data[: len(MAGIC)] != MAGIC:
+    version = data[len(MAGIC)] if len(data) >= HEADER_BYTES and data.startswith(MAGIC) else 0
+    if version not in _headers:
         raise SegmentDamaged(f"{name} is not a segment of this version")
-    *members, checksum = _header.unpack_from(data)
-    if zlib.crc32(data[: _header.size - 4]) != checksum:
+    layout = _headers[version]
+    *members, checksum = layout.unpack_from(data)
+    if zlib.crc32(data[: layout.size - 4]) != checksum:
         raise SegmentDamaged(f"{name} has a damaged header")
-    return Header(*members[1:])
+    sizes = members[5:] if version > 1 else [*members[5:], 0]
+    return Header(*members[1:5], *sizes, version)
 
 
 def padded(size: int) -> int:

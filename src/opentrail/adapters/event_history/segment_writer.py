@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import zstandard
 
+from opentrail.adapters.event_history.common import Posted, common_values, is_common
 from opentrail.adapters.event_history.layout import DAY_SECONDS, PARTIAL_SUFFIX
 from opentrail.adapters.event_history.postings import BITMAP_SHARE, bitmap_bytes
 from opentrail.adapters.event_history.rows import Row
@@ -158,16 +159,22 @@ class _SegmentWriter:
         self._block_bytes += len(packed)
         self._block_ends.append(self._block_bytes)
 
-    def _write_index(self) -> tuple[int, int]:
-        hashes = array("Q")
-        pointers = array("I")
-        postings = array("I")
+    def _write_index(self) -> tuple[int, int, int]:
+        hashes, pointers, postings = array("Q"), array("I"), array("I")
+        common: list[Posted] = []
         for number, rows_of in enumerate(self._rows_of):
             for key_hash in sorted(rows_of):
+                rows = rows_of[key_hash]
                 hashes.append(key_hash)
-                pointers.append(self._add_posting(postings, rows_of[key_hash]))
+                pointers.append(self._add_posting(postings, rows))
+                if not isinstance(rows, int) and is_common(len(rows), len(self._times)):
+                    common.append(Posted(key_hash, pointers[-1], rows))
             self._rows_of[number] = {}
-        return self._write_section(hashes.tobytes() + pointers.tobytes()), self._write_section(postings.tobytes())
+        return (
+            self._write_section(hashes.tobytes() + pointers.tobytes()),
+            self._write_section(postings.tobytes()),
+            self._write_section(common_values(common, len(self._times)).encode()),
+        )
 
     def _add_posting(self, postings: "array[int]", rows: "int | array[int]") -> int:
         """Add the posting of one value; return the pointer to it."""

@@ -1,7 +1,10 @@
 """Segment files: what is written is read, in order, and damage is told."""
 
 import random
+import struct
+import zlib
 from bisect import bisect_left
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -123,6 +126,44 @@ def test_a_damaged_block_is_told_when_it_is_read(tmp_path: Path) -> None:
 
     with pytest.raises(SegmentDamaged, match="block 0"):
         list(Segment(path).records())
+
+
+def test_common_values_that_are_damaged_are_told_on_opening(tmp_path: Path) -> None:
+    segment, _ = a_segment(tmp_path, 3_000)
+    path = tmp_path / segment.name
+    data = bytearray(path.read_bytes())
+    data[segment.header.sections()[-1].start + 20] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(SegmentDamaged, match="common values are damaged"):
+        Segment(path)
+
+
+def test_values_that_never_meet_are_not_searched_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment, _ = a_segment(tmp_path, 3_000)
+    one, other = (hash_value("1", "r", "n", name) for name in ("Name3", "Name4"))
+    monkeypatch.setattr(Segment, "_posting_at", None)
+
+    assert list(segment.search((one, other), FIRST, 1 << 40)) == []
+
+
+def test_a_segment_of_the_first_version_is_read(tmp_path: Path) -> None:
+    segment, rows = a_segment(tmp_path, 3_000)
+    header = segment.header
+    old = replace(header, common_bytes=0, version=1)
+    fields = (old.day, old.row_count, old.newest, old.oldest, *old.sizes[:6])
+    start = struct.pack("<8siIqq6Q", b"OTHIST\x00\x01", *fields)
+    body = (tmp_path / segment.name).read_bytes()[header.sections()[0].start : header.sections()[-1].start]
+    path = tmp_path / "2024-05-10.00000002.segment"
+    path.write_bytes(start + struct.pack("<II", zlib.crc32(start), 0) + body)
+    name = hash_value("1", "r", "n", "Name3")
+
+    read = Segment(path)
+
+    assert list(read.records()) == [row.record for row in rows]
+    assert [record for _, _, record in read.search((name, EVERYTHING), FIRST, 1 << 40)] == [
+        row.record for row in rows if name in row.hashes
+    ]
 
 
 def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
