@@ -1,8 +1,8 @@
 """Resident memory of `opentrail serve`, at rest and under load: python -m bench.memory
 
 The server is measured new, then with one event data store, a trail that also delivers to a log group and ten rules, at
-rest and under load; its processes beside it, which work for it and end when they are idle, are told apart. The other side
-is the same interpreter with the same web stack and nothing else: what is paid before Opentrail starts.
+rest and under load; the processes beside it, which work for it and end when they are idle, are told apart. The other
+side is the same interpreter with the same web stack and nothing else: what is paid before Opentrail starts.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def furnish(server: RunningServer) -> None:
     )
     cloudtrail.start_logging(Name="main")
     for number in range(RULES):
-        events.put_rule(Name=f"rule-{number}", EventPattern='{"detail": {"eventName": ["Delete%d"]}}' % number)
+        events.put_rule(Name=f"rule-{number}", EventPattern=f'{{"detail": {{"eventName": ["D{number}"]}}}}')
 
 
 async def load(server: RunningServer, seconds: float) -> tuple[int, float, float]:
