@@ -47,6 +47,8 @@ class ReadAhead:
         for segment in segments:
             segment.want_hashes(self._hashes)
         for segment in segments:
+            segment.want_pointers(self._hashes)
+        for segment in segments:
             segment.want_postings(self._hashes)
         found = [(segment, segment.postings(self._hashes)) for segment in segments]
         rows = [(segment, segment.want_rows(postings, _ROWS)) for segment, postings in found if postings]

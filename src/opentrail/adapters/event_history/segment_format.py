@@ -103,7 +103,7 @@ def decode_header(data: bytes, name: str) -> Header:
     if zlib.crc32(data[: layout.size - 4]) != checksum:
         raise SegmentDamaged(f"{name} has a damaged header")
     sizes = members[5:] if version > 1 else [*members[5:], 0]
-    return Header(*members[1:5], *sizes, version)
+    return Header(*(*members[1:5], *sizes, version))
 
 
 def padded(size: int) -> int:
