@@ -15,7 +15,9 @@ import typer
 
 from opentrail.cli.asking import Ask, asking
 from opentrail.cli.console import Context, HomeOption, errors, output, plain, print_table
-from opentrail.cli.log_sources import AwsOption, EndpointOption
+from opentrail.cli.import_digests import CheckedChain, DigestCheck
+from opentrail.cli.import_digests import check_digests as validate_digests
+from opentrail.cli.log_sources import AwsOption, EndpointOption, PublicKeysOption
 from opentrail.cli.lookup import parse_when
 from opentrail.errors import OperatorError
 
@@ -69,6 +71,10 @@ def import_command(
     until: Annotated[str, typer.Option(metavar="WHEN", help="Up to then, said the same way.")] = "",
     endpoint_url: EndpointOption = "",
     aws: AwsOption = False,
+    check_digests: Annotated[
+        bool, typer.Option("--check-digests", help="First validate the digests below SOURCE against its log files.")
+    ] = False,
+    public_keys: PublicKeysOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print how it ended as JSON.")] = False,
     home: HomeOption = None,
 ) -> None:
@@ -76,15 +82,23 @@ def import_command(
 
     Every event comes once, however often it is imported. Files of any form are read: gzip or plain, log files, arrays,
     lines of JSON, envelopes of EventBridge. What cannot be read is listed, and the rest goes on. Give the same command
-    again after it was interrupted, and it goes on where it was.
+    again after it was interrupted, and it goes on where it was. With --check-digests, log files that are not what their
+    digests say are named first, and imported all the same; the exit code is then 1.
     """
     now = datetime.now(UTC)
     uri, endpoint, key = source_of(source, endpoint_url, aws)
     request = Request(uri, into, tuple(region or ()), parse_when(since, now), parse_when(until, now), endpoint, key)
     if request.start and request.end and request.start > request.end:
         raise OperatorError("--since is after --until: nothing can be between them")
-    ended = asyncio.run(_import(Context.of(context, home), request, as_json=as_json))
-    if ended["status"] != "COMPLETED":
+    chosen, checked = Context.of(context, home), list[CheckedChain]()
+    if check_digests:
+        check = DigestCheck(uri, request.regions, request.start, request.end, endpoint_url, aws, public_keys)
+        checked = validate_digests(chosen, check, is_quiet=as_json)
+    ended = asyncio.run(_import(chosen, request, as_json=as_json))
+    if as_json:
+        said = {"digests": [one.to_json() for one in checked]} if check_digests else {}
+        sys.stdout.write(orjson.dumps(ended | said).decode() + "\n")
+    if ended["status"] != "COMPLETED" or not all(one.is_valid for one in checked):
         raise typer.Exit(EXIT_FAILURES)
 
 
@@ -119,6 +133,7 @@ def source_of(given: str, endpoint_url: str, is_aws: bool) -> tuple[str, str, Ma
 
 
 async def _import(context: Context, request: Request, *, as_json: bool) -> dict[str, Any]:
+    """Import, and print how it ended unless that is printed as JSON. Returns how it ended, with its store."""
     async with asking(context) as ask:
         begun = await ask("begin_import", **request.arguments())
         if begun["is_resumed"]:
@@ -130,11 +145,9 @@ async def _import(context: Context, request: Request, *, as_json: bool) -> dict[
             errors.print("stopped; the same command goes on where it was", style="dim")
             raise
         failures = (await ask("import_failures", import_id=begun["id"]))["failures"]
-    if as_json:
-        sys.stdout.write(orjson.dumps(ended | {"store": begun["store"]}).decode() + "\n")
-    else:
+    if not as_json:
         _print_ending(ended, str(begun["store"]), failures)
-    return ended
+    return ended | {"store": begun["store"]}
 
 
 async def _watch(look: Ask, current: dict[str, Any]) -> dict[str, Any]:
