@@ -47,6 +47,7 @@ from tests.memory.metric_store import InMemoryMetricStore
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
 from tests.memory.query_engine import InMemoryQueryEngine, InMemoryQueryLog
 from tests.memory.signer import InMemorySigner
+from tests.memory.topic_store import InMemoryTopicStore
 from tests.memory.topics import InMemoryTopics
 from tests.memory.trail_store import InMemoryTrailStore
 
@@ -238,7 +239,8 @@ class World:
         self.metric_filters = MetricFilters(self.log_groups, self.log_store, self.metrics, self.clock)
         self.log_store.watch(self.metric_filters.wake)
         self.event_rules = InMemoryEventRules()
-        self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores, self.event_rules)
+        self.topic_store = InMemoryTopicStore()
+        self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores, self.event_rules, self.topic_store)
         self.tables = InMemoryLakeTables()
         self.lake = LakeDelivery(self.journal, self.event_data_stores, self.tables, self.clock)
         self.query_engine = InMemoryQueryEngine()
@@ -289,6 +291,7 @@ class World:
             signer=self.signer,
             history=self.history,
             topics=self.topics,
+            topic_store=self.topic_store,
             keys=self.keys,
             key_ring=self.key_ring,
             key_names=OwnKeyNames(self.key_ring),

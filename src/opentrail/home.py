@@ -113,6 +113,11 @@ class Home:
         return self.path / "signing-keys"
 
     @property
+    def topic_key_file(self) -> Path:
+        """The key that signs messages of topics, with its certificate."""
+        return self.path / "topic-signing.pem"
+
+    @property
     def master_key_file(self) -> Path:
         return self.path / "master.key"
 

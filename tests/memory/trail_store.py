@@ -12,11 +12,13 @@ from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.event_rules import InMemoryEventRules
 from tests.memory.log_groups import InMemoryLogReaders
+from tests.memory.topic_store import InMemoryTopicStore
 
 
 class InMemoryTrailStore:
     """Behaves as the port says; readers of new trails appear in ``delivery_log``, event data stores and channels in
-    ``event_data_stores``, event buses and rules in ``event_rules``, readers of trails with a log group in
+    ``event_data_stores``, event buses and rules in ``event_rules``, topics and
+    subscriptions in ``topic_store``, readers of trails with a log group in
     ``log_readers``."""
 
     def __init__(
@@ -24,11 +26,13 @@ class InMemoryTrailStore:
         delivery_log: InMemoryDeliveryLog | None = None,
         event_data_stores: InMemoryEventDataStores | None = None,
         event_rules: InMemoryEventRules | None = None,
+        topic_store: InMemoryTopicStore | None = None,
     ) -> None:
         self._delivery_log = delivery_log or InMemoryDeliveryLog()
         self._event_data_stores = event_data_stores or InMemoryEventDataStores()
         self.log_readers = InMemoryLogReaders(self._has_log_group)
         self._event_rules = event_rules or InMemoryEventRules()
+        self._topic_store = topic_store or InMemoryTopicStore()
         self._applied = START
         self._trails: dict[str, bytes] = {}
         self._regions: tuple[str, ...] = ()
@@ -43,7 +47,11 @@ class InMemoryTrailStore:
         self._applied = position
         if entry.scope == REGIONS_SCOPE:
             self._regions = tuple(sorted(orjson.loads(entry.settings or b"[]")))
-        elif self._event_data_stores.apply(position, entry) or self._event_rules.apply(entry):
+        elif (
+            self._event_data_stores.apply(position, entry)
+            or self._event_rules.apply(entry)
+            or self._topic_store.apply(entry)
+        ):
             if entry.settings is None:
                 self._tags.pop(entry.scope, None)
         elif entry.settings is None:

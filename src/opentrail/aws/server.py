@@ -99,6 +99,11 @@ class ApiServer:
         self._changing = asyncio.Lock()
         self._folds = RefusalFolds()
 
+    @property
+    def ports(self) -> ApiPorts:
+        """What its handlers are given."""
+        return self._ports
+
     async def handle(self, request: HttpRequest) -> HttpResponse:
         """Answer one request. Never raises; whatever goes wrong is answered in the form of the service."""
         exchange = self._open(request)

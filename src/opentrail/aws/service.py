@@ -34,6 +34,7 @@ from opentrail.ports.metric_store import MetricStore
 from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
 from opentrail.ports.signer import Signer
+from opentrail.ports.topic_store import TopicStore
 from opentrail.ports.trail_store import TrailStore
 from opentrail.protocol import Operation, Parameters
 from opentrail.query.lake_queries import LakeQueries
@@ -62,6 +63,7 @@ class ApiPorts:
     signer: Signer
     history: EventHistory
     topics: Topics
+    topic_store: TopicStore
     keys: KeyStore
     key_ring: KeyRing
     key_names: KeyNames
@@ -74,6 +76,9 @@ class ApiPorts:
     identifiers: Identifiers
     delegation: Delegation
     replays: Replays | None = None
+    sends_mail: bool = False
+    """Whether the settings name a mail server, so that subscriptions can be to e-mail addresses."""
+
     owns_log_groups: bool = True
     """Whether log groups are ours, so that trails can deliver to them; else they are those of ``upstream.logs``."""
 

@@ -5,7 +5,7 @@ A new service is a new package with one ``Service`` value, named here.
 
 from functools import cache
 
-from opentrail.aws import cloudtrail, cloudtrail_data, cloudwatch, events, kms, logs, organizations, s3, sts
+from opentrail.aws import cloudtrail, cloudtrail_data, cloudwatch, events, kms, logs, organizations, s3, sns, sts
 from opentrail.aws.common_errors import AccessDenied, Family, UnknownOperation, UnsupportedOperationException
 from opentrail.aws.service import Handler, Service
 from opentrail.capture.ownership import ALWAYS_OWN
@@ -24,12 +24,13 @@ SERVICES: dict[str, Service] = {
         kms.SERVICE,
         logs.SERVICE,
         organizations.SERVICE,
+        sns.SERVICE,
         sts.SERVICE,
         s3.SERVICE,
     )
 }
 
-SPOKEN = ("cloudtrail", "cloudtrail-data", "cloudwatch", "events", "kms", "logs", "organizations", "sts", "s3")
+SPOKEN = ("cloudtrail", "cloudtrail-data", "cloudwatch", "events", "kms", "logs", "organizations", "sns", "sts", "s3")
 """Services whose operations ``docs/coverage.md`` lists."""
 
 _SERVICE_OF_SIGNING_NAME = {

@@ -215,7 +215,7 @@ class InvocationDelivery:
                 continue
             invocation, ended = result.invocation, _ended(result.invocation, result.error, now)
             if ended is None:
-                postponed[invocation.invocation_id] = now + self._wait(invocation.attempts)
+                postponed[invocation.invocation_id] = now + self._wait(invocation)
                 continue
             letter = None if invocation.failure else _dead_letter(invocation, result.error, ended)
             if letter is not None:
@@ -264,8 +264,12 @@ class InvocationDelivery:
             _log.info("a target answers again", target=destination)
         health.failing_since, health.retry_at, health.failures_in_row = None, None, 0
 
-    def _wait(self, attempts: int) -> timedelta:
-        longest = min(FIRST_RETRY * (1 << min(attempts, 16)), LONGEST_RETRY)
+    def _wait(self, invocation: Invocation) -> timedelta:
+        """Return how long an invocation waits: what its target's delivery policy says, else the back-off."""
+        delays = [] if invocation.failure else orjson.loads(invocation.target).get("RetryDelays", [])
+        if invocation.attempts < len(delays):
+            return timedelta(seconds=delays[invocation.attempts])
+        longest = min(FIRST_RETRY * (1 << min(invocation.attempts, 16)), LONGEST_RETRY)
         return longest * (0.5 + 0.5 * self._draw())
 
 

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -20,12 +21,15 @@ from opentrail.pattern.envelope import envelope_of
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.event_pattern import parse_event_pattern
 from opentrail.pattern.rule_set import RuleSet
+from opentrail.pipeline.topic_fan_out import TopicFanOut
 from opentrail.ports import Unavailable
 from opentrail.ports.event_rules import EventRules
 from opentrail.ports.invocations import Invocation, Invocations
 from opentrail.ports.journal import LIVE, START, EventEntry, Journal, Position, Positioned, PositionLost, SettingsEntry
+from opentrail.ports.topic_store import TopicStore
 from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn, is_event_bus_arn
 from opentrail.resource.event_rule import EventRule, RuleState, is_event_rule_arn
+from opentrail.resource.topic import is_topic_arn
 
 MAX_EVENT_BYTES = 256 * 1024
 """Of an event on a bus; EventBridge delivers no larger one."""
@@ -51,7 +55,8 @@ _log = structlog.get_logger(__name__)
 
 class RulesReader:
     """Follows the journal from the cursor that ``invocations`` keeps. ``on_stored`` hears of new invocations, once
-    they are durable; ``waiting`` counts what waits by destination, and is kept true by those who take from it."""
+    they are durable; ``waiting`` counts what waits by destination, and is kept true by those who take from it. Messages
+    of the topics in ``topics`` are handed to their subscriptions in the same way."""
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class RulesReader:
         clock: Clock,
         waiting: Counter[str],
         on_stored: Callable[[Sequence[str]], None],
+        topics: TopicStore | None = None,
     ) -> None:
         self._journal = journal
         self._invocations = invocations
@@ -68,6 +74,8 @@ class RulesReader:
         self._clock = clock
         self._waiting = waiting
         self._on_stored = on_stored
+        self._topics = topics
+        self._fan_out = TopicFanOut()
         self._rules: dict[str, EventRule] = {}
         self._sets: dict[str, RuleSet[str]] = {}
         self._position: Position | None = None
@@ -109,6 +117,7 @@ class RulesReader:
         kept = await self._invocations.in_force()
         self._waiting.subtract(invocation.destination for invocation in self._matched)
         self._rules, self._sets, self._settings, self._matched = {}, {}, [], []
+        self._fan_out = TopicFanOut()
         for arn, snapshot in kept.rules.items():
             self._put_in_force(arn, snapshot)
             await asyncio.sleep(0)
@@ -126,11 +135,13 @@ class RulesReader:
             await self.follow(until)
 
     async def _resume(self, position: Position) -> None:
-        """Go on behind a gap: the rules are then those that the API shows."""
-        rules = await self._view.all_rules()
-        gone = self._rules.keys() - {rule.arn for rule in rules}
-        self._settings += [SettingsEntry(arn, None) for arn in gone]
-        self._settings += [SettingsEntry(rule.arn, rule.to_json()) for rule in rules]
+        """Go on behind a gap: the rules, topics and subscriptions are then those that the API shows."""
+        shown = [SettingsEntry(rule.arn, rule.to_json()) for rule in await self._view.all_rules()]
+        if self._topics is not None:
+            shown += [SettingsEntry(topic.arn, topic.to_json()) for topic in await self._topics.all_topics()]
+            shown += [SettingsEntry(each.arn, each.to_json()) for each in await self._topics.all_subscriptions()]
+        gone = (self._rules.keys() | self._fan_out.known()) - {entry.scope for entry in shown}
+        self._settings += [SettingsEntry(arn, None) for arn in gone] + shown
         for entry in self._settings:
             self._put_in_force(entry.scope, entry.settings)
         await self._store(position)
@@ -138,9 +149,11 @@ class RulesReader:
     async def _take_page(self, page: Sequence[Positioned]) -> None:
         for number, (position, entry) in enumerate(page, 1):
             if isinstance(entry, SettingsEntry):
-                if is_event_rule_arn(entry.scope):
+                if is_event_rule_arn(entry.scope) or self._fan_out.is_about(entry.scope):
                     self._put_in_force(entry.scope, entry.settings)
                     self._settings.append(entry)
+            elif is_topic_arn(entry.audience):
+                self._copy(position, entry)
             elif self._rules:
                 self._match(position, entry)
             self._position = position
@@ -161,6 +174,9 @@ class RulesReader:
             self._on_stored([invocation.destination for invocation in matched])
 
     def _put_in_force(self, arn: str, snapshot: bytes | None) -> None:
+        if self._fan_out.is_about(arn):
+            self._fan_out.put_in_force(arn, snapshot)
+            return
         before = self._rules.pop(arn, None)
         if before is not None:
             self._sets[before.bus_arn].remove(arn)
@@ -196,6 +212,16 @@ class RulesReader:
         except Exception:  # the edge of a worker: one event that cannot be matched must not keep the others
             _log.exception("event_not_matched", position=position)
 
+    def _copy(self, position: Position, entry: EventEntry) -> None:
+        """Hand a topic's message to the subscriptions that want it."""
+        now = self._clock.now()
+        try:
+            for copy in self._fan_out.copies(entry.audience, entry.event):
+                to = copy.subscription
+                self._add(position, to.arn, entry.audience, copy.target, copy.event, now)
+        except Exception:  # the edge of a worker: one message that cannot be read must not keep the others
+            _log.exception("message_not_delivered", position=position, topic=entry.audience)
+
     def _invoke(self, position: Position, envelope: Mapping[str, Any], names: Sequence[str]) -> None:
         body = orjson.dumps(envelope)
         if len(body) > MAX_EVENT_BYTES:
@@ -208,20 +234,20 @@ class RulesReader:
             if is_quiet and rule.state is RuleState.ENABLED:
                 continue
             for target in rule.targets:
-                self._matched += self._invocation(position, rule, target, body, now)
+                self._add(position, target["Arn"], rule.arn, target, body, now)
 
-    def _invocation(
-        self, position: Position, rule: EventRule, target: dict[str, Any], body: bytes, now: Any
-    ) -> Sequence[Invocation]:
-        destination = target["Arn"]
+    def _add(
+        self, position: Position, destination: str, cause: str, target: dict[str, Any], body: bytes, now: datetime
+    ) -> None:
+        """Add an invocation of a target; ``cause`` is the ARN of the rule or the topic that invokes it."""
         if self._waiting[destination] >= MAX_WAITING_PER_DESTINATION:
             if self.lost % 1_000 == 0:
-                _log.error("invocations of a target are lost: too many wait for it", rule=rule.arn, target=destination)
+                _log.error("invocations of a target are lost: too many wait for it", rule=cause, target=destination)
             self.lost += 1
-            return ()
+            return
         self._waiting[destination] += 1
-        made = invocation_id(position, rule.arn, target["Id"])
-        return (Invocation(made, destination, rule.arn, target["Id"], orjson.dumps(target), body, now),)
+        made = invocation_id(position, cause, target["Id"])
+        self._matched.append(Invocation(made, destination, cause, target["Id"], orjson.dumps(target), body, now))
 
 
 def invocation_id(position: Position, rule_arn: str, target_id: str) -> str:

@@ -20,7 +20,8 @@ class TargetRefused(PortError):
 class Dispatch:
     """One delivery: ``text`` for the resource ``destination`` (an ARN), as the target in wire form wants it.
 
-    ``event`` is the event before it was shaped. ``attributes`` are texts that a queue gets as message attributes.
+    ``event`` is the event before it was shaped. ``attributes`` are texts that a queue gets as message attributes,
+    ``typed_attributes`` such with their Type and Value.
     """
 
     invocation_id: str
@@ -29,6 +30,7 @@ class Dispatch:
     event: bytes
     target: Mapping[str, Any]
     attributes: Mapping[str, str] = field(default_factory=dict)
+    typed_attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Targets(Protocol):

@@ -37,6 +37,7 @@ from opentrail.settings.values import (
     as_organization_id,
     as_processes,
     as_region,
+    as_server,
     as_size,
     as_text,
     as_upstream,
@@ -137,6 +138,19 @@ class Settings:
     outgoing__allow: tuple[str, ...] = setting(
         list_of(as_allowance), [], "networks and hosts beyond the public internet that subscriptions may name"
     )
+    topics__url: str = setting(
+        as_optional_url,
+        "",
+        "where receivers of topics' messages reach the API, for their links; empty: its own address",
+    )
+    mail__server: str = setting(
+        as_server, "", "HOST:PORT of the SMTP server that subscriptions by e-mail use; empty: none"
+    )
+    mail__sender: str = setting(as_text, "", "the address that such mail is from")
+    mail__tls: str = setting(one_of("starttls", "tls", "none"), "starttls", "how that server is spoken to")
+    mail__username: str = setting(as_text, "", "who logs in there; empty: nobody")
+    mail__password: str = setting(as_text, "", "password of that user", is_secret=True)
+    mail__ca_bundle: str = setting(as_file, "", "PEM file of the CAs that server is trusted by; empty: the system's")
     recording: RecordingMode = setting(as_mode, "fail-closed", "fail-closed refuses what cannot be recorded")
     commit_interval: timedelta = setting(as_duration, "10ms", "how long fail-open gathers events for one commit")
     log_file_interval: timedelta = setting(as_interval, "5m", "how often trails deliver log files")
@@ -365,6 +379,8 @@ def _refuse_halves(settings: Settings) -> None:
         raise SettingsError("lake.url needs a lake.location: the bucket where tables lie")
     if settings.delivery_webhook__url and not settings.delivery_webhook__secret:
         raise SettingsError("delivery_webhook.url needs a delivery_webhook.secret, so that its receiver can trust it")
+    if bool(settings.mail__server) != bool(settings.mail__sender):
+        raise SettingsError("mail.server and mail.sender are needed together")
     if settings.signer__kind == "pkcs11":
         for name in ("module", "token", "pin"):
             if not getattr(settings, f"signer__{name}"):

@@ -106,6 +106,13 @@ def as_address(value: object) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def as_server(value: object) -> str:
+    """Read the HOST:PORT of a server; empty is none."""
+    if value != "":
+        as_address(value)
+    return as_text(value)
+
+
 def as_duration(value: object) -> timedelta:
     """Read a duration longer than nothing."""
     match = _DURATION.fullmatch(as_text(value).strip())

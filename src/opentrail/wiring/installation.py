@@ -26,6 +26,7 @@ from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
+from opentrail.adapters.metadata_store.topics import SqlTopicStore
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 from opentrail.adapters.metric_store.local import LocalMetricStore
 from opentrail.adapters.object_store.archives import LocalArchives
@@ -75,6 +76,7 @@ class Installation:
     trails: SqlTrailStore
     event_data_stores: SqlEventDataStores
     event_rules: SqlEventRules
+    topic_store: SqlTopicStore
     invocations: SqlInvocations
     lake_seals: SqlLakeSeals
     lake_tables: LocalLakeTables
@@ -247,6 +249,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             trails=trails,
             event_data_stores=SqlEventDataStores(database),
             event_rules=SqlEventRules(database),
+            topic_store=SqlTopicStore(database),
             invocations=SqlInvocations(database),
             lake_seals=SqlLakeSeals(database),
             lake_tables=open_lake_tables(home, settings, identifiers),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from opentrail.adapters.notices.own_topics import OwnOrUpstreamTopics
 from opentrail.adapters.notices.receivers import Receivers
 from opentrail.adapters.notices.sns import SnsEndpoint, SnsTopics
 from opentrail.adapters.notices.webhook import Webhook, WebhookEndpoint, read_secret
@@ -10,9 +11,21 @@ from opentrail.errors import SettingsError
 from opentrail.ports.notices import WEBHOOK
 from opentrail.settings import Settings
 from opentrail.wiring.certificates import check_ca_bundle
+from opentrail.wiring.installation import Installation
+
+TrailTopics = SnsTopics | OwnOrUpstreamTopics
+"""What trails are told of files through."""
 
 
-def open_topics(settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> SnsTopics:
+def open_topics(installation: Installation, upstream_url: str, owner_key: Mapping[str, str]) -> TrailTopics:
+    """Return the topics that trails name: the upstream's with ``upstream.sns``, else ours before the upstream's."""
+    upstream = _upstream_topics(installation.settings, upstream_url, owner_key)
+    if "sns" in installation.settings.upstream_services:
+        return upstream
+    return OwnOrUpstreamTopics(installation.topic_store, installation.journal, upstream, installation.clock)
+
+
+def _upstream_topics(settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> SnsTopics:
     """Return the upstream's topics, reached with the configured key, else with the owner's; none without upstream."""
     url = settings.service_urls(upstream_url).get("sns", upstream_url)
     if not url:
@@ -32,7 +45,7 @@ def receivers_of(settings: Settings) -> tuple[str, ...]:
     return (WEBHOOK,) if settings.delivery_webhook__url else ()
 
 
-def open_receivers(settings: Settings, topics: SnsTopics, clock: Clock) -> Receivers:
+def open_receivers(settings: Settings, topics: TrailTopics, clock: Clock) -> Receivers:
     """Return all receivers behind one sender. Raises SettingsError for a secret or CAs that cannot be read."""
     if not settings.delivery_webhook__url:
         return Receivers(topics)

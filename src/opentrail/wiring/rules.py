@@ -6,26 +6,40 @@ from contextlib import ExitStack
 
 from opentrail.adapters.targets.aws import SERVICES, AwsTargets, TargetEndpoint
 from opentrail.adapters.targets.kinds import TargetKinds
+from opentrail.adapters.targets.mail import Mail, MailServer
+from opentrail.adapters.targets.message_signer import MessageSigner
+from opentrail.adapters.targets.subscriptions import SubscriptionTargets
+from opentrail.home import write_private
+from opentrail.outgoing.guard import Guard
 from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.invocation_delivery import InvocationDelivery
 from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.pipeline.own_buses import OwnBuses
+from opentrail.pipeline.own_topics import OwnTopics
 from opentrail.pipeline.rules import RulesReader
 from opentrail.ports.targets import Targets
 from opentrail.settings import Settings
+from opentrail.settings.values import as_address
 from opentrail.wiring.installation import Installation
 
 
 class Rules:
-    """The reader, the alarms and the delivery, joined."""
+    """The reader, the alarms and the delivery, joined. ``api_url`` is set once the API listens."""
+
+    api_url = ""
 
     def __init__(self, installation: Installation, upstream_url: str, owner_key: Mapping[str, str]) -> None:
         self._closing = ExitStack()
         aws = {service: self._sender(service, installation.settings, upstream_url, owner_key) for service in SERVICES}
-        own = OwnBuses(installation.journal, installation.event_rules)
-        senders: dict[str, Targets] = {**aws, "events": own}
+        self.message_signer = MessageSigner(installation.home.topic_key_file, installation.clock, write_private)
+        senders: dict[str, Targets] = {
+            **aws,
+            "events": OwnBuses(installation.journal, installation.event_rules),
+            "sns": self._topics(installation, aws),
+        }
         waiting: Counter[str] = Counter()
-        self.delivery = InvocationDelivery(installation.invocations, TargetKinds(senders), installation.clock, waiting)
+        self.targets = TargetKinds(senders)
+        self.delivery = InvocationDelivery(installation.invocations, self.targets, installation.clock, waiting)
         self.reader = RulesReader(
             installation.journal,
             installation.invocations,
@@ -33,6 +47,7 @@ class Rules:
             installation.clock,
             waiting,
             self.delivery.wake,
+            installation.topic_store,
         )
         self.alarms = LiveAlarms(
             installation.alarms,
@@ -45,6 +60,43 @@ class Rules:
         self.metric_filters = MetricFilters(
             installation.log_groups, installation.log_store, installation.metrics, installation.clock
         )
+
+    def _topics(self, installation: Installation, aws: Mapping[str, AwsTargets]) -> OwnTopics:
+        settings = installation.settings
+        subscriptions = SubscriptionTargets(
+            aws["sqs"],
+            aws["lambda"],
+            self.message_signer,
+            Guard(settings.outgoing__allow),
+            lambda: settings.topics__url or self.api_url,
+            self._mail(installation),
+        )
+        return OwnTopics(
+            installation.journal,
+            installation.topic_store,
+            subscriptions,
+            aws["sns"],
+            installation.clock,
+            is_upstream="sns" in settings.upstream_services,
+        )
+
+    def _mail(self, installation: Installation) -> Mail | None:
+        settings = installation.settings
+        if not settings.mail__server:
+            return None
+        host, port = as_address(settings.mail__server)
+        server = MailServer(
+            host=host,
+            port=port,
+            sender=settings.mail__sender,
+            tls=settings.mail__tls,
+            username=settings.mail__username,
+            password=settings.mail__password,
+            ca_bundle=settings.mail__ca_bundle,
+        )
+        mail = Mail(server, installation.clock)
+        self._closing.callback(mail.close)
+        return mail
 
     def _sender(self, service: str, settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> AwsTargets:
         url = settings.service_urls(upstream_url).get(service, upstream_url)

@@ -24,6 +24,7 @@ from opentrail.admin.control import Commands, ControlServer
 from opentrail.admin.replaying import ReplayCommands
 from opentrail.aws.server import ApiServer, asgi_app
 from opentrail.aws.service import ApiPorts
+from opentrail.aws.sns.pages import TopicPages
 from opentrail.clock import format_time
 from opentrail.home import Home, write_private
 from opentrail.pipeline.archive_upkeep import ArchiveUpkeep
@@ -153,7 +154,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     owner = installation.owner
     owner_key = {"access_key_id": owner.access_key_id, "secret_access_key": owner.secret_access_key}
     stores = open_buckets(installation.archives, settings, upstream_url, owner_key)
-    topics = open_topics(settings, upstream_url, owner_key)
+    topics = open_topics(installation, upstream_url, owner_key)
     tables = installation.lake_tables
     lake = installation.open_lake()
     queries = lake_queries(installation, lake, stores)
@@ -209,7 +210,8 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         control = ControlServer(installation.home.control_socket, commands)
         await control.start()
         stack.push_async_callback(control.stop)
-        api_url = await stack.enter_async_context(_api(api, installation, lake))
+        api_url = await stack.enter_async_context(_api(api, installation, lake, rules))
+        rules.api_url = api_url
         gateway_url = await stack.enter_async_context(_gateway(installation, api, upstream_url, processes))
         yield Serving(
             gateway_url=gateway_url,
@@ -240,6 +242,8 @@ def _own_api(
             trails=installation.trails,
             event_data_stores=installation.event_data_stores,
             event_rules=installation.event_rules,
+            topic_store=installation.topic_store,
+            sends_mail=bool(installation.settings.mail__server),
             lake=lake,
             queries=queries,
             log_queries=insights,
@@ -271,6 +275,14 @@ def _own_api(
         installation.builder,
         regions=installation.regions,
         settings_view=installation.settings_view,
+    )
+
+
+def _topic_pages(api: ApiServer, installation: Installation, rules: Rules) -> TopicPages:
+    signer = rules.message_signer
+    follow = installation.settings_view.catch_up
+    return TopicPages(
+        api.ports, installation.journal, api.changing, follow, signer.certificate, signer.certificate_name
     )
 
 
@@ -487,7 +499,9 @@ async def _gateway(
 
 
 @asynccontextmanager
-async def _api(api: ApiServer, installation: Installation, lake: LakeDelivery) -> AsyncIterator[str]:
+async def _api(
+    api: ApiServer, installation: Installation, lake: LakeDelivery, rules: Rules
+) -> AsyncIterator[str]:
     address = installation.settings.api
     try:
         listener = socket.create_server(address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
@@ -496,7 +510,7 @@ async def _api(api: ApiServer, installation: Installation, lake: LakeDelivery) -
     host, port = listener.getsockname()[:2]
     application = asgi_app(
         api.handle,
-        Probes(installation, lake.states).routes(),
+        [*Probes(installation, lake.states).routes(), *_topic_pages(api, installation, rules).routes()],
         trusted_proxies=installation.settings.trusted_proxies,
     )
     server = ApiListener(

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from opentrail.aws import cloudtrail, cloudwatch, common_errors, events, kms, logs, organizations, s3, sts
+from opentrail.aws import cloudtrail, cloudwatch, common_errors, events, kms, logs, organizations, s3, sns, sts
 from opentrail.aws.common_errors import CommonError, Family
 from opentrail.aws.coverage import coverage_page
 from opentrail.aws.service import Service
@@ -56,7 +56,7 @@ def test_handler_is_an_operation_of_the_model_in_snake_case(service: str, operat
     assert name.replace("_", "") == operation.lower()
 
 
-@pytest.mark.parametrize("package", [cloudtrail, cloudwatch, events, kms, logs, organizations, sts, s3])
+@pytest.mark.parametrize("package", [cloudtrail, cloudwatch, events, kms, logs, organizations, sns, sts, s3])
 def test_errors_raised_are_declared_for_the_operation(package: ModuleType) -> None:
     service: Service = package.SERVICE
     functions = _functions(package)

@@ -499,3 +499,27 @@ alarm_history = Table(
     Index(None, "account_id", "region", "at"),
     Index(None, "at"),
 )
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "account_id", "region"),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("topic_arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "topic_arn"),
+    Index(None, "account_id", "region"),
+)

@@ -11,6 +11,7 @@ from opentrail.adapters.metadata_store.event_data_stores import apply_lake_setti
 from opentrail.adapters.metadata_store.event_rules import apply_rule_settings
 from opentrail.adapters.metadata_store.log_groups import start_log_reader
 from opentrail.adapters.metadata_store.tables import applied_settings, tags, trails
+from opentrail.adapters.metadata_store.topics import apply_topic_settings
 from opentrail.ports.delivery_log import ReaderState
 from opentrail.ports.journal import REGIONS_SCOPE, START, Position, SettingsEntry
 from opentrail.ports.log_groups import LogReaderState
@@ -75,7 +76,11 @@ def _apply(connection: Connection, position: Position, entry: SettingsEntry) -> 
         return
     if entry.scope == REGIONS_SCOPE:
         regions = _NO_REGIONS if entry.settings is None else entry.settings.decode()
-    elif apply_lake_settings(connection, position, entry) or apply_rule_settings(connection, entry):
+    elif (
+        apply_lake_settings(connection, position, entry)
+        or apply_rule_settings(connection, entry)
+        or apply_topic_settings(connection, entry)
+    ):
         pass
     elif entry.settings is None:
         connection.execute(delete(trails).where(trails.c.arn == entry.scope))

@@ -1,15 +1,19 @@
 """Queues, topics and functions behind AWS-compatible endpoints, through boto3 in threads of this adapter.
 
 Each service has its own threads, so that an endpoint that hangs keeps only its own targets waiting. A queue gets the
-text as a message's body, a topic as its message, a function as the payload of an asynchronous invocation.
+text as a message's body, a topic as its message, a function as the payload of an asynchronous invocation, a stream as
+a record, a state machine as the input of an execution named by the invocation's id, an automation as its parameters.
 """
 
 import asyncio
+import base64
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from opentrail.arn import Arn
 from opentrail.ports import PortError, Unavailable
@@ -38,12 +42,14 @@ _MISSING = frozenset(
         "ResourceNotFound",
         "ResourceNotFoundException",
         "QueueDoesNotExist",
+        "StateMachineDoesNotExist",
+        "AutomationDefinitionNotFoundException",
         "AWS.SimpleQueueService.NonExistentQueue",
     }
 )
 _DENIED = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException", "InvalidClientTokenId"})
 
-SERVICES = ("sqs", "sns", "lambda")
+SERVICES = ("sqs", "sns", "lambda", "states", "kinesis", "ssm")
 """Services of AWS that this adapter sends to."""
 
 
@@ -119,7 +125,7 @@ def _make_client(service: str, endpoint: TargetEndpoint, region: str) -> Any:
         retries={"total_max_attempts": 1},
     )
     return boto3.session.Session().client(
-        service,
+        _CLIENTS.get(service, service),
         region_name=region,
         endpoint_url=endpoint.url,
         aws_access_key_id=endpoint.access_key_id,
@@ -141,8 +147,8 @@ def _send_message(client: Any, dispatch: Dispatch) -> None:
     if queue.resource.endswith(".fifo"):
         group = (dispatch.target.get("SqsParameters") or {}).get("MessageGroupId", "opentrail")
         more = {"MessageGroupId": group, "MessageDeduplicationId": dispatch.invocation_id}
-    if dispatch.attributes:
-        more["MessageAttributes"] = _message_attributes(dispatch.attributes)
+    if dispatch.attributes or dispatch.typed_attributes:
+        more["MessageAttributes"] = _message_attributes(dispatch)
     try:
         answer = client.send_message(QueueUrl=known[dispatch.destination], MessageBody=dispatch.text, **more)
     except client.exceptions.QueueDoesNotExist:
@@ -161,16 +167,82 @@ def _invoke(client: Any, dispatch: Dispatch) -> None:
     _require(200 <= int(answer.get("StatusCode", 0)) < 300)
 
 
+def _start_execution(client: Any, dispatch: Dispatch) -> None:
+    more = {"stateMachineArn": dispatch.destination, "name": dispatch.invocation_id, "input": dispatch.text}
+    try:
+        _require(client.start_execution(**more).get("executionArn"))
+    except client.exceptions.ExecutionAlreadyExists:
+        return  # an earlier try of this invocation started it
+
+
+def _put_record(client: Any, dispatch: Dispatch) -> None:
+    path = (dispatch.target.get("KinesisParameters") or {}).get("PartitionKeyPath", "")
+    key = partition_key(dispatch.event, path) or dispatch.invocation_id
+    answer = client.put_record(
+        StreamName=Arn.parse(dispatch.destination).resource.removeprefix("stream/"),
+        Data=dispatch.text.encode(),
+        PartitionKey=key[:256],
+    )
+    _require(answer.get("SequenceNumber"))
+
+
+def partition_key(event: bytes, path: str) -> str:
+    """Return the text or number that ``path`` (``$.detail.name``) leads to in an event, "" for none."""
+    found: Any = orjson.loads(event)
+    for name in path.removeprefix("$").strip(".").split(".") if path else ():
+        found = found.get(name) if isinstance(found, dict) else None
+    return "" if not path or isinstance(found, (dict, list)) or found is None else str(found)
+
+
+def _start_automation(client: Any, dispatch: Dispatch) -> None:
+    document = Arn.parse(dispatch.destination).resource.removeprefix("automation-definition/")
+    name, _, version = document.partition(":")
+    try:
+        given = orjson.loads(dispatch.text)
+    except orjson.JSONDecodeError:
+        given = None
+    if not isinstance(given, dict):
+        raise TargetRefused("INVALID_PARAMETER", "the parameters of an automation are a JSON object")
+    parameters = {
+        key: [str(item) for item in value] if isinstance(value, list) else [str(value)] for key, value in given.items()
+    }
+    answer = client.start_automation_execution(
+        DocumentName=name,
+        DocumentVersion=version or "$DEFAULT",
+        Parameters=parameters,
+        ClientToken=dispatch.invocation_id,
+    )
+    _require(answer.get("AutomationExecutionId"))
+
+
 def _require(sign: Any) -> None:
     if not sign:
         raise Unavailable("the answer was cut, or is none of this service")
 
 
-_SENDERS: Mapping[str, Callable[[Any, Dispatch], None]] = {"sqs": _send_message, "sns": _publish, "lambda": _invoke}
+_SENDERS: Mapping[str, Callable[[Any, Dispatch], None]] = {
+    "sqs": _send_message,
+    "sns": _publish,
+    "lambda": _invoke,
+    "states": _start_execution,
+    "kinesis": _put_record,
+    "ssm": _start_automation,
+}
+
+_CLIENTS = {"states": "stepfunctions"}
+"""botocore's names of services where ARNs have another."""
 
 
-def _message_attributes(attributes: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    return {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value}
+def _message_attributes(dispatch: Dispatch) -> dict[str, dict[str, Any]]:
+    made: dict[str, dict[str, Any]] = {
+        name: {"DataType": "String", "StringValue": value} for name, value in dispatch.attributes.items() if value
+    }
+    for name, given in dispatch.typed_attributes.items():
+        if given["Type"].startswith("Binary"):
+            made[name] = {"DataType": given["Type"], "BinaryValue": base64.b64decode(given["Value"])}
+        else:
+            made[name] = {"DataType": given["Type"].replace(".Array", ""), "StringValue": given["Value"]}
+    return made
 
 
 def _translate(error: Any) -> PortError:

@@ -16,12 +16,19 @@ from opentrail.resource.event_rule import EventRule
 TARGETS_PER_RULE = 5
 """EventBridge's quota."""
 
-_RESOURCES = {"sqs": "", "sns": "", "lambda": "function:", "events": "event-bus/"}
+_RESOURCES = {
+    "sqs": "",
+    "sns": "",
+    "lambda": "function:",
+    "events": "event-bus/",
+    "states": "stateMachine:",
+    "kinesis": "stream/",
+    "ssm": "automation-definition/",
+}
 """Services whose resources can be targets here, and how the resource part of their ARNs starts."""
 
 _INPUTS = ("Input", "InputPath", "InputTransformer")
 _UNSUPPORTED = (
-    "KinesisParameters",
     "RunCommandParameters",
     "EcsParameters",
     "BatchParameters",
