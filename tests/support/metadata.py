@@ -22,6 +22,7 @@ from opentrail.adapters.metadata_store import (
     SqlLogGroups,
     SqlLogReaders,
     SqlNoticeLog,
+    SqlTopicStore,
     SqlTrailStore,
     open_database,
 )
@@ -35,6 +36,7 @@ from opentrail.ports.key_store import KeyStore
 from opentrail.ports.lake_seals import LakeSeals
 from opentrail.ports.log_groups import LogGroups, LogReaders
 from opentrail.ports.notices import NoticeLog
+from opentrail.ports.topic_store import TopicStore
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
@@ -48,6 +50,7 @@ from tests.memory.invocations import InMemoryInvocations
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.log_groups import InMemoryLogGroups
 from tests.memory.notice_log import InMemoryNoticeLog
+from tests.memory.topic_store import InMemoryTopicStore
 from tests.memory.trail_store import InMemoryTrailStore
 
 DATABASES = ("sqlite", "postgresql")
@@ -89,6 +92,7 @@ class MetadataStores:
     event_rules: EventRules
     invocations: Invocations
     alarms: Alarms
+    topic_store: TopicStore
     clock: TurnedClock
 
 
@@ -98,8 +102,8 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
     clock = TurnedClock()
     if request.param == "memory":
         delivery_log, event_data_stores = InMemoryDeliveryLog(), InMemoryEventDataStores()
-        event_rules = InMemoryEventRules()
-        trails = InMemoryTrailStore(delivery_log, event_data_stores, event_rules)
+        event_rules, topic_store = InMemoryEventRules(), InMemoryTopicStore()
+        trails = InMemoryTrailStore(delivery_log, event_data_stores, event_rules, topic_store)
         invocations = InMemoryInvocations()
         yield MetadataStores(
             InMemoryIdentityStore(clock),
@@ -115,6 +119,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             event_rules,
             invocations,
             InMemoryAlarms(invocations),
+            topic_store,
             clock,
         )
         return
@@ -143,6 +148,7 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlEventRules(database),
             SqlInvocations(database),
             SqlAlarms(database),
+            SqlTopicStore(database),
             clock,
         )
     finally:

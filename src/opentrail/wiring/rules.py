@@ -22,6 +22,9 @@ from opentrail.settings import Settings
 from opentrail.settings.values import as_address
 from opentrail.wiring.installation import Installation
 
+_ALIASES = {"states": "stepfunctions"}
+"""botocore's names of services that ARNs call otherwise."""
+
 
 class Rules:
     """The reader, the alarms and the delivery, joined. ``api_url`` is set once the API listens."""
@@ -99,7 +102,8 @@ class Rules:
         return mail
 
     def _sender(self, service: str, settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> AwsTargets:
-        url = settings.service_urls(upstream_url).get(service, upstream_url)
+        urls = settings.service_urls(upstream_url)
+        url = urls.get(service, urls.get(_ALIASES.get(service, ""), upstream_url))
         endpoint = TargetEndpoint(
             url=url,
             access_key_id=settings.upstream__access_key_id or owner_key["access_key_id"],

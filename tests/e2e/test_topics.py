@@ -1,0 +1,175 @@
+"""Topics as users set them up: messages reach web servers, mailboxes and queues, filtered, signed, through kills."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.e2e.conftest import MakeServer
+from tests.support.mail_server import mail_server
+from tests.support.moto_server import moto_server
+from tests.support.server import RunningServer, wait_until
+from tests.support.web_endpoint import is_authentic, web_endpoint
+
+REGION = "us-east-1"
+PATIENT = {
+    "DeliveryPolicy": json.dumps({"healthyRetryPolicy": {"numRetries": 50, "minDelayTarget": 1, "maxDelayTarget": 2}})
+}
+LOCAL = {"OPENTRAIL_OUTGOING_ALLOW": "127.0.0.0/8"}
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+def client(server: RunningServer, service: str, url: str = "") -> Any:
+    key = server.owner_key()
+    return boto3.client(
+        service,
+        endpoint_url=url or server.ready["gateway_url"],
+        region_name=REGION,
+        aws_access_key_id=key["access_key_id"],
+        aws_secret_access_key=key["secret_access_key"],
+    )
+
+
+def a_queue(sqs: Any, name: str) -> tuple[str, str]:
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
+def received(sqs: Any, url: str, number: int) -> list[dict[str, Any]]:
+    """Return the different messages of a queue once there are ``number``, in no order."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def is_there() -> bool:
+        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+        for message in answer.get("Messages", ()):
+            found[message["Body"]] = message
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return len(found) >= number
+
+    wait_until(is_there, f"{number} messages")
+    return list(found.values())
+
+
+def fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return bytes(answer.read())
+
+
+@pytest.mark.e2e
+def test_a_message_reaches_web_server_and_queues_signed_and_filtered(make_server: MakeServer, upstream: str) -> None:
+    server = make_server(upstream=upstream, settings=LOCAL).start()
+    sns, sqs = client(server, "sns"), client(server, "sqs")
+    whole, whole_arn = a_queue(sqs, "whole")
+    raw, raw_arn = a_queue(sqs, "raw")
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="SignatureVersion", AttributeValue="2")
+    with web_endpoint() as endpoint:
+        pending = sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)["SubscriptionArn"]
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=whole_arn)
+        wants = {"RawMessageDelivery": "true", "FilterPolicy": '{"level":["high"]}'}
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=raw_arn, Attributes=wants)
+        wait_until(lambda: sns.get_topic_attributes(TopicArn=topic)["Attributes"]["SubscriptionsPending"] == "0", "it")
+        sns.publish(TopicArn=topic, Message="low")
+        level = {"level": {"DataType": "String", "StringValue": "high"}}
+        sent = sns.publish(TopicArn=topic, Message="grüße", Subject="Alarm", MessageAttributes=level)["MessageId"]
+        wait_until(lambda: len(endpoint.notifications()) >= 2, "the web server to be told")
+
+    assert pending == "pending confirmation"
+    messages = [json.loads(body) for _, body in endpoint.received]
+    asked, told = messages[0], next(each for each in messages if each["Message"] == "grüße")
+    certificate = fetch(told["SigningCertURL"])
+    assert [is_authentic(each, certificate) for each in messages] == [True] * len(messages)
+    assert not is_authentic(told | {"Message": "other"}, certificate)
+    assert (asked["Type"], asked["SignatureVersion"]) == ("SubscriptionConfirmation", "2")
+    assert (told["MessageId"], told["Subject"]) == (sent, "Alarm")
+    assert told["MessageAttributes"] == {"level": {"Type": "String", "Value": "high"}}
+    in_queue = {json.loads(each["Body"])["Message"] for each in received(sqs, whole, 2)}
+    assert in_queue == {"low", "grüße"}
+    only = received(sqs, raw, 1)
+    assert [(each["Body"], each["MessageAttributes"]["level"]["StringValue"]) for each in only] == [("grüße", "high")]
+
+    fetch(told["UnsubscribeURL"])
+    assert len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]) == 2
+
+
+@pytest.mark.e2e
+def test_a_rule_and_a_trail_tell_a_topic_and_an_endpoint_that_was_away_gets_all_through_kills(
+    make_server: MakeServer, upstream: str
+) -> None:
+    server = make_server(upstream=upstream, settings=LOCAL).start()
+    sns, events = client(server, "sns"), client(server, "events")
+    topic = sns.create_topic(Name="react")["TopicArn"]
+    with web_endpoint() as endpoint:
+        port = int(endpoint.url.split(":")[2].split("/")[0])
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url, Attributes=PATIENT)
+        wait_until(lambda: sns.get_topic_attributes(TopicArn=topic)["Attributes"]["SubscriptionsPending"] == "0", "it")
+    events.put_rule(Name="app", EventPattern='{"source":["shop"]}')
+    events.put_targets(Rule="app", Targets=[{"Id": "t", "Arn": topic, "InputPath": "$.detail.number"}])
+    wanted = set()
+    for turn in range(3):
+        events = client(server, "events")
+        for number in range(turn * 15, turn * 15 + 15):
+            entry = {"Source": "shop", "DetailType": "order", "Detail": json.dumps({"number": number})}
+            assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+            wanted.add(str(number))
+        server.kill()
+        server.start()
+
+    with web_endpoint(port) as endpoint:
+        wait_until(lambda: wanted <= {json.loads(body)["Message"] for _, body in endpoint.notifications()}, "all")
+        s3, cloudtrail = client(server, "s3"), client(server, "cloudtrail")
+        s3.create_bucket(Bucket="told-logs")
+        cloudtrail.create_trail(Name="told", S3BucketName="told-logs", SnsTopicName="react")
+        cloudtrail.start_logging(Name="told")
+        wait_until(lambda: any("s3ObjectKey" in body for _, body in endpoint.notifications()), "the trail's notice")
+
+    assert cloudtrail.describe_trails()["trailList"][0]["SnsTopicARN"] == topic
+
+
+@pytest.mark.e2e
+def test_a_mailbox_confirms_and_is_told(make_server: MakeServer, upstream: str) -> None:
+    with mail_server() as mails:
+        settings = {
+            "OPENTRAIL_MAIL_SERVER": mails.address,
+            "OPENTRAIL_MAIL_SENDER": "trail@example.com",
+            "OPENTRAIL_MAIL_TLS": "none",
+        }
+        server = make_server(upstream=upstream, settings=settings).start()
+        sns = client(server, "sns")
+        topic = sns.create_topic(Name="letters", Attributes={"DisplayName": "Letters"})["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="ann@example.com")
+        wait_until(lambda: len(mails.received) == 1, "the mail that asks")
+        link = next(line for line in mails.received[0].get_content().splitlines() if line.startswith("http"))
+        fetch(link)
+        sns.publish(TopicArn=topic, Message="hello", Subject="Alarm")
+        wait_until(lambda: len(mails.received) == 2, "the mail")
+
+    told = mails.received[1]
+    assert (told["To"], told["From"], told["Subject"]) == ("ann@example.com", "trail@example.com", "Alarm")
+    assert told.get_content().splitlines()[0] == "hello"
+
+
+@pytest.mark.e2e
+def test_a_private_address_is_not_called_and_its_message_is_a_dead_letter(
+    make_server: MakeServer, upstream: str
+) -> None:
+    server = make_server(upstream=upstream).start()
+    sns, sqs = client(server, "sns"), client(server, "sqs")
+    letters, letters_arn = a_queue(sqs, "topic-letters")
+    topic = sns.create_topic(Name="sly")["TopicArn"]
+    redrive = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": letters_arn})}
+    with web_endpoint() as endpoint:
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url, Attributes=redrive)
+        letter = received(sqs, letters, 1)[0]
+
+    assert endpoint.received == []
+    assert json.loads(letter["Body"])["Type"] == "SubscriptionConfirmation"
+    assert letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
