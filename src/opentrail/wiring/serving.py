@@ -499,9 +499,7 @@ async def _gateway(
 
 
 @asynccontextmanager
-async def _api(
-    api: ApiServer, installation: Installation, lake: LakeDelivery, rules: Rules
-) -> AsyncIterator[str]:
+async def _api(api: ApiServer, installation: Installation, lake: LakeDelivery, rules: Rules) -> AsyncIterator[str]:
     address = installation.settings.api
     try:
         listener = socket.create_server(address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET)

@@ -78,7 +78,7 @@ def test_the_analysis_of_raised_errors_sees_through_calls() -> None:
     assert {"MaximumNumberOfTrailsExceededException", "InvalidTrailNameException"} <= raised
 
 
-@pytest.mark.parametrize("package", [cloudtrail, events, kms, logs, organizations, sts])
+@pytest.mark.parametrize("package", [cloudtrail, events, kms, logs, organizations, sns, sts])
 def test_every_error_class_is_a_shape_of_the_model(package: ModuleType) -> None:
     errors = importlib.import_module(f"{package.__name__}.errors")
     classes = [item for item in vars(errors).values() if _is_error_class(item) and item.__module__ == errors.__name__]

@@ -67,30 +67,28 @@ class TagLimitExceededException(AwsError, code="TagLimitExceeded"):
         super().__init__("Could not complete request: tag quota of per resource exceeded")
 
 
-class EmptyBatchRequestException(AwsError, code="AWS.SimpleNotificationService.EmptyBatchRequest"):
+class EmptyBatchRequestException(AwsError, code="EmptyBatchRequest"):
     """A batch without messages."""
 
     def __init__(self) -> None:
         super().__init__("The batch request doesn't contain any entries.")
 
 
-class TooManyEntriesInBatchRequestException(
-    AwsError, code="AWS.SimpleNotificationService.TooManyEntriesInBatchRequest"
-):
+class TooManyEntriesInBatchRequestException(AwsError, code="TooManyEntriesInBatchRequest"):
     """A batch of more messages than one may have."""
 
     def __init__(self) -> None:
         super().__init__("The batch request contains more entries than permissible.")
 
 
-class BatchEntryIdsNotDistinctException(AwsError, code="AWS.SimpleNotificationService.BatchEntryIdsNotDistinct"):
+class BatchEntryIdsNotDistinctException(AwsError, code="BatchEntryIdsNotDistinct"):
     """Two messages of a batch have the same id."""
 
     def __init__(self) -> None:
         super().__init__("Two or more batch entries in the request have the same Id.")
 
 
-class BatchRequestTooLongException(AwsError, code="AWS.SimpleNotificationService.BatchRequestTooLong"):
+class BatchRequestTooLongException(AwsError, code="BatchRequestTooLong"):
     """All messages of a batch together are too long."""
 
     def __init__(self) -> None:
