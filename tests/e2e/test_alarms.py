@@ -121,6 +121,10 @@ def test_a_call_makes_an_alarm_and_an_alarm_goes_back_across_a_kill(make_server:
     assert state(cloudwatch, "deletions") == "ALARM"
     put_event(logs, now - 50_000, "info")
     wait_until(lambda: ("errors", "OK") in told(sqs, queue, found), "the topic to be told that all is well")
+    history = cloudwatch.describe_alarm_history(AlarmName="deletions", HistoryItemType="Action")
+    assert [item["HistorySummary"] for item in history["AlarmHistoryItems"]] == [
+        f"Successfully executed action {topic}"
+    ]
     assert len(told(sqs, queue, found)) == len(set(told(sqs, queue, found)))
 
 

@@ -55,6 +55,9 @@ HISTORY_DAYS = 30
 
 RETRY_SECONDS = 1.0
 
+MAX_NOTED = 1_000
+"""Ends of actions that wait to be put into the history; of more, none is told."""
+
 MAX_ROUNDS = 100
 """How far a change goes up through composite alarms of composite alarms."""
 
@@ -98,6 +101,7 @@ class LiveAlarms:
         self._woken = asyncio.Event()
         self._due: set[str] = set()
         self._expired_at: datetime | None = None
+        self._noted: list[HistoryItem] = []
 
     async def open(self) -> None:
         """Take up every stored alarm. Raises Unavailable."""
@@ -171,6 +175,15 @@ class LiveAlarms:
         if self._due:
             self._woken.set()
 
+    def note_action(self, invocation: Invocation, failure: str) -> None:
+        """Have the history tell that an action was taken by its receiver, or never will be (``failure``)."""
+        alarm = self._alarms.get(invocation.rule_arn)
+        if alarm is None or invocation.destination == self._bus(alarm) or len(self._noted) >= MAX_NOTED:
+            return
+        now = self._clock.now()
+        self._noted.append(action_item(alarm, self._identifiers.uuid(), now, invocation.destination, failure))
+        self._woken.set()
+
     def due(self, arn: str) -> None:
         """Have an alarm judged with the next."""
         self._due.add(arn)
@@ -212,6 +225,9 @@ class LiveAlarms:
             except Unavailable:
                 self._due.update(batch)
                 raise
+        noted, self._noted = self._noted, []
+        if noted:
+            await self.store.add_history(noted)
         now = self._clock.now()
         if self._expired_at is None or now - self._expired_at >= timedelta(hours=1):
             self._expired_at = now
@@ -378,8 +394,11 @@ class LiveAlarms:
         failure = f"Actions of {service or 'this kind'} are not supported by this installation."
         return None, action_item(alarm, self._identifiers.uuid(), now, action, failure)
 
+    def _bus(self, alarm: Alarm) -> str:
+        return event_bus_arn(alarm.region, alarm.account_id, DEFAULT_BUS)
+
     def _on_bus(self, alarm: Alarm, event: bytes, now: datetime) -> Invocation:
-        bus = event_bus_arn(alarm.region, alarm.account_id, DEFAULT_BUS)
+        bus = self._bus(alarm)
         return self._invocation(alarm, bus, {"Arn": bus}, event, now)
 
     def _invocation(

@@ -73,7 +73,8 @@ class _Result:
 
 
 class InvocationDelivery:
-    """Either ``run``, or ``tick`` by hand. ``waiting`` counts stored invocations by destination."""
+    """Either ``run``, or ``tick`` by hand. ``waiting`` counts stored invocations by destination. ``on_ended`` hears of
+    those that their target took ("" as failure) and of those that it never will."""
 
     def __init__(
         self,
@@ -94,6 +95,7 @@ class InvocationDelivery:
         self._woken = asyncio.Event()
         self.health: dict[str, TargetHealth] = {}
         self.totals = TargetHealth()
+        self.on_ended: Callable[[Invocation, str], None] = lambda invocation, failure: None
 
     def wake(self, destinations: Sequence[str]) -> None:
         """Look at destinations at once: new invocations are stored for them."""
@@ -228,6 +230,9 @@ class InvocationDelivery:
                 _log.error(said, rule=invocation.rule_arn, target=destination, invocation=invocation.invocation_id)
         await self._invocations.settle(Settlement(finished, postponed, dead))
         self._count(destination, health, results, finished, dead)
+        for result in results:
+            if result.invocation.invocation_id not in postponed:
+                self.on_ended(result.invocation, str(result.error or ""))
 
     def _count(
         self,

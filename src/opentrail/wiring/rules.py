@@ -60,6 +60,7 @@ class Rules:
             waiting,
             self.delivery.wake,
         )
+        self.delivery.on_ended = self.alarms.note_action
         self.metric_filters = MetricFilters(
             installation.log_groups, installation.log_store, installation.metrics, installation.clock
         )

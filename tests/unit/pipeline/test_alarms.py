@@ -190,6 +190,23 @@ async def test_the_history_tells_creation_and_changes_and_outlasts_the_alarm() -
     assert data["newState"]["stateReasonData"]["recentDatapoints"] == [1.0]
 
 
+async def test_the_history_tells_whether_an_action_was_taken() -> None:
+    world = World()
+    await put_alarm(world)
+    await put(world, 1.0)
+    [invocation] = [each for each in world.alarm_store.invocations if each.destination == TOPIC]
+
+    world.alarms.note_action(invocation, "")
+    world.alarms.note_action(invocation, "it is gone")
+    await world.alarms.tick()
+
+    items = (await do(world, "DescribeAlarmHistory", HistoryItemType="Action"))["AlarmHistoryItems"]
+    assert sorted(item["HistorySummary"] for item in items) == [
+        f"Failed to execute action {TOPIC}",
+        f"Successfully executed action {TOPIC}",
+    ]
+
+
 async def test_a_percentile_of_too_few_samples_changes_nothing_when_told_to_ignore_it() -> None:
     world = World()
     await put_alarm(world, Statistic=None, ExtendedStatistic="p90", EvaluateLowSampleCountPercentile="ignore")
