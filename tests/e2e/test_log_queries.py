@@ -1,5 +1,7 @@
-"""Logs Insights on a running server: by the API, in the terminal with and without the server, stopped at once."""
+"""Logs Insights and subscription filters on a running server: by the API and in the terminal; to a queue."""
 
+import base64
+import gzip
 import json
 import subprocess
 import time
@@ -17,11 +19,11 @@ pytestmark = pytest.mark.e2e
 REGION = "us-east-1"
 
 
-def logs_of(server: RunningServer) -> Any:
+def client(server: RunningServer, service: str) -> Any:
     key = server.owner_key()
     return boto3.client(
-        "logs",
-        endpoint_url=server.ready["api_url"],
+        service,
+        endpoint_url=server.ready["gateway_url"],
         region_name=REGION,
         aws_access_key_id=key["access_key_id"],
         aws_secret_access_key=key["secret_access_key"],
@@ -65,7 +67,7 @@ def engines(server: RunningServer) -> list[str]:
 
 def test_a_group_is_queried_by_the_api_and_in_the_terminal(make_server: MakeServer) -> None:
     server = make_server().start()
-    logs = logs_of(server)
+    logs = client(server, "logs")
     logs.create_log_group(logGroupName="app")
     logs.create_log_stream(logGroupName="app", logStreamName="one")
     put(logs, [json.dumps({"n": at, "user": {"name": f"u{at % 2}"}}) for at in range(10)] + ["plain"])
@@ -103,7 +105,7 @@ def test_a_group_is_queried_by_the_api_and_in_the_terminal(make_server: MakeServ
 
 def test_a_query_that_is_stopped_leaves_no_process(make_server: MakeServer) -> None:
     server = make_server().start()
-    logs = logs_of(server)
+    logs = client(server, "logs")
     logs.create_log_group(logGroupName="app")
     logs.create_log_stream(logGroupName="app", logStreamName="one")
     put(logs, ["x" * 400] * 6_000)
@@ -117,3 +119,38 @@ def test_a_query_that_is_stopped_leaves_no_process(make_server: MakeServer) -> N
 
     assert logs.get_query_results(queryId=query_id)["status"] == "Cancelled"
     assert engines(server) == []
+
+
+def test_a_subscription_filter_sends_to_a_queue_what_calls_and_trails_put(make_server: MakeServer) -> None:
+    server = make_server().start()
+    logs, sqs, s3 = (client(server, name) for name in ("logs", "sqs", "s3"))
+    url = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    logs.create_log_group(logGroupName="app")
+    logs.create_log_stream(logGroupName="app", logStreamName="one")
+    pattern = '{ $.level = "error" || $.eventName = "PutBucketTagging" }'
+    logs.put_subscription_filter(logGroupName="app", filterName="f", filterPattern=pattern, destinationArn=arn)
+    s3.create_bucket(Bucket="audit")
+    trails = client(server, "cloudtrail")
+    trails.create_trail(
+        Name="main",
+        S3BucketName="audit",
+        CloudWatchLogsLogGroupArn=f"arn:aws:logs:{REGION}:123456789012:log-group:app:*",
+        CloudWatchLogsRoleArn="arn:aws:iam::123456789012:role/delivery",
+    )
+    trails.start_logging(Name="main")
+
+    put(logs, ['{"level": "error"}', '{"level": "info"}'])
+    s3.put_bucket_tagging(Bucket="audit", Tagging={"TagSet": []})
+
+    found: dict[str, list[str]] = {}
+
+    def are_there() -> bool:
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", ()):
+            data = json.loads(gzip.decompress(base64.b64decode(json.loads(message["Body"])["awslogs"]["data"])))
+            found.setdefault(data["logStream"], []).extend(event["message"] for event in data["logEvents"])
+        return len(found) == 2
+
+    wait_until(are_there, "both streams' messages", 60)
+    assert found["one"] == ['{"level": "error"}']
+    assert json.loads(found[f"123456789012_CloudTrail_{REGION}"][0])["eventName"] == "PutBucketTagging"

@@ -39,6 +39,12 @@ class InMemoryInvocations:
             self.kept.setdefault(invocation.invocation_id, invocation)
         self.cursor = cursor
 
+    async def add(self, invocations: Sequence[Invocation]) -> Sequence[Invocation]:
+        self._answer()
+        new = [invocation for invocation in invocations if invocation.invocation_id not in self.kept]
+        self.kept |= {invocation.invocation_id: invocation for invocation in new}
+        return new
+
     async def waiting(self) -> Mapping[str, int]:
         self._answer()
         return Counter(invocation.destination for invocation in self.kept.values())

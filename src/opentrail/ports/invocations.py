@@ -67,6 +67,11 @@ class Invocations(Protocol):
         """
         ...
 
+    async def add(self, invocations: Sequence[Invocation]) -> Sequence[Invocation]:
+        """Store invocations that belong to no event of the journal, in one transaction; return those whose ids were
+        not there already."""
+        ...
+
     async def waiting(self) -> Mapping[str, int]:
         """Return how many invocations wait, by destination."""
         ...

@@ -13,6 +13,7 @@ from opentrail.home import write_private
 from opentrail.outgoing.guard import Guard
 from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.invocation_delivery import InvocationDelivery
+from opentrail.pipeline.log_subscriptions import SubscribedLogStore
 from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.pipeline.own_buses import OwnBuses
 from opentrail.pipeline.own_topics import OwnTopics
@@ -43,6 +44,14 @@ class Rules:
         waiting: Counter[str] = Counter()
         self.targets = TargetKinds(senders)
         self.delivery = InvocationDelivery(installation.invocations, self.targets, installation.clock, waiting)
+        self.log_store = SubscribedLogStore(
+            installation.log_store,
+            installation.log_groups,
+            installation.invocations,
+            installation.clock,
+            waiting,
+            self.delivery.wake,
+        )
         self.reader = RulesReader(
             installation.journal,
             installation.invocations,

@@ -45,6 +45,7 @@ from opentrail.pipeline.recording import recover_abandoned_calls
 from opentrail.pipeline.trail_delivery import TrailDelivery
 from opentrail.pipeline.trimming import JournalTrimmer
 from opentrail.ports.key_names import KeyNames
+from opentrail.ports.log_store import LogStore
 from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
 from opentrail.protocol.models import preload
@@ -180,7 +181,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     attestation = Attestation(
         installation.attestations, open_witnesses(settings, installation.clock), stores, installation.clock
     )
-    logs = _log_delivery(installation)
+    logs = _log_delivery(installation, rules.log_store)
     watch(installation, delivery, attestation, lake, logs, rules)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(tables.close)
@@ -258,7 +259,7 @@ def _own_api(
             key_ring=installation.key_ring,
             key_names=key_names,
             log_groups=installation.log_groups,
-            log_store=installation.log_store,
+            log_store=rules.log_store,
             metrics=installation.metrics,
             alarms=rules.alarms,
             history=installation.history,
@@ -418,12 +419,12 @@ async def _readers(
         await seals.seal_all()
 
 
-def _log_delivery(installation: Installation) -> LogDelivery:
+def _log_delivery(installation: Installation, log_store: LogStore) -> LogDelivery:
     context = LogDeliveryContext(
         journal=installation.journal,
         readers=installation.log_readers,
         groups=installation.log_groups,
-        store=installation.log_store,
+        store=log_store,
         trails=installation.trails,
         identities=installation.identities,
         delivery_log=installation.delivery_log,

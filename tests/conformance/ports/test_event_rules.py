@@ -140,3 +140,12 @@ async def test_a_dead_letter_takes_the_place_of_its_invocation(stores: MetadataS
     assert await stores.invocations.waiting() == {LETTERS: 1}
     assert await stores.invocations.due(LETTERS, NOON, 9) == [letter]
     assert await stores.invocations.next_due(QUEUE) is None
+
+
+async def test_invocations_of_no_entry_are_added_once(stores: MetadataStores) -> None:
+    assert await stores.invocations.add([an_invocation(1), an_invocation(2)]) == [an_invocation(1), an_invocation(2)]
+
+    assert await stores.invocations.add([an_invocation(2), an_invocation(3)]) == [an_invocation(3)]
+
+    assert await stores.invocations.waiting() == {QUEUE: 3}
+    assert (await stores.invocations.in_force()).cursor == START

@@ -29,6 +29,9 @@ class SqlInvocations:
     ) -> None:
         await self._database.write(lambda connection: _advance(connection, cursor, settings, invocations))
 
+    async def add(self, invocations: Sequence[Invocation]) -> Sequence[Invocation]:
+        return await self._database.write(lambda connection: _add(connection, invocations))
+
     async def waiting(self) -> Mapping[str, int]:
         query = select(_COLUMNS.destination, func.count()).group_by(_COLUMNS.destination)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
@@ -70,6 +73,10 @@ def _advance(
     for invocation in matched:
         add(connection, invocations, asdict(invocation))
     put(connection, rules_reader, {"id": 1, "cursor": cursor})
+
+
+def _add(connection: Connection, made: Sequence[Invocation]) -> list[Invocation]:
+    return [invocation for invocation in made if add(connection, invocations, asdict(invocation))]
 
 
 def _due(connection: Connection, destination: str, now: datetime, limit: int) -> list[Invocation]:

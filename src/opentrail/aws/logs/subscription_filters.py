@@ -1,4 +1,4 @@
-"""Subscription filters: set, describe, delete. Nothing is sent to their destinations yet (docs/logs.md)."""
+"""Subscription filters: set, describe, delete. What they send: ``pipeline.log_subscriptions``."""
 
 from opentrail.arn import Arn
 from opentrail.aws.common_errors import AccessDenied
@@ -19,7 +19,10 @@ FILTERS_PER_GROUP = 2
 
 _PAGE = 50
 _WITH_ROLE = frozenset({"kinesis", "firehose"})
-_VENDORS = frozenset({"lambda", "logs", *_WITH_ROLE})
+_SENT_TO = frozenset({"lambda", "sqs", "sns"})
+"""What messages are sent to; queues and topics are not CloudWatch Logs' own destinations, but ours."""
+
+_VENDORS = frozenset({"logs", *_SENT_TO, *_WITH_ROLE})
 
 
 async def put_subscription_filter(ports: ApiPorts, call: Call) -> Outcome:
@@ -52,10 +55,10 @@ def _check_destination(call: Call) -> None:
         )
     if arn.service in _WITH_ROLE and not call.parameters.get("roleArn"):
         raise InvalidParameterException(f"destinationArn for vendor {arn.service} cannot be used without roleArn")
-    if arn.service == "lambda" and arn.account_id != call.account_id:
+    if arn.service in _SENT_TO and arn.account_id != call.account_id:
         raise AccessDenied(
-            "Cross-account lambda invocation passing is not allowed. You must use DestinationPolicies to create cross "
-            "account lambda triggers."
+            f"Cross-account {arn.service} invocation passing is not allowed. "
+            f"You must use DestinationPolicies to create cross account {arn.service} triggers."
         )
 
 
