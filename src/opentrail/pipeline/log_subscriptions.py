@@ -8,7 +8,7 @@ Sending is the invocations' delivery, every destination in its own time.
 import asyncio
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import TypeVar
@@ -75,6 +75,15 @@ class SubscribedLogStore:
             new = await self._invocations.add(made)
             self._waiting.update(invocation.destination for invocation in new)
             self._on_stored([invocation.destination for invocation in new])
+
+    def watch(self, on_stored: Callable[[str, Collection[date]], None]) -> None:
+        self._store.watch(on_stored)
+
+    async def arrived(self, group_id: str, day: date, after: int, since: int, limit: int) -> Sequence[StoredEvent]:
+        return await self._store.arrived(group_id, day, after, since, limit)
+
+    async def days(self, group_id: str) -> Sequence[date]:
+        return await self._store.days(group_id)
 
     async def read(self, log_range: LogRange, limit: int, *, is_newest_first: bool = False) -> Sequence[StoredEvent]:
         return await self._store.read(log_range, limit, is_newest_first=is_newest_first)
