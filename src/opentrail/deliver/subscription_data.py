@@ -19,6 +19,9 @@ MAX_EVENTS_BYTES = 160 * 1024
 """JSON of the events of one message: whatever its content, a message is then below a queue's 256 KiB. A single larger
 event is a message of its own."""
 
+DESTINATIONS = frozenset({"lambda", "sqs", "sns"})
+"""Services that messages are sent to. Queues and topics are none of CloudWatch Logs' own destinations, but ours."""
+
 _DIGITS = 56
 
 

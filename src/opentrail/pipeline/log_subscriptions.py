@@ -16,8 +16,9 @@ from typing import TypeVar
 import orjson
 import structlog
 
+from opentrail.arn import Arn
 from opentrail.clock import Clock
-from opentrail.deliver.subscription_data import data_messages
+from opentrail.deliver.subscription_data import DESTINATIONS, data_messages
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.filter_pattern import FilterPattern, parse_filter_pattern
 from opentrail.pipeline.rules import MAX_WAITING_PER_DESTINATION
@@ -105,7 +106,7 @@ class SubscribedLogStore:
 
     async def _messages(self, group: LogGroup, log_filter: LogFilter, events: Sequence[LogEvent]) -> list[Invocation]:
         pattern = _pattern(log_filter.settings["filterPattern"])
-        if pattern is None:
+        if pattern is None or Arn.parse(log_filter.settings["destinationArn"]).service not in DESTINATIONS:
             return []
         picked = await asyncio.to_thread(
             lambda: [event for event in events if pattern.match(event.message) is not None]

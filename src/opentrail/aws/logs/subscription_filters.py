@@ -12,6 +12,7 @@ from opentrail.aws.logs.naming import find_group
 from opentrail.aws.logs.paging import read_token, token
 from opentrail.aws.logs.patterns import read_pattern
 from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.deliver.subscription_data import DESTINATIONS
 from opentrail.protocol import Parameters
 from opentrail.resource.log_group import STANDARD, SUBSCRIPTION_FILTER, milliseconds
 
@@ -19,10 +20,7 @@ FILTERS_PER_GROUP = 2
 
 _PAGE = 50
 _WITH_ROLE = frozenset({"kinesis", "firehose"})
-_SENT_TO = frozenset({"lambda", "sqs", "sns"})
-"""What messages are sent to; queues and topics are not CloudWatch Logs' own destinations, but ours."""
-
-_VENDORS = frozenset({"logs", *_SENT_TO, *_WITH_ROLE})
+_VENDORS = frozenset({"logs", *DESTINATIONS, *_WITH_ROLE})
 
 
 async def put_subscription_filter(ports: ApiPorts, call: Call) -> Outcome:
@@ -55,7 +53,7 @@ def _check_destination(call: Call) -> None:
         )
     if arn.service in _WITH_ROLE and not call.parameters.get("roleArn"):
         raise InvalidParameterException(f"destinationArn for vendor {arn.service} cannot be used without roleArn")
-    if arn.service in _SENT_TO and arn.account_id != call.account_id:
+    if arn.service in DESTINATIONS and arn.account_id != call.account_id:
         raise AccessDenied(
             f"Cross-account {arn.service} invocation passing is not allowed. "
             f"You must use DestinationPolicies to create cross account {arn.service} triggers."
