@@ -16,6 +16,7 @@ from opentrail.pipeline.invocation_delivery import InvocationDelivery
 from opentrail.pipeline.log_subscriptions import SubscribedLogStore
 from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.pipeline.own_buses import OwnBuses
+from opentrail.pipeline.own_log_groups import OwnLogGroups
 from opentrail.pipeline.own_topics import OwnTopics
 from opentrail.pipeline.rules import RulesReader
 from opentrail.ports.targets import Targets
@@ -40,6 +41,9 @@ class Rules:
             **aws,
             "events": OwnBuses(installation.journal, installation.event_rules),
             "sns": self._topics(installation, aws),
+            "logs": OwnLogGroups(
+                installation.log_groups, installation.log_store, installation.clock, installation.identifiers
+            ),
         }
         waiting: Counter[str] = Counter()
         self.targets = TargetKinds(senders)

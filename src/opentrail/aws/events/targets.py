@@ -24,6 +24,7 @@ _RESOURCES = {
     "states": "stateMachine:",
     "kinesis": "stream/",
     "ssm": "automation-definition/",
+    "logs": "log-group:",
 }
 """Services whose resources can be targets here, and how the resource part of their ARNs starts."""
 

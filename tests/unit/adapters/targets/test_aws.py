@@ -29,7 +29,7 @@ def url() -> Iterator[str]:
 @pytest.fixture
 def targets(url: str) -> Iterator[TargetKinds]:
     endpoint = TargetEndpoint(url, "testing", "testing")
-    senders = {service: AwsTargets(service, endpoint) for service in ("sqs", "sns", "lambda")}
+    senders = {service: AwsTargets(service, endpoint) for service in ("sqs", "sns", "lambda", "states", "kinesis")}
     yield TargetKinds(senders)
     for sender in senders.values():
         sender.close()
@@ -171,3 +171,81 @@ async def test_without_an_endpoint_nothing_is_there() -> None:
     with pytest.raises(TargetRefused):
         await sender.send(a_dispatch(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"))
     sender.close()
+
+
+async def test_a_stream_gets_the_text_as_a_record_under_the_key_that_the_path_leads_to(
+    url: str, targets: TargetKinds
+) -> None:
+    kinesis, name = client(url, "kinesis"), f"s-{uuid4()}"
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    summary = kinesis.describe_stream(StreamName=name)["StreamDescription"]
+    by_path = {"KinesisParameters": {"PartitionKeyPath": "$.detail.who"}}
+
+    await targets.send(a_dispatch(summary["StreamARN"]))
+    keyed = Dispatch("id-2", summary["StreamARN"], "two", b'{"detail":{"who":"ann"}}', by_path)
+    await targets.send(keyed)
+
+    start = {"ShardId": summary["Shards"][0]["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = kinesis.get_shard_iterator(StreamName=name, **start)["ShardIterator"]
+    records = kinesis.get_records(ShardIterator=iterator)["Records"]
+    assert [(each["PartitionKey"], each["Data"]) for each in records] == [("id-1", b'{"n":1}'), ("ann", b"two")]
+
+
+async def test_a_state_machine_starts_one_execution_however_often_it_is_tried(url: str, targets: TargetKinds) -> None:
+    states = client(url, "stepfunctions")
+    made = states.create_state_machine(
+        name=f"m-{uuid4()}",
+        definition='{"StartAt":"a","States":{"a":{"Type":"Pass","End":true}}}',
+        roleArn=f"arn:aws:iam::{ACCOUNT}:role/r",
+    )
+    dispatch = a_dispatch(made["stateMachineArn"])
+
+    await targets.send(dispatch)
+    await targets.send(dispatch)
+
+    (started,) = states.list_executions(stateMachineArn=made["stateMachineArn"])["executions"]
+    assert started["name"] == "id-1"
+    assert states.describe_execution(executionArn=started["executionArn"])["input"] == '{"n":1}'
+
+
+@pytest.mark.parametrize("service", ["states:{}:stateMachine:gone", "kinesis:{}:stream/gone"])
+async def test_a_stream_or_state_machine_that_is_not_there_is_a_refusal(service: str, targets: TargetKinds) -> None:
+    arn = "arn:aws:" + service.format(f"{REGION}:{ACCOUNT}")
+
+    with pytest.raises(TargetRefused) as refused:
+        await targets.send(a_dispatch(arn))
+
+    assert refused.value.code == "NO_RESOURCE"
+
+
+class _Automations(BaseHTTPRequestHandler):
+    asked: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        assert self.headers["X-Amz-Target"] == "AmazonSSM.StartAutomationExecution"
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        body = json.dumps({"AutomationExecutionId": str(uuid4())}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Keep test output quiet."""
+
+
+async def test_an_automation_gets_the_text_as_its_parameters() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Automations) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        sender = AwsTargets("ssm", TargetEndpoint(f"http://127.0.0.1:{server.server_address[1]}", "k", "s"))
+        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:automation-definition/Stop:3"
+        await sender.send(Dispatch(str(uuid4()), arn, '{"InstanceId":["i-1"],"Count":2}', b"{}", {}))
+        with pytest.raises(TargetRefused):
+            await sender.send(a_dispatch(arn, '"no object"'))
+        server.shutdown()
+        sender.close()
+
+    (asked,) = _Automations.asked
+    assert (asked["DocumentName"], asked["DocumentVersion"]) == ("Stop", "3")
+    assert asked["Parameters"] == {"InstanceId": ["i-1"], "Count": ["2"]}
