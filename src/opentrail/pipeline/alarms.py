@@ -34,7 +34,7 @@ from opentrail.pipeline.alarm_data import WatchedAlarm
 from opentrail.ports import Unavailable
 from opentrail.ports.alarms import Alarms, StateChange
 from opentrail.ports.invocations import Invocation
-from opentrail.ports.metric_store import MetricStore
+from opentrail.ports.metric_store import MINUTE_S, MetricStore
 from opentrail.record.regions import region_name
 from opentrail.resource.alarm import Alarm, AlarmState, HistoryItem, State, alarm_arn, alarm_name
 from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
@@ -102,6 +102,7 @@ class LiveAlarms:
         self._due: set[str] = set()
         self._expired_at: datetime | None = None
         self._noted: list[HistoryItem] = []
+        self._ticks_seen = self._minutes_seen = 0
 
     async def open(self) -> None:
         """Take up every stored alarm. Raises Unavailable."""
@@ -192,14 +193,13 @@ class LiveAlarms:
     async def run(self) -> None:
         """Judge alarms as data come and as time passes, until cancelled."""
         while True:
-            now = self._clock.now()
-            pause = TICK_SECONDS - now.timestamp() % TICK_SECONDS
+            pause = TICK_SECONDS - self._clock.now().timestamp() % TICK_SECONDS
             try:
                 await asyncio.wait_for(self._woken.wait(), pause)
                 await asyncio.sleep(SETTLE_SECONDS)
                 self._woken.clear()
             except TimeoutError:
-                self._due |= self._by_time(self._clock.now())
+                pass
             try:
                 await self.tick()
             except Unavailable as error:
@@ -208,14 +208,19 @@ class LiveAlarms:
                 self._due |= set(self._alarms)
 
     def _by_time(self, now: datetime) -> set[str]:
-        """Return the alarms that are due by the clock alone."""
-        is_minute = now.second < TICK_SECONDS
-        return {arn for arn, watched in self._watched.items() if is_minute or watched.rule.cadence <= TICK_SECONDS} | {
-            arn for arn, alarm in self._alarms.items() if alarm.state.suppressed_by
-        }
+        """Return the alarms that are due by the clock alone, each once for what its cadence has reached."""
+        second = int(now.timestamp())
+        ticks, minutes = second // TICK_SECONDS, second // MINUTE_S
+        if ticks == self._ticks_seen:
+            return set()
+        is_minute = minutes != self._minutes_seen
+        self._ticks_seen, self._minutes_seen = ticks, minutes
+        timed = {arn for arn, each in self._watched.items() if is_minute or each.rule.cadence <= TICK_SECONDS}
+        return timed | {arn for arn, alarm in self._alarms.items() if alarm.state.suppressed_by}
 
     async def tick(self, *, everything: bool = False) -> None:
         """Judge the alarms that are due, or all. Raises Unavailable: those that are left stay due."""
+        self._due |= self._by_time(self._clock.now())
         if everything:
             self._due |= set(self._alarms)
         while self._due:

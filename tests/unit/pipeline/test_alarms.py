@@ -101,6 +101,26 @@ async def test_a_sum_that_may_still_grow_is_not_judged_too_small_before_its_peri
     assert await state(world) == "OK"
 
 
+async def test_alarms_without_data_are_judged_by_the_clock_while_others_get_theirs() -> None:
+    world = World()
+    await put_alarm(world)
+    await put_alarm(world, "silent", MetricName="Silence", TreatMissingData="ignore")
+    await put(world, 0.0)
+    await do(
+        world,
+        "PutMetricData",
+        Namespace="Audit",
+        MetricData=[{"MetricName": "Silence", "Value": 0.0, "Timestamp": world.clock.now()}],
+    )
+    await world.alarms.tick()
+    assert await state(world, "silent") == "INSUFFICIENT_DATA"
+    world.clock.advance(75)
+
+    await put(world, 0.0)
+
+    assert await state(world, "silent") == "OK"
+
+
 async def test_two_of_three_periods_make_an_alarm() -> None:
     world = World()
     await put_alarm(world, EvaluationPeriods=3, DatapointsToAlarm=2)
