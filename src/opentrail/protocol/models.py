@@ -1,18 +1,20 @@
 """botocore's service models, read lazily, kept for the life of the process, and bounded in memory.
 
 Two things differ from botocore's own loading. Documentation is dropped and files are read with orjson, so that a model
-costs a fraction of the time and memory. Shapes are interned: botocore makes a new shape object for every path by which
-a recursive shape is reached (DynamoDB's AttributeValue), so that requests could grow the process at will; here a shape
-with the same traits is one object, and shape trees become graphs.
+costs a fraction of the time and memory; shapes are kept as JSON until one is asked for, because few of a service's are,
+and as objects those of EC2 alone take 7 MB. Shapes are interned: botocore makes a new shape object for every path by
+which a recursive shape is reached (DynamoDB's AttributeValue), so that requests could grow the process at will; here a
+shape with the same traits is one object, and shape trees become graphs.
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import botocore
+import msgspec
 import orjson
 from botocore.loaders import ExtrasProcessor
 from botocore.model import OperationModel, OperationNotFoundError, ServiceModel, Shape, ShapeResolver
@@ -30,10 +32,30 @@ class UnknownOperation(LookupError):
     """The service has no operation of this name."""
 
 
+class _PackedShapes(Mapping[str, dict[str, Any]]):
+    """The shapes of a description by name, each read once it is asked for. Safe for threads."""
+
+    def __init__(self, packed: dict[str, bytes]) -> None:
+        self._packed = packed
+        self._read: dict[str, dict[str, Any]] = {}
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        shape = self._read.get(name)
+        if shape is None:
+            shape = self._read.setdefault(name, orjson.loads(self._packed[name]))
+        return shape
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
 class _InterningResolver(ShapeResolver):  # type: ignore[misc]
     """Resolves equal references to one shape object."""
 
-    def __init__(self, shape_map: dict[str, Any]) -> None:
+    def __init__(self, shape_map: Mapping[str, Any]) -> None:
         super().__init__(shape_map)
         self._interned: dict[bytes, Shape] = {}
 
@@ -72,10 +94,42 @@ def read_description(service: str) -> dict[str, Any]:
     for operation in description["operations"].values():
         operation.pop("documentation", None)
     for shape in description.get("shapes", {}).values():
-        shape.pop("documentation", None)
-        for member in shape.get("members", {}).values():
-            member.pop("documentation", None)
+        _drop_documentation(shape)
     return description
+
+
+def _drop_documentation(shape: dict[str, Any]) -> dict[str, Any]:
+    shape.pop("documentation", None)
+    for member in shape.get("members", {}).values():
+        member.pop("documentation", None)
+    return shape
+
+
+def _read_packed(service: str) -> dict[str, Any]:
+    """Read a description as ``read_description`` does, its shapes packed: no more than one is ever an object here, so
+    that the memory of all of them is never asked for."""
+    folder = _model_folder(service)
+    if (folder / "service-2.sdk-extras.json").exists():
+        description = read_description(service)
+        packed = {name: _dumped(shape) for name, shape in description.get("shapes", {}).items()}
+    else:
+        parts = msgspec.json.decode(_read_bytes(folder / "service-2.json"), type=dict[str, msgspec.Raw])
+        shapes = msgspec.json.decode(parts.pop("shapes", b"{}"), type=dict[str, msgspec.Raw])
+        packed = {name: _dumped(_drop_documentation(_loaded(shape))) for name, shape in shapes.items()}
+        description = {name: _loaded(part) for name, part in parts.items()}
+        for operation in description["operations"].values():
+            operation.pop("documentation", None)
+    description["shapes"] = _PackedShapes(packed)
+    return description
+
+
+def _dumped(shape: dict[str, Any]) -> bytes:
+    # Copied, because what orjson returns was cut from a kilobyte, whose rest nothing else would fit into.
+    return bytes(memoryview(orjson.dumps(shape)))
+
+
+def _loaded(raw: msgspec.Raw) -> Any:
+    return orjson.loads(memoryview(raw))
 
 
 def read_endpoint_rules(service: str) -> bytes:
@@ -145,14 +199,17 @@ def _model_folder(service: str) -> Path:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    return cast(dict[str, Any], orjson.loads(_read_bytes(path)))
+
+
+def _read_bytes(path: Path) -> bytes:
     packed = path.with_name(path.name + ".gz")
-    content = zlib.decompress(packed.read_bytes(), wbits=31) if packed.exists() else path.read_bytes()
-    return cast(dict[str, Any], orjson.loads(content))
+    return zlib.decompress(packed.read_bytes(), wbits=31) if packed.exists() else path.read_bytes()
 
 
 @cache
 def _service_model(service: str) -> ServiceModel:
-    return InterningServiceModel(read_description(service), service)
+    return InterningServiceModel(_read_packed(service), service)
 
 
 @cache
