@@ -368,3 +368,24 @@ def test_a_pkcs11_signer_needs_a_module_a_token_and_a_pin(tmp_path: Path) -> Non
         missing = {variable: value for variable, value in whole.items() if not variable.endswith(name)}
         with pytest.raises(SettingsError, match=f"signer.{name.lower()} is missing"):
             read_settings(None, missing)
+
+
+@pytest.mark.parametrize("place", ["s3://audit", "s3://audit/lake", "s3://audit/a/b.c/", ""])
+def test_place_of_the_lake_is_a_bucket_and_a_prefix(place: str) -> None:
+    settings = read_settings(None, {"OPENTRAIL_LAKE_LOCATION": place}).settings
+
+    assert settings.lake__location == place.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["audit/lake", "s3://", "s3://A/lake", "s3://audit//lake", "s3://audit/../lake", "s3://audit/l\u00e4ke", "/srv"],
+)
+def test_place_of_the_lake_that_is_none_is_refused(place: str) -> None:
+    with pytest.raises(SettingsError, match="such as s3://audit/lake"):
+        read_settings(None, {"OPENTRAIL_LAKE_LOCATION": place})
+
+
+def test_endpoint_of_the_lake_without_a_bucket_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"lake\.location"):
+        read_settings(None, {"OPENTRAIL_LAKE_URL": "http://127.0.0.1:9000"})
