@@ -136,3 +136,11 @@ async def test_a_trail_has_a_reader_from_its_first_log_group_until_it_has_none(s
     assert list(await stores.log_readers.readers()) == [moved]
     await stores.log_readers.finish(plain.arn)
     assert list(await stores.log_readers.readers()) == []
+
+
+async def test_a_group_is_found_by_its_id(stores: MetadataStores) -> None:
+    group = a_group("/a")
+    await stores.log_groups.create(group)
+
+    assert await stores.log_groups.group_of(group.group_id) == group
+    assert await stores.log_groups.group_of("another") is None

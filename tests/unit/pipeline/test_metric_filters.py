@@ -1,6 +1,8 @@
 """Metric filters at work: values, defaults, dimensions; each event once, whatever breaks in between."""
 
 import json
+import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from opentrail.aws import logs
 from opentrail.metric.key import MetricKey
 from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.ports import Unavailable
+from opentrail.ports.log_store import LogRange
 from opentrail.ports.metric_store import MetricRange
 from tests.builders import ACCOUNT, NOON, REGION, World
 from tests.support.corpus import shared
@@ -128,6 +131,37 @@ async def test_a_store_that_does_not_answer_costs_nothing(monkeypatch: pytest.Mo
     await world.metric_filters.publish()
 
     assert await samples(world) == {1.0: 1.0}
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_no_event_is_lost_or_counted_twice_wherever_a_store_fails(seed: int) -> None:
+    """A process that fails before or behind a commit does not know which; the next one goes on from the cursor."""
+    world, chance = await a_world(), random.Random(seed)
+    publish = world.metrics.publish
+
+    async def fail_somewhere(*given: Any) -> None:
+        when = chance.random()
+        if when < 0.3:
+            raise Unavailable("before the commit")
+        await publish(*given)
+        if when < 0.6:
+            raise Unavailable("behind the commit")
+
+    world.metrics.publish = fail_somewhere  # type: ignore[method-assign]
+    for _ in range(10):
+        await put(world, *[{"a": 1}] * chance.randint(1, 3), {"a": 2}, publish=False)
+        with suppress(Unavailable):
+            await world.metric_filters.publish()
+        if chance.random() < 0.3:
+            world.metric_filters = MetricFilters(world.log_groups, world.log_store, world.metrics, world.clock)
+            world.log_store.watch(world.metric_filters.wake)
+    world.metrics.publish = publish  # type: ignore[method-assign]
+    await world.metric_filters.look_everywhere()
+    await world.metric_filters.publish()
+
+    [group] = await world.log_groups.all_groups()
+    stored = await world.log_store.read(LogRange(group.group_id), 1_000)
+    assert await samples(world) == {1.0: float(sum(event.message == '{"a": 1}' for event in stored))}
 
 
 async def test_the_published_filters_drive_alarms() -> None:
