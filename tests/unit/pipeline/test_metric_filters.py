@@ -134,7 +134,9 @@ async def test_a_store_that_does_not_answer_costs_nothing(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_no_event_is_lost_or_counted_twice_wherever_a_store_fails(seed: int) -> None:
+async def test_no_event_is_lost_or_counted_twice_wherever_a_store_fails(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A process that fails before or behind a commit does not know which; the next one goes on from the cursor."""
     world, chance = await a_world(), random.Random(seed)
     publish = world.metrics.publish
@@ -147,7 +149,7 @@ async def test_no_event_is_lost_or_counted_twice_wherever_a_store_fails(seed: in
         if when < 0.6:
             raise Unavailable("behind the commit")
 
-    world.metrics.publish = fail_somewhere  # type: ignore[method-assign]
+    monkeypatch.setattr(world.metrics, "publish", fail_somewhere)
     for _ in range(10):
         await put(world, *[{"a": 1}] * chance.randint(1, 3), {"a": 2}, publish=False)
         with suppress(Unavailable):
@@ -155,7 +157,7 @@ async def test_no_event_is_lost_or_counted_twice_wherever_a_store_fails(seed: in
         if chance.random() < 0.3:
             world.metric_filters = MetricFilters(world.log_groups, world.log_store, world.metrics, world.clock)
             world.log_store.watch(world.metric_filters.wake)
-    world.metrics.publish = publish  # type: ignore[method-assign]
+    monkeypatch.undo()
     await world.metric_filters.look_everywhere()
     await world.metric_filters.publish()
 
