@@ -20,13 +20,16 @@ from opentrail.pattern.filter_operands import (
     ordering,
 )
 from opentrail.pattern.ir import And, AnyChild, AnyElement, Field, Not, Or, Path, Predicate, all_of, any_of, exists
-from opentrail.pattern.values import AllTests, Is, NoTest, OfKind, Test
+from opentrail.pattern.values import AllTests, Compare, Is, NoTest, OfKind, SomeTest, Test
 
 MAX_DEPTH = 100
 """Parentheses within parentheses; 1,024 characters could hold more."""
 
 _STEPS = re.compile(r"\.\['([^']*)'\]|\.(\*)|\.([\w-]+)|\[(\*)\]|\[(\d+)\]")
 _COMPARABLE = OfKind(frozenset(("string", "number")))
+_ORDERED = SomeTest((OfKind(frozenset(("string",))), Compare("<", 0.0), Compare(">=", 0.0)))
+"""What a number can differ from: not from a number beyond a double, which is above none and below none."""
+
 _LITERALS = {"null": None, "true": True, "false": False}
 
 
@@ -150,7 +153,9 @@ class _Reader:
             case "=":
                 return selector.at(_Make(equality(self._next())))
             case "!=":
-                return _differs(selector, equality(self._next()))
+                operand = self._next()
+                comparable = _ORDERED if operand.kind == "number" else _COMPARABLE
+                return _differs(selector, equality(operand), comparable)
             case "<" | "<=" | ">" | ">=" as symbol:
                 return selector.at(_Make(ordering(symbol, self._next())))
         raise InvalidFilterPattern(GENERIC)
@@ -185,7 +190,7 @@ def _exists(selector: Selector) -> Predicate:
     return exists(selector.holder) if selector.rest is None else AnyChild(selector.holder, exists(selector.rest))
 
 
-def _differs(selector: Selector, equal: Test) -> Predicate:
+def _differs(selector: Selector, equal: Test, comparable: Test) -> Predicate:
     if selector.rest is None:
-        return Field(selector.holder, AllTests((_COMPARABLE, NoTest(equal))))
+        return Field(selector.holder, AllTests((comparable, NoTest(equal))))
     return And((exists(selector.holder), Not(AnyChild(selector.holder, Field(selector.rest, equal)))))

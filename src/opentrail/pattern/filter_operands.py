@@ -80,6 +80,8 @@ def lexemes(text: str) -> Iterator[Lexeme]:
 
 def _lexeme_at(text: str, place: int) -> str:
     """Return the part that CloudWatch Logs would name: what stands together with the first impossible character."""
+    if text.startswith("$[", place):
+        return "$["
     if text[place] in "$[%":
         found = re.compile(r"\$\s|[^\s\w]+").match(text, place)
         return found.group() if found else text[place]
@@ -121,6 +123,8 @@ def unquoted(text: str) -> str:
 
 def checked_expression(expression: str) -> str:
     """Return a regular expression that CloudWatch Logs takes. Raises InvalidFilterPattern."""
+    if not expression:
+        raise invalid_term("%%")
     place = 0
     while place < len(expression):
         escape = _EXPRESSION_ESCAPES.match(expression, place)

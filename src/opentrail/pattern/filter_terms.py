@@ -44,6 +44,10 @@ def parse_term_filter(text: str) -> Predicate:
 
 def parse_expression_filter(expression: str) -> Predicate:
     """Return the predicate of ``%expression%``, over the message's text. Raises InvalidFilterPattern."""
+    first, closing, behind = expression.partition("%")
+    if closing:
+        checked_expression(first)
+        raise invalid_term(behind[:1] or "%")
     return Field((), Search(checked_expression(expression)))
 
 
