@@ -4,6 +4,7 @@ In: a pattern as text. Out: a predicate of ``Leaves``. Semantics and error texts
 """
 
 from collections.abc import Mapping, Set
+from itertools import chain
 from typing import NoReturn
 
 from opentrail.pattern.errors import InvalidEventPattern
@@ -21,6 +22,9 @@ MAX_COMBINATIONS = 1000
 
 MAX_DEPTH = 250
 """Objects within objects of a pattern."""
+
+MAX_SPELLED_CHARACTERS = 16_000_000
+"""Characters of all ways to spell a rule's field names by joining neighbours with dots; each way is held in memory."""
 
 _RESERVED_IN_OR = frozenset(OPERATORS) | {"=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case"}
 
@@ -66,7 +70,15 @@ def read_alternatives(tokens: JsonTokens, operators: Mapping[str, Reader]) -> li
     if tokens.next() != "{":
         raise tokens.fail("Filter is not an object")
     reader = _PatternReader(tokens, operators)
-    return reader.read_object([], (), frozenset())
+    alternatives = reader.read_object([], (), frozenset())
+    if sum(map(_spelled_characters, chain.from_iterable(alternatives))) > MAX_SPELLED_CHARACTERS:
+        raise InvalidJson("Field names have too many parts")
+    return alternatives
+
+
+def _spelled_characters(name: str) -> int:
+    parts = name.count(".") + 1
+    return parts * parts * len(name) // 6 if parts > 1 else len(name)
 
 
 class _PatternReader:

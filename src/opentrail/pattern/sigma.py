@@ -63,6 +63,10 @@ MAX_PARENTHESES = 20
 MAX_LEAVES = 10_000
 """Comparisons of one rule, once its lists are written out."""
 
+MAX_FIELD_CHARACTERS = 512
+MAX_FIELD_DOTS = 30
+"""Dots of one field's name; a record's own fields have five at most."""
+
 _COMPARE: Mapping[Any, Operator] = {
     types.SigmaCompareExpression.CompareOperators.LT: "<",
     types.SigmaCompareExpression.CompareOperators.LTE: "<=",
@@ -108,23 +112,34 @@ def predicate_of_rule(rule: SigmaRule) -> Predicate:
     """Return the predicate that one of the rule's conditions holds. Raises InvalidSigmaRule."""
     try:
         parsed = [condition.parse() for condition in rule.detection.parsed_condition]
-    except SigmaError as error:
-        raise InvalidSigmaRule(str(error) or type(error).__name__) from error
     except RecursionError as error:
         raise InvalidSigmaRule("The rule's condition is too complex") from error
+    except (SigmaError, TypeError, ValueError, AttributeError, KeyError) as error:
+        raise InvalidSigmaRule(str(error) or type(error).__name__) from error
     return any_of(_Converter().predicate(condition) for condition in parsed)
 
 
 def _check_conditions(content: Mapping[str, Any]) -> None:
     detection = content.get("detection")
     given = detection.get("condition") if isinstance(detection, dict) else None
+    if isinstance(detection, dict) and not all(isinstance(name, str) for name in detection):
+        raise InvalidSigmaRule("The names of a rule's detections are texts")
     listed = given if isinstance(given, list) else [given]
+    if not all(condition is None or isinstance(condition, str) for condition in listed):
+        raise InvalidSigmaRule("A rule's condition is a text")
     if len(listed) > MAX_CONDITIONS:
         raise InvalidSigmaRule(f"The rule has more than {MAX_CONDITIONS} conditions")
     for condition in listed:
         text = str(condition)
         if len(text) > MAX_CONDITION_CHARACTERS or _depth(text) > MAX_PARENTHESES:
             raise InvalidSigmaRule("The rule's condition is too complex")
+
+
+def _path(field: str) -> tuple[str, ...]:
+    """Return the names of a field; all ways to join neighbours are held in memory, so their number is bounded."""
+    if len(field) > MAX_FIELD_CHARACTERS or field.count(".") > MAX_FIELD_DOTS:
+        raise InvalidSigmaRule("A field's name is too long")
+    return tuple(field.split("."))
 
 
 def _depth(text: str) -> int:
@@ -166,7 +181,7 @@ class _Converter:
                 case _:
                     yield self.predicate(part)
         for field, of_field in tests.items():
-            path = tuple(field.split("."))
+            path = _path(field)
             yield Leaves((LeafCondition(path, some_test(of_field)),))
             readers = [test for test in of_field if _may_read_json(test)]
             if readers:
@@ -179,7 +194,7 @@ class _Converter:
 
     def _field(self, field: str, value: Any) -> Predicate:
         self._count()
-        path = tuple(field.split("."))
+        path = _path(field)
         match value:
             case types.SigmaExpansion():
                 return any_of(self._field(field, one) for one in value.values)
@@ -197,7 +212,7 @@ class _Converter:
 def _reference(path: tuple[str, ...], value: types.SigmaFieldReference) -> Predicate:
     if value.starts_with or value.ends_with:
         raise InvalidSigmaRule("fieldref with startswith or endswith is not supported")
-    return SameText(path, tuple(value.field.split(".")))
+    return SameText(path, _path(value.field))
 
 
 def _may_read_json(test: Test) -> bool:
@@ -264,7 +279,7 @@ def _glob(value: types.SigmaString, case: Callable[[str], str]) -> Test:
 
 def _expression(value: types.SigmaRegularExpression) -> str:
     flags = "".join(sorted(_FLAGS[flag] for flag in value.flags))
-    text = value.regexp.original
+    text = str(getattr(value.regexp, "original", value.regexp))  # a number in YAML is none of pySigma's texts
     expression = f"(?{flags}){text}" if flags else text
     try:
         compile_expression(expression)

@@ -237,3 +237,40 @@ def test_any_text_is_read_as_correlations_or_refused(text: str) -> None:
         stream.observe({"a": "x", "b": [1, {"c": None}]}, at)
     stream.finish()
     assert stream.cells >= 0
+
+
+@pytest.mark.parametrize(
+    ("language", "pattern"),
+    [
+        ("event-pattern", '{"' + ".".join(["a"] * 2_000) + '": ["x"]}'),
+        (
+            "filter-policy",
+            {"FilterPolicyScope": "MessageBody", "FilterPolicy": '{"' + ".".join(["a"] * 120_000) + '": ["x"]}'},
+        ),
+        (
+            "sigma",
+            "detection: {s: {" + ".".join(["a"] * 32) + ": x}, condition: s}\nlogsource: {product: aws}\ntitle: t\n",
+        ),
+        ("sigma", "detection: {s: {" + "a" * 600 + ": x}, condition: s}\nlogsource: {product: aws}\ntitle: t\n"),
+    ],
+)
+def test_field_names_of_too_many_parts_are_refused_before_their_spellings_are_made(
+    language: Language, pattern: Any
+) -> None:
+    with pytest.raises(InvalidPattern, match=r"too many parts|too long"):
+        quick(lambda: read_rule(language, pattern))
+
+
+@pytest.mark.parametrize(
+    "detection", ["{s: {a: x}, condition: 7}", "{1: {a: x}, condition: 1 of them}", "{1: [x], condition: 1 of s*}"]
+)
+def test_sigma_rules_with_numbers_for_names_or_conditions_are_refused(detection: str) -> None:
+    with pytest.raises(InvalidPattern, match=r"texts?$"):
+        read_rule("sigma", f"title: t\nlogsource: {{product: aws}}\ndetection: {detection}\n")
+
+
+def test_a_sigma_expression_that_yaml_reads_as_a_number_is_its_digits() -> None:
+    rule = read_rule("sigma", "title: t\nlogsource: {product: aws}\ndetection: {s: {a|re: 88}, condition: s}\n")
+
+    assert rule.matches({"a": "1881"})
+    assert not rule.matches({"a": "18"})
