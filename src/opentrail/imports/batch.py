@@ -110,7 +110,10 @@ def _judge(
     for number, record in enumerate(contents.records, 1):
         try:
             peeked = _peeked(record)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except UnicodeDecodeError:
+            contents.fail(f"record {number}", "MalformedRecord", "it is not UTF-8")
+            continue
+        except (msgspec.MsgspecError, RecursionError):
             contents.fail(f"record {number}", "MalformedRecord", "it is no record with a time in its eventTime")
             continue
         text = peeked.eventTime or ""
@@ -127,7 +130,12 @@ def _judge(
 
 
 def _peeked(record: bytes) -> _Peek:
-    """Return a record's time and Region, whatever the case of their names, as the lake reads them."""
+    """Return a record's time and Region, whatever the case of their names, as the lake reads them.
+
+    Raises MsgspecError, RecursionError and UnicodeDecodeError for what the lake cannot read.
+    """
+    if not record.isascii():
+        record.decode()  # what is not looked at here is not checked here either
     peeked = _peek(record)
     if peeked.eventTime is None:
         members = {name.lower(): value for name, value in _read_members(record).items()}

@@ -34,6 +34,18 @@ def test_records_are_judged_at_once_where_some_are_asked_for() -> None:
     assert (loaded.report.outside, loaded.report.failed) == (2, 2)
 
 
+def test_record_that_is_not_utf8_is_named() -> None:
+    broken = TIMED.replace(b'"x"', b'"\xff"')
+    judged = load_objects([("one", TIMED + b"\n" + broken + b"\n" + TIMED)], RecordFilter()).judged
+    assert judged is not None
+
+    loaded = judged()
+
+    assert list(loaded.events) == [TIMED, TIMED]
+    (found,) = loaded.report.faults
+    assert (found.fault.place, found.fault.message) == ("record 2", "it is not UTF-8")
+
+
 @pytest.mark.parametrize(
     ("record", "taken"),
     [

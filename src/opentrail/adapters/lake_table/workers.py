@@ -135,6 +135,8 @@ class _Worker:
 def _serve(connection: Connection) -> None:
     """Do what is asked until nothing is for IDLE_SECONDS, or nobody is there to ask."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What the modules made stays: looking at it again after each batch would take a tenth of the batch's time.
+    gc.freeze()
     gc.disable()
     rows = BatchRows()
     try:

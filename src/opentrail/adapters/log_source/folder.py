@@ -18,7 +18,8 @@ class FolderSource:
     """Implements LogSource below ``root``: keys are paths relative to it, "" that of a root that is a file itself.
 
     A folder's entries come in the order of their names, each folder's files where its name stands. Links are followed
-    to files, never to folders; hidden entries are left out.
+    to files, never to folders; hidden entries are left out. A folder below that may not be listed stands in the listing
+    itself, and reading it tells why.
     """
 
     def __init__(self, root: Path, takes: Callable[[str], bool]) -> None:
@@ -34,8 +35,10 @@ class FolderSource:
     async def read(self, key: str) -> bytes:
         try:
             return await asyncio.to_thread((self._root / key).read_bytes if key else self._root.read_bytes)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise ObjectNotFound(key) from error
+        except IsADirectoryError as error:
+            raise AccessRefused("AccessDenied", f"the folder {self._root / key} may not be listed") from error
         except PermissionError as error:
             raise AccessRefused("AccessDenied", f"{self._root / key} may not be read") from error
         except OSError as error:
@@ -57,10 +60,28 @@ class FolderSource:
             key = f"{folder}/{entry.name}" if folder else entry.name
             if after and entry.name < after[0]:
                 continue
+            is_after = after and entry.name == after[0]
             if entry.is_dir(follow_symlinks=False):
-                yield from self._below(key, after[1:] if after and entry.name == after[0] else ())
-            elif not (after and entry.name == after[0]) and entry.is_file() and self._takes(key):
-                yield LogObject(key, entry.stat().st_size)
+                yield from self._subfolder(key, after[1:] if is_after else (), is_named=bool(is_after))
+            elif not is_after and (size := _file_size(entry)) is not None and self._takes(key):
+                yield LogObject(key, size)
+
+    def _subfolder(self, key: str, after: tuple[str, ...], *, is_named: bool) -> Iterator[LogObject]:
+        try:
+            yield from self._below(key, after)
+        except PermissionError:
+            if after or not is_named:
+                yield LogObject(key, 0)
+        except FileNotFoundError:
+            return  # it went while its parent was listed
+
+
+def _file_size(entry: os.DirEntry[str]) -> int | None:
+    """Return the size of a file, None for all else: a pipe, a link that leads nowhere or in a circle, what is gone."""
+    try:
+        return entry.stat().st_size if entry.is_file() else None
+    except OSError:
+        return None
 
 
 def _page(files: Iterator[LogObject]) -> list[LogObject]:

@@ -1,11 +1,13 @@
 """A folder is listed in an order of its own, from any place on, and read as it lies there."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opentrail.adapters.log_source.folder import FolderSource
-from opentrail.ports.object_store import BucketNotFound, ObjectNotFound
+from opentrail.ports.object_store import AccessRefused, BucketNotFound, ObjectNotFound
 
 
 def everything(key: str) -> bool:
@@ -55,3 +57,33 @@ async def test_what_is_not_there_is_said_to_be_missing(root: Path) -> None:
         await FolderSource(root, everything).read("gone.json")
     with pytest.raises(BucketNotFound):
         _ = [one async for one in FolderSource(root / "nowhere", everything).list()]
+
+
+async def test_folder_that_may_not_be_listed_is_named_and_the_rest_goes_on(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if Path(path).name == "a":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    source = FolderSource(root, everything)
+
+    keys = [one.key async for one in source.list()]
+
+    assert sorted(keys) == ["a", "a-b/3.json", "a.json", "b/2.json", "c.json"]
+    assert [one.key async for one in source.list("a")] == keys[keys.index("a") + 1 :]
+    with pytest.raises(AccessRefused, match="may not be listed"):
+        await source.read("a")
+
+
+async def test_what_is_no_file_is_passed_over(root: Path) -> None:
+    (root / "circle").symlink_to("circle")
+    (root / "nowhere").symlink_to("missing")
+    os.mkfifo(root / "pipe")
+    source = FolderSource(root, everything)
+
+    assert not {"circle", "nowhere", "pipe"} & {one.key async for one in source.list()}
