@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from opentrail.lakesql.errors import InvalidStatement
 from opentrail.lakesql.functions.signature import Typed
-from opentrail.lakesql.text import quoted_text
+from opentrail.lakesql.text import quoted_name, quoted_text
 from opentrail.lakesql.types import (
     BIGINT,
     BOOLEAN,
@@ -157,7 +157,21 @@ def cast(value: Typed, kind: SqlType, *, is_try: bool) -> Typed:
         return Typed(f"CAST({verb}({value.text} AS TIMESTAMPTZ) AS TIMESTAMP)", kind)
     if kind.is_integer and source.name in ("double", "real", "decimal"):
         return Typed(f"{verb}(round({value.text}) AS {kind.duckdb})", kind)
+    if kind == DATE and source in (TIMESTAMP, TIMESTAMP_TZ):
+        return Typed(f"CAST(lake_utc({value.text}) AS DATE)", kind)
+    if source.is_row and kind.is_row:
+        return Typed(_row_by_place(value, kind, is_try=is_try), kind)
     return Typed(f"{verb}({value.text} AS {kind.duckdb})", kind)
+
+
+def _row_by_place(value: Typed, kind: SqlType, *, is_try: bool) -> str:
+    """Return a row with the fields of ``kind``: the first becomes the first, whatever the names."""
+    fields = []
+    pairs = zip(value.kind.fields, kind.fields, strict=True)
+    for at, ((name, part), (wanted, target)) in enumerate(pairs, 1):
+        field = Typed(f"{value.text}.{quoted_name(name or f'f{at}')}", part)
+        fields.append(f"{quoted_name(wanted or f'f{at}')} := {cast(field, target, is_try=is_try).text}")
+    return f"(CASE WHEN {value.text} IS NOT NULL THEN struct_pack({', '.join(fields)}) END)"
 
 
 def _is_castable(source: SqlType, kind: SqlType) -> bool:
@@ -184,13 +198,15 @@ def _as_varchar(value: Typed) -> str:
             return shown_time(value)
         case "varbinary":
             return f"decode({value.text})"
+        case "double" | "real":
+            return f"lake_double_text({value.text})"
     return f"CAST({value.text} AS VARCHAR)"
 
 
 def shown_time(value: Typed) -> str:
     """Return the text of a time as results show it: three digits of a second, and the zone of one that has it."""
     zone = " UTC" if value.kind == TIMESTAMP_TZ else ""
-    return f"strftime({value.text}, '%Y-%m-%d %H:%M:%S.%g{zone}')"
+    return f"strftime(lake_utc({value.text}), '%Y-%m-%d %H:%M:%S.%g{zone}')"
 
 
 def _as_json(value: Typed) -> str:
@@ -236,4 +252,6 @@ def shown(value: Typed) -> str:
         return f"hex({value.text})"
     if kind.parts or kind.fields:
         return f"CAST({as_document(value)} AS VARCHAR)"
+    if kind.name in ("double", "real"):
+        return f"lake_double_text({value.text})"
     return f"CAST({value.text} AS VARCHAR)"

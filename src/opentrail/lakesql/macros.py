@@ -13,6 +13,7 @@ MAX_ENTRIES = 10_000
 """What repeat and sequence may make at most, as in Trino."""
 
 MACROS: tuple[str, ...] = (
+    "lake_utc(t) AS make_timestamp(epoch_us(t))",
     "lake_null_if_null(a, r) AS CASE WHEN a IS NULL THEN NULL ELSE r END",
     "lake_substr(s, b) AS CASE WHEN b = 0 OR -b > length(s) THEN '' ELSE substr(s, b) END",
     "lake_substr_for(s, b, n) AS CASE WHEN b = 0 OR -b > length(s) OR n <= 0 THEN '' ELSE substr(s, b, n) END",
@@ -36,6 +37,18 @@ MACROS: tuple[str, ...] = (
     "lambda c: CAST(strpos('0123456789abcdefghijklmnopqrstuvwxyz', c) - 1 AS BIGINT)), "
     "lambda x, y: x * b + y) AS BIGINT)",
     "lake_no_nan(x) AS CASE WHEN NOT isnan(x) THEN x END",
+    # Java's text of a double: plain from 0.001 to 10,000,000, else as 1.25E-5, always with a digit behind the point.
+    "lake_digits(t) AS rtrim(ltrim(replace(split_part(t, 'e', 1), '.', ''), '0'), '0')",
+    "lake_exponent(t) AS coalesce(TRY_CAST(split_part(t, 'e', 2) AS INTEGER), 0) "
+    "+ length(split_part(split_part(t, 'e', 1), '.', 1)) - 1 "
+    "- (length(replace(split_part(t, 'e', 1), '.', '')) - length(ltrim(replace(split_part(t, 'e', 1), '.', ''), '0')))",
+    "lake_scientific(t) AS left(lake_digits(t), 1) || '.' || "
+    "CASE WHEN length(lake_digits(t)) > 1 THEN substr(lake_digits(t), 2) ELSE '0' END || 'E' || lake_exponent(t)",
+    "lake_double_text(x) AS CASE WHEN isnan(x) THEN 'NaN' WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'Infinity' "
+    "ELSE '-Infinity' END WHEN x = 0 OR (abs(x) >= 0.001 AND abs(x) < 10000000) THEN CAST(x AS VARCHAR) "
+    "ELSE CASE WHEN x < 0 THEN '-' ELSE '' END || lake_scientific(CAST(abs(x) AS VARCHAR)) END",
+    "lake_cbrt(x) AS CASE WHEN round(cbrt(x)) * round(cbrt(x)) * round(cbrt(x)) = x THEN round(cbrt(x)) "
+    "ELSE cbrt(x) END",
     "lake_pointer(k) AS '/' || replace(replace(k, '~', '~0'), '/', '~1')",
     "lake_json(s) AS CASE WHEN json_valid(s) THEN CAST(s AS JSON) END",
     "lake_json_scalar(j, p) AS CASE WHEN json_type(j, p) NOT IN ('OBJECT', 'ARRAY') THEN json_extract_string(j, p) END",

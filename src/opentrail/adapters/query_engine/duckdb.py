@@ -121,6 +121,7 @@ class DuckDbEngine:
         return {
             "TimeZone": "UTC",
             "threads": limits.threads,
+            "parquet_metadata_cache": True,  # else every footer is read when tables are bound, and again by the query
             "memory_limit": f"{limits.memory_bytes}B",
             "temp_directory": str(spill),
             "max_temp_directory_size": f"{limits.spill_bytes}B",

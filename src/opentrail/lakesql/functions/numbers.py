@@ -27,7 +27,7 @@ def _to_places(args: Args) -> str:
 
 
 _OF_ONE_DOUBLE = {
-    "sqrt": "sqrt", "cbrt": "cbrt", "exp": "exp", "ln": "ln", "log2": "log2", "log10": "log10", "sin": "sin",
+    "sqrt": "sqrt", "cbrt": "lake_cbrt", "exp": "exp", "ln": "ln", "log2": "log2", "log10": "log10", "sin": "sin",
     "cos": "cos", "tan": "tan",
     "asin": "asin", "acos": "acos", "atan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
     "degrees": "degrees", "radians": "radians",

@@ -1,9 +1,10 @@
 """Days and points in time. A time with a zone is kept in UTC."""
 
 import re
+from collections.abc import Callable
 
 from opentrail.lakesql.errors import InvalidStatement
-from opentrail.lakesql.functions.signature import Args, Function, scalar
+from opentrail.lakesql.functions.signature import Args, Function, Typed, scalar
 from opentrail.lakesql.text import quoted_text
 from opentrail.lakesql.types import (
     BIGINT,
@@ -43,6 +44,15 @@ _JODA = {
 """Joda's pattern letters, which format_datetime and parse_datetime take, as strftime's."""
 
 
+def _plain(value: Typed) -> str:
+    """Return a time without DuckDB's zone, which the columns of files have: with one, reading a field of it is slow."""
+    return f"lake_utc({value.text})" if value.kind in (TIMESTAMP, TIMESTAMP_TZ) else value.text
+
+
+def _of_plain(template: str) -> Callable[[Args], str]:
+    return lambda args: template.format(_plain(args[0]))
+
+
 def unit_of(args: Args) -> str:
     """Return the unit that the first argument names."""
     unit = str(args[0].literal).lower()
@@ -74,7 +84,7 @@ def _strftime_of_joda(pattern: str) -> str:
 
 
 def _date_trunc(args: Args) -> str:
-    return f"CAST(date_trunc('{unit_of(args)}', {args[1].text}) AS {args[1].kind.duckdb})"
+    return f"CAST(date_trunc('{unit_of(args)}', {_plain(args[1])}) AS {args[1].kind.duckdb})"
 
 
 def _date_add(args: Args) -> str:
@@ -84,11 +94,11 @@ def _date_add(args: Args) -> str:
 
 def _date_diff(args: Args) -> str:
     unit = unit_of(args)
-    return f"date_sub('{unit}', CAST({args[1].text} AS TIMESTAMP), CAST({args[2].text} AS TIMESTAMP))"
+    return f"date_sub('{unit}', CAST({_plain(args[1])} AS TIMESTAMP), CAST({_plain(args[2])} AS TIMESTAMP))"
 
 
 def _date_format(args: Args) -> str:
-    return f"strftime({args[0].text}, {quoted_text(_strftime_of_mysql(str(args[1].literal)))})"
+    return f"strftime({_plain(args[0])}, {quoted_text(_strftime_of_mysql(str(args[1].literal)))})"
 
 
 def _date_parse(args: Args) -> str:
@@ -96,7 +106,7 @@ def _date_parse(args: Args) -> str:
 
 
 def _format_datetime(args: Args) -> str:
-    return f"strftime({args[0].text}, {quoted_text(_strftime_of_joda(str(args[1].literal)))})"
+    return f"strftime({_plain(args[0])}, {quoted_text(_strftime_of_joda(str(args[1].literal)))})"
 
 
 def _parse_datetime(args: Args) -> str:
@@ -107,7 +117,7 @@ def _to_iso8601(args: Args) -> str:
     if args[0].kind == DATE:
         return f"CAST({args[0].text} AS VARCHAR)"
     zone = "Z" if args[0].kind == TIMESTAMP_TZ else ""
-    return f"strftime({args[0].text}, '%Y-%m-%dT%H:%M:%S.%g{zone}')"
+    return f"strftime({_plain(args[0])}, '%Y-%m-%dT%H:%M:%S.%g{zone}')"
 
 
 def _second_kind(args: Args) -> SqlType:
@@ -130,7 +140,7 @@ _FIELDS = {
 """The functions that read one field of a time, and DuckDB's names of these fields. EXTRACT takes the same names."""
 
 TIMES: tuple[Function, ...] = (
-    scalar("date", "time", DATE, "CAST({0} AS DATE)"),
+    scalar("date", "time", DATE, _of_plain("CAST({0} AS DATE)")),
     scalar("date", "text", DATE, "CAST({0} AS DATE)"),
     scalar("date_trunc", "literal time", _second_kind, _date_trunc),
     scalar("date_add", "literal integer time", _third_kind, _date_add),
@@ -148,9 +158,14 @@ TIMES: tuple[Function, ...] = (
         TIMESTAMP_TZ,
         "make_timestamp(CAST(round(CAST({0} AS DOUBLE) * 1000) * 1000 AS BIGINT))",
     ),
-    scalar("to_unixtime", "time", DOUBLE, "epoch(CAST({0} AS TIMESTAMP))"),
-    scalar("last_day_of_month", "time", DATE, "last_day({0})"),
+    scalar("to_unixtime", "time", DOUBLE, _of_plain("epoch(CAST({0} AS TIMESTAMP))")),
+    scalar("last_day_of_month", "time", DATE, _of_plain("last_day({0})")),
     scalar("at_timezone", "time literal", TIMESTAMP, _at_timezone),
-    scalar("millisecond", "time", BIGINT, "CAST(date_part('millisecond', CAST({0} AS TIMESTAMP)) % 1000 AS BIGINT)"),
-    *(scalar(name, "time", BIGINT, f"date_part('{field}', {{0}})") for name, field in _FIELDS.items()),
+    scalar(
+        "millisecond",
+        "time",
+        BIGINT,
+        _of_plain("CAST(date_part('millisecond', CAST({0} AS TIMESTAMP)) % 1000 AS BIGINT)"),
+    ),
+    *(scalar(name, "time", BIGINT, _of_plain(f"date_part('{field}', {{0}})")) for name, field in _FIELDS.items()),
 )

@@ -1,17 +1,22 @@
 """The engine's process: what it answers, what it cannot reach, and how it ends."""
 
 import asyncio
+import re
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from opentrail.adapters.lake_table.files import ROWS_PER_GROUP, write_parquet
 from opentrail.adapters.query_engine.duckdb import DuckDbEngine, EngineLimits
 from opentrail.ports.query_engine import EngineStatistics, EngineTable, QueryFailed, QueryTimedOut
+from tests.builders import NOON
 
 
 def a_table(folder: Path, rows: int = 2500, fresh: int = 3) -> EngineTable:
@@ -251,3 +256,27 @@ async def test_a_process_that_nobody_asks_ends(tmp_path: Path) -> None:
 
     assert engine._processes._spare is None
     await engine.close()
+
+
+def test_a_needle_is_found_by_bloom_filters_and_statistics_alone(tmp_path: Path) -> None:
+    day, files, rows = NOON.date(), list[str](), 2 * ROWS_PER_GROUP
+    for number in range(2):
+        ids = [f"{(at * 7919 + number) % (2 * rows):08x}-0000-4000-8000-000000000000" for at in range(0, 2 * rows, 2)]
+        start = NOON + timedelta(hours=number)
+        times = pa.array([start + timedelta(milliseconds=at) for at in range(rows)], pa.timestamp("us", tz="UTC"))
+        files.append(str(tmp_path / f"{day}-{number}.parquet"))
+        write_parquet(Path(files[-1]), pa.table({"eventid": ids, "eventtime": times}))
+    connection = duckdb.connect()
+    connection.execute(f"SET TimeZone = 'UTC'; CREATE VIEW lake_table_0 AS SELECT * FROM read_parquet({files})")
+
+    def groups(condition: str) -> str:
+        plan = connection.execute(f"EXPLAIN ANALYZE SELECT count(*) FROM lake_table_0 WHERE {condition}").fetchall()
+        found = re.search(r"Row Groups Scanned:\s*(\d+ / \d+)", plan[0][1])
+        assert found is not None, plan
+        return found[1]
+
+    wanted = pq.read_table(files[1])["eventid"][7].as_py()
+    assert groups(f"eventid = '{wanted}'") == "1 / 4"
+    assert groups("eventid = '00000000-ffff-4000-8000-000000000000'") == "0 / 4"
+    assert groups(f"eventtime >= TIMESTAMP '{NOON + timedelta(hours=1):%Y-%m-%d %H:%M:%S}'") == "2 / 4"
+    assert groups("eventid LIKE '%-0000-%'") == "4 / 4"

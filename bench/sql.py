@@ -1,0 +1,289 @@
+"""Lake SQL as StartQuery runs it, against DuckDB alone on the same Parquet files and on the raw gz log files.
+
+``python -m bench.sql [--events N,N,...] [--rounds N] [--history N] [--raw-files N] [--plot FILE]``. A home is grown to
+each size by importing generated log files; then each query of ``bench.sql_mix`` is asked of both, turn about, the rows
+asserted equal. Ours: translated, run in a locked process of its own, pages stored and read back, from the statement to
+the last row. DuckDB: a connection that stays open with two threads, ``read_parquet`` over the same list of files. Then
+the same log files, ``--raw-files`` of them, are asked as they are. Event history grows beside the lake and is asked too
+(SQL over ``event_history``, and lookups). ``--plot`` writes the growth as an SVG.
+"""
+
+import argparse
+import asyncio
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import orjson
+
+from bench.growth_plot import GrowthPoint, write_plot
+from bench.lake_events import ACCOUNT
+from bench.sql_home import DAYS, FILE_EVENTS, MOST_EVENTS, event, import_logs, store_history, write_logs
+from bench.sql_mix import NEEDLES, MixQuery, mix
+from opentrail.adapters.event_history.local import LocalEventHistory
+from opentrail.home import Home
+from opentrail.ports.event_history import LookupKey, LookupQuery
+from opentrail.settings import Settings
+from opentrail.wiring.querying import SPARE_SECONDS, open_query_commands, read_result_page
+
+STORE = "imported"
+THREADS = 2
+LOOKUPS = 300
+MUST, AIM_NEEDLES = 1.2, 0.5
+
+Rows = list[list[str | None]]
+
+
+@dataclass
+class Taken:
+    """(Wall, processor) seconds of each round, both sides."""
+
+    ours: list[tuple[float, float]] = field(default_factory=list)
+    theirs: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def medians(self) -> "Medians":
+        sides = (statistics.median(side) for found in (self.ours, self.theirs) for side in zip(*found, strict=True))
+        return Medians(*sides)
+
+
+class Medians(NamedTuple):
+    """Median seconds of both sides."""
+
+    our_wall: float
+    our_processor: float
+    their_wall: float
+    their_processor: float
+
+
+def clocks() -> tuple[float, float]:
+    """Return wall time, and processor time of this process and of its children that ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.perf_counter(), time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+def between(began: tuple[float, float], ended: tuple[float, float]) -> tuple[float, float]:
+    return ended[0] - began[0], ended[1] - began[1]
+
+
+class Lake:
+    """The home's queries, asked as the operator's command does."""
+
+    def __init__(self, home: Path, commands: dict[str, Any]) -> None:
+        self._home = Home(home)
+        self._commands = commands
+
+    async def ask(self, statement: str) -> tuple[Rows, dict[str, Any]]:
+        """Run a statement to its end; return its rows and what was said of it."""
+        started = await self._commands["start_query"](statement=statement)
+        assert "id" in started, started
+        while True:
+            described = await self._commands["describe_query"](query_id=started["id"])
+            if described["status"] not in ("QUEUED", "RUNNING"):
+                break
+            await asyncio.sleep(0.01)
+        assert described["status"] == "FINISHED", described
+        rows: Rows = []
+        for start, length, _ in (await self._commands["query_pages"](query_id=started["id"]))["pages"]:
+            rows += orjson.loads(read_result_page(self._home, started["id"], start, length))
+        return rows, described
+
+
+def files_of(home: Path) -> list[str]:
+    """Return the Parquet files of the imported store as its table lists them."""
+    from deltalake import DeltaTable
+
+    (table,) = Home(home).lake.glob("*/table")
+    return sorted(DeltaTable(str(table)).file_uris())
+
+
+def open_duckdb(files: Sequence[str]) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the files as ``t``."""
+    connection = duckdb.connect()
+    connection.execute(f"SET threads = {THREADS}; SET TimeZone = 'UTC'")
+    paths = ", ".join(f"'{path}'" for path in files)
+    connection.execute(f"CREATE VIEW t AS SELECT * FROM read_parquet([{paths}], hive_partitioning = false)")
+    return connection
+
+
+def shown(rows: Sequence[Sequence[Any]]) -> Rows:
+    """Return rows of DuckDB's as results show them, in an order of their own."""
+    return sorted([[None if value is None else str(value) for value in row] for row in rows], key=str)
+
+
+async def compare(
+    lake: Lake, duck: duckdb.DuckDBPyConnection, queries: Sequence[MixQuery], rounds: int
+) -> dict[str, Taken]:
+    """Ask both sides everything, turn about; return the seconds of each query."""
+    found: dict[str, Taken] = {query.name: Taken() for query in queries}
+    for number in range(rounds):
+        for query in queries:
+            began = clocks()
+            rows, _ = await lake.ask(query.lake.format(T=STORE))
+            middle = clocks()
+            answer = duck.execute(query.duckdb.format(T="t")).fetchall()
+            ended = clocks()
+            assert sorted(rows, key=str) == shown(answer), (query.name, rows[:2], shown(answer)[:2])
+            if number:  # the first round brings the files into the system's cache
+                found[query.name].ours.append(between(began, middle))
+                found[query.name].theirs.append(between(middle, ended))
+    return found
+
+
+def report(found: dict[str, Taken], queries: Sequence[MixQuery]) -> None:
+    """Print each query, each kind and all of them: medians in ms, wall and processor, and the ratios of their sums."""
+    print(f"{'ms':42}{'Opentrail':>11}{'proc.':>8}{'DuckDB':>9}{'proc.':>8}{'ratio':>9}{'proc.':>8}")
+    kinds: dict[str, list[Medians]] = {}
+    for query in queries:
+        kinds.setdefault(query.kind, []).append(found[query.name].medians)
+        print_line(query.name, found[query.name].medians)
+    kinds["all"] = [one for some in kinds.values() for one in some]
+    for kind, some in kinds.items():
+        bar = f"  (aim {AIM_NEEDLES}x)" if kind == NEEDLES else f"  (must {MUST}x)" if kind == "all" else ""
+        print_line(f"sum of {kind}", Medians(*map(sum, zip(*some, strict=True))), bar)
+
+
+def print_line(name: str, one: Medians, bar: str = "") -> None:
+    ours, theirs = f"{one.our_wall * 1e3:11.0f}{one.our_processor * 1e3:8.0f}", f"{one.their_wall * 1e3:9.0f}"
+    ratios = f"{one.our_wall / one.their_wall:8.2f}x{one.our_processor / one.their_processor:7.2f}x"
+    print(f"{name:42}{ours}{theirs}{one.their_processor * 1e3:8.0f}{ratios}{bar}")
+
+
+def raw(logs: Sequence[Path], query: str) -> tuple[float, int]:
+    """Ask gz log files as they are; return the seconds and the rows of the answer."""
+    connection = duckdb.connect()
+    connection.execute(f"SET threads = {THREADS}; SET TimeZone = 'UTC'")
+    paths = ", ".join(f"'{path}'" for path in logs)
+    connection.execute(
+        f"CREATE VIEW t AS SELECT unnest(Records, recursive := false) AS r FROM read_json([{paths}],"
+        " maximum_object_size = 268435456)"
+    )
+    began = time.perf_counter()
+    rows = connection.execute(query).fetchall()
+    return time.perf_counter() - began, len(rows)
+
+
+async def lookups(home: Path, numbers: range, now: datetime) -> float:
+    """Look events up by id, access key and name in Event history; return the median milliseconds of a page."""
+    history = await LocalEventHistory.open(Home(home).history)
+    try:
+        found = []
+        for number in range(numbers.start, numbers.stop, max(1, len(numbers) // LOOKUPS)):
+            one = orjson.loads(event(number, now))
+            for key, value in (
+                (LookupKey.EVENT_ID, one["eventID"]),
+                (LookupKey.ACCESS_KEY_ID, one["userIdentity"]["accessKeyId"]),
+                (LookupKey.EVENT_NAME, one["eventName"]),
+            ):
+                began = time.perf_counter()
+                page = await history.lookup(LookupQuery(ACCOUNT, one["awsRegion"], ((key, value),)))
+                found.append(time.perf_counter() - began)
+                assert page.events, (key, value)
+        return statistics.median(found) * 1e3
+    finally:
+        await history.close()
+
+
+async def measure(folder: Path, numbers: range, now: datetime, rounds: int) -> tuple[dict[str, Taken], list[MixQuery]]:
+    """Ask the mix of both sides over what the home has, events ``numbers``."""
+    first, last = (now - timedelta(days=DAYS * (1 - part / MOST_EVENTS)) for part in (numbers.start, numbers.stop))
+    queries = mix(first, last, orjson.loads(event(numbers.stop // 2, now))["eventID"])
+    home = folder / "home"
+    async with open_query_commands(Home(home), Settings(), SPARE_SECONDS) as commands:
+        files = files_of(home)
+        with open_duckdb(files) as duck:
+            count = duck.execute("SELECT count(*) FROM t").fetchone()
+            assert count == (len(numbers),), count
+            print(f"\n{len(numbers):,} events in {len(files)} files")
+            return await compare(Lake(home, commands), duck, queries, rounds), queries
+
+
+async def ask_history(folder: Path, numbers: range) -> tuple[float, float]:
+    """Ask ``event_history`` twice; return the seconds of each: the first time its files are made."""
+    home, taken = folder / "home", []
+    async with open_query_commands(Home(home), Settings(), SPARE_SECONDS) as commands:
+        for _ in range(2):
+            began = time.perf_counter()
+            rows, _ = await Lake(home, commands).ask("SELECT count(*), count(DISTINCT eventId) FROM event_history")
+            taken.append(time.perf_counter() - began)
+            assert rows == [[str(len(numbers))] * 2], rows
+    return taken[0], taken[1]
+
+
+def measure_raw(folder: Path, files: int, now: datetime) -> None:
+    """Ask the raw log files for one id, against the same in the lake's table."""
+    logs = sorted(path for part in folder.glob("logs-*") for path in part.glob("*.json.gz"))[:files]
+    wanted = orjson.loads(event(len(logs) * FILE_EVENTS // 2, now))["eventID"]
+    seconds, rows = raw(logs, f"SELECT r.eventName FROM t WHERE r.eventID = '{wanted}'")
+    assert rows == 1
+    count = len(logs) * FILE_EVENTS
+    print(f"\nraw gz JSON, one id among {count:,} events: {seconds:.1f} s ({count / seconds:,.0f} events/s)")
+
+
+def folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def grow(folder: Path, sizes: Sequence[int], rounds: int, history_events: int, now: datetime) -> list[GrowthPoint]:
+    """Grow the home from size to size, measuring at each; return what was found."""
+    points, home, before = [], folder / "home", 0
+    for size in sizes:
+        numbers = range(before, size)
+        write_logs(folder / f"logs-{size}", numbers, now)
+        rate = asyncio.run(import_logs(home, folder / f"logs-{size}"))
+        print(f"\nimport to {size:,} events: {rate:,.0f} events/s")
+        found, queries = asyncio.run(measure(folder, range(size), now, rounds))
+        report(found, queries)
+        milliseconds = None
+        if size <= history_events:
+            stored = asyncio.run(store_history(home, numbers, now))
+            milliseconds = asyncio.run(lookups(home, range(size), now))
+            made, kept = asyncio.run(ask_history(folder, range(size)))
+            print(
+                f"Event history: {stored:,.0f} events/s, lookups {milliseconds:.2f} ms;"
+                f" SQL over event_history {made:.1f} s, then {kept:.2f} s"
+            )
+        ours = {query.name: found[query.name].medians.our_wall for query in queries}
+        points.append(
+            GrowthPoint(
+                size,
+                rate,
+                sum(ours.values()),
+                sum(ours[query.name] for query in queries if query.kind == NEEDLES),
+                milliseconds,
+                folder_bytes(Home(home).lake),
+                folder_bytes(Home(home).history) if milliseconds is not None else None,
+            )
+        )
+        before = size
+    return points
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", default="1000000", help="sizes to grow to, in ascending order")
+    parser.add_argument("--rounds", type=int, default=4, help="of which the first is not counted")
+    parser.add_argument("--folder", type=Path, default=None, help="keep everything here instead of a temporary folder")
+    parser.add_argument("--raw-files", type=int, default=100)
+    parser.add_argument("--history", type=int, default=1_000_000, help="up to which size Event history grows beside it")
+    parser.add_argument("--plot", type=Path, default=None, metavar="FILE")
+    options = parser.parse_args()
+    now = datetime.now(UTC)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder: Path = options.folder or Path(temporary)
+        sizes = [int(size) for size in options.events.split(",")]
+        points = grow(folder, sizes, options.rounds, options.history, now)
+        measure_raw(folder, options.raw_files, now)
+        if options.plot is not None:
+            write_plot(options.plot, points)
+
+
+if __name__ == "__main__":
+    main()
