@@ -3,18 +3,21 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
+from tests.support.clients import require_library
 from tests.support.mail_server import mail_server
 from tests.support.moto_server import moto_server
 from tests.support.server import RunningServer, wait_until
 from tests.support.web_endpoint import is_authentic, web_endpoint
 
 REGION = "us-east-1"
+PLAY = Path(__file__).parent / "clients" / "programs" / "topic.yml"
 PATIENT = {
     "DeliveryPolicy": json.dumps({"healthyRetryPolicy": {"numRetries": 50, "minDelayTarget": 1, "maxDelayTarget": 2}})
 }
@@ -114,9 +117,9 @@ def test_a_rule_and_a_trail_tell_a_topic_and_an_endpoint_that_was_away_gets_all_
     events.put_rule(Name="app", EventPattern='{"source":["shop"]}')
     events.put_targets(Rule="app", Targets=[{"Id": "t", "Arn": topic, "InputPath": "$.detail.number"}])
     wanted = set()
-    for turn in range(3):
+    for turn in range(2):
         events = client(server, "events")
-        for number in range(turn * 15, turn * 15 + 15):
+        for number in range(turn * 20, turn * 20 + 20):
             entry = {"Source": "shop", "DetailType": "order", "Detail": json.dumps({"number": number})}
             assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
             wanted.add(str(number))
@@ -173,3 +176,27 @@ def test_a_private_address_is_not_called_and_its_message_is_a_dead_letter(
     assert endpoint.received == []
     assert json.loads(letter["Body"])["Type"] == "SubscriptionConfirmation"
     assert letter["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+def test_an_ansible_play_makes_repeats_changes_and_removes_topic_and_rule(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    server = make_server(upstream="").start()
+    report = tmp_path / "report"
+
+    done = server.opentrail(
+        "exec",
+        "--",
+        *(require_library("ansible-playbook"), str(PLAY), "-i", "localhost,"),
+        *("-e", f"ansible_python_interpreter={require_library('python')}", "-e", f"report={report}"),
+        seconds=200,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(report.read_bytes()) == {
+        "topic": [True, False, True, True],
+        "rule": [True, False, True, True],
+    }
+    assert client(server, "sns").list_topics()["Topics"] == []

@@ -91,11 +91,13 @@ class RunningServer:
         if self._process is not None:
             self.stop()
 
-    def opentrail(self, *arguments: str, input_text: str | None = None) -> subprocess.CompletedProcess[str]:
+    def opentrail(
+        self, *arguments: str, input_text: str | None = None, seconds: float = 60
+    ) -> subprocess.CompletedProcess[str]:
         """Run an ``opentrail`` command on this home."""
         command = [*OPENTRAIL, "--home", str(self.home), *arguments]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=60, input=input_text, env=self._environment
+            command, capture_output=True, text=True, timeout=seconds, input=input_text, env=self._environment
         )
 
     def aws(self, *arguments: str, as_user: str = "") -> subprocess.CompletedProcess[str]:
