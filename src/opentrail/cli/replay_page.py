@@ -42,7 +42,7 @@ svg.spark{width:180px;height:28px;background:none}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:7px 12px 7px 0;border-bottom:1px solid
 var(--line);vertical-align:top}td{overflow-wrap:anywhere}th{color:var(--soft);font-weight:500}
 .lists{display:grid;grid-template-columns:repeat(auto-fit,minmax(400px,1fr));gap:8px 36px}
-.share{display:block;height:4px;background:var(--bar);border-radius:2px;margin-top:3px}
+h3+table .num{width:1%}.share{display:block;height:4px;background:var(--bar);border-radius:2px;margin-top:3px}
 details{border-bottom:1px solid var(--line);padding:8px 0}summary{cursor:pointer;overflow-wrap:anywhere}
 .met{border-left:4px solid var(--bar);margin:8px 0 8px 4px;padding:2px 12px;list-style:none}
 mark{background:color-mix(in srgb,var(--bar) 30%,transparent);color:inherit;border-radius:3px}
