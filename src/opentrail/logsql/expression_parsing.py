@@ -25,6 +25,9 @@ from opentrail.logsql.tokens import Token, TokenKind, Tokens
 MAX_DEPTH = 40
 """How deep expressions may be in one another."""
 
+MAX_TERMS = 100
+"""Terms of one sum, or factors of one product."""
+
 MAX_OPTIONS = 1_000
 """Values of one list behind ``in``."""
 
@@ -87,11 +90,11 @@ class ExpressionParser:
         return Field(token.value, token.segments, Span(token.start, token.end))
 
     def _chain(self, word: str, operand: Callable[[], Expression]) -> Expression:
-        found = operand()
+        found = [operand()]
         while self.is_word(word):
             self.tokens.next()
-            found = self._operation(word, found, operand())
-        return found
+            found.append(operand())
+        return found[0] if len(found) == 1 else self._operation(word, *found)
 
     def _operation(self, operator: str, *operands: Expression) -> Operation:
         return Operation(operator, operands, Span(operands[0].span.start, self.tokens.last_end))
@@ -159,10 +162,12 @@ class ExpressionParser:
 
     def _binary(self, symbols: tuple[str, ...], operand: Callable[[], Expression]) -> Expression:
         found = operand()
-        while self.is_symbol(*symbols):
+        for _ in range(MAX_TERMS):
+            if not self.is_symbol(*symbols):
+                return found
             operator = self.tokens.next().value
             found = self._operation(operator, found, operand())
-        return found
+        raise MalformedQuery(f"an expression has more than {MAX_TERMS} terms", found.span.start, found.span.end)
 
     def _sign(self) -> Expression:
         if not self.is_symbol("-", "+"):

@@ -65,7 +65,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operator over one or two operands: + - * / ^ % neg, = != < <= > >=, like, =~, and, or, not."""
+    """An operator over one or two operands: + - * / ^ % neg, = != < <= > >=, like, not; ``and``, ``or`` over many."""
 
     operator: str
     operands: tuple["Expression", ...]

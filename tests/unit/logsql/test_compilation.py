@@ -305,6 +305,13 @@ def test_expressions_that_name_a_column_twice_do_not_double_with_each_command() 
     assert time.process_time() - began < 20
 
 
+def test_conditions_as_long_as_a_query_may_be_are_judged() -> None:
+    either = " or ".join(f"n = {at}" for at in range(650))
+
+    assert len(evaluate(events({"n": 649}, {"n": 650}), f"filter {either}")) == 1
+    assert len(evaluate(events({"n": 649}), f"filter {' and '.join(['n > 5'] * 700)}")) == 1
+
+
 def a_row(query: str) -> Row:
     return evaluate(events({"n": 1}), query)[0]
 

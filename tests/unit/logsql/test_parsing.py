@@ -76,3 +76,4 @@ def test_what_is_too_much_is_refused() -> None:
     assert "more than 1000 values" in str(refusal(f"filter a in [{', '.join('1' * 1001)}]"))
     assert "more than 200 fields" in str(refusal("fields " + ", ".join(f"f{at}" for at in range(201))))
     assert "too complex" in str(refusal(f"filter concat({', '.join(['a.b'] * 99)}) in [{', '.join('1' * 1000)}]"))
+    assert "more than 100 terms" in str(refusal("fields " + "+".join(["1"] * 4_000)))
