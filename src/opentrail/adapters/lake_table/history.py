@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -208,8 +209,10 @@ def _listed(place: Path) -> tuple[LakeFile, ...]:
 async def _end(starting: asyncio.Task[asyncio.subprocess.Process]) -> None:
     """Kill a process, also one whose start was not waited for, and see it gone."""
     process = await starting
-    with suppress(ProcessLookupError):
-        process.kill()
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            # Not process.kill(): where the process has just ended, it takes the exit status that asyncio waits for.
+            os.kill(process.pid, signal.SIGKILL)
     assert process.stdout is not None
     while await process.stdout.read(1 << 20):
         pass

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 
 Starting = asyncio.Task[asyncio.subprocess.Process]
@@ -74,8 +75,10 @@ def _has_ended(starting: Starting) -> bool:
 async def end(starting: Starting) -> None:
     """Kill a process, also one whose start was not waited for, and see it gone."""
     process = await starting
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            # Not process.kill(): where the process has just ended, it takes the exit status that asyncio waits for.
+            os.kill(process.pid, signal.SIGKILL)
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.close()
