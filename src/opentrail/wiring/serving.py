@@ -64,7 +64,7 @@ from opentrail.wiring.gateway import PRELOADED_SERVICES, GatewayPorts, address_t
 from opentrail.wiring.gateway_processes import GatewayProcesses
 from opentrail.wiring.imports import follow_administration, import_administration, open_imports
 from opentrail.wiring.installation import Installation, open_installation
-from opentrail.wiring.interpreter import leave_out_unused, tune_interpreter
+from opentrail.wiring.interpreter import leave_out_unused, share_one_arena, tune_interpreter
 from opentrail.wiring.key_names import open_key_names
 from opentrail.wiring.lake_holds import lake_holds
 from opentrail.wiring.log_querying import log_queries, log_query_commands
@@ -102,6 +102,7 @@ class Serving:
 def serve(home: Home, report: SettingsReport, ready_file: Path | None, on_ready: Callable[[Serving], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain. Raises OperatorError when it cannot start."""
     leave_out_unused()
+    share_one_arena()
     configure_logging(report.settings.log_level)
     claim_descriptors()
     home.prepare()
