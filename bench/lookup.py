@@ -185,13 +185,19 @@ def main() -> None:
     parser.add_argument(
         "--ingest", type=int, nargs="?", const=INGEST_RATE, default=0, metavar="EVENTS/S", help="with a writer beside"
     )
+    parser.add_argument("--quick", action="store_true", help="with --ingest: build finished segments, not by storing")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder: Path = arguments.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         if arguments.ingest:
+            from bench.lookup_ingest import END
             from bench.lookup_ingest import run as run_with_ingest
+            from bench.lookup_quick import build_quickly
 
+            asked = folder / f"asked-{arguments.events}.json"
+            if arguments.quick and not asked.exists():
+                build_quickly(folder / "history", arguments.events, END, 7, asked)
             asyncio.run(run_with_ingest(arguments.events, arguments.rounds, folder, arguments.ingest))
         else:
             asyncio.run(run(arguments.events, arguments.rounds, folder))

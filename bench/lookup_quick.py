@@ -19,6 +19,7 @@ from opentrail.adapters.event_history.rows import Place, Row, hash_value, make_r
 from opentrail.adapters.event_history.segment import Segment
 from opentrail.adapters.event_history.segment_writer import train_dictionary, write_segment
 from opentrail.adapters.event_history.store import HistoryStore
+from opentrail.pipeline.history import history_event
 
 DAYS_ALIKE = 15
 SMALL_ROWS = 8_192
@@ -101,8 +102,6 @@ def _rows(templates: Sequence[_Template], day: int, rng: random.Random) -> Itera
 
 def _rare_rows(generator: Generator, day: int, rng: random.Random) -> Iterator[Row]:
     """Yield events of rare users: each has one on about two days of nine, twenty in all."""
-    from opentrail.pipeline.history import history_event
-
     for user in generator.rare_users:
         if rng.random() < 20 / DAYS:
             moment = datetime.fromtimestamp(day * DAY_SECONDS + rng.randrange(DAY_SECONDS), UTC)
