@@ -168,11 +168,9 @@ async def measure(
 
 def report(label: str, found: dict[str, tuple[list[float], list[int], list[float]]], must_ms: float) -> None:
     print(f"\n{label:30}{'p50 ms':>10}{'p99 ms':>10}{'longest':>10}{'CPU p50':>10}{'CPU p99':>10}{'kB read':>10}")
-    whole: tuple[list[float], list[int], list[float]] = ([], [], [])
-    for kind in found.values():
-        for part, values in zip(whole, kind, strict=True):
-            part.extend(values)  # type: ignore[arg-type]
-    times = whole[0]
+    times = [value for kind, _, _ in found.values() for value in kind]
+    read = [value for _, kind, _ in found.values() for value in kind]
+    whole = (times, read, [value for _, _, kind in found.values() for value in kind])
     for name, (mine, sizes, processor) in [*found.items(), (f"all ({len(times)} lookups)", whole)]:
         figures = [percentile(mine, 0.5), percentile(mine, 0.99), max(mine)]
         figures += [percentile(processor, 0.5), percentile(processor, 0.99)]
