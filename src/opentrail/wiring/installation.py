@@ -212,23 +212,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             journal, await trails.enabled_regions(), on_settings=lambda position, entry: settings_view.catch_up()
         )
         builder = event_builder(settings, identifiers, regions.names)
-        if home.fail_open_file.exists() and not journal.was_clean_shutdown():
-            # Kept beyond this start, which may fail, too: the next one will find the journal closed in order.
-            home.note_lost_calls()
-        has_lost_calls = home.lost_calls_file.exists()
-        if has_lost_calls or home.fail_open_file.exists():
-            said = record_unclean_stop(
-                journal,
-                builder,
-                regions,
-                clock,
-                account_id=settings.account_id,
-                region=settings.region,
-                has_lost_calls=has_lost_calls,
-            )
-            await _made(home, said)
-            home.fail_open_file.unlink(missing_ok=True)
-            home.lost_calls_file.unlink(missing_ok=True)
+        await _record_lost_calls(home, settings, journal, builder, regions, clock)
         log_store = LocalLogStore(home.log_groups)
         stack.push_async_callback(log_store.close)
         metrics = LocalMetricStore(home.metrics_file)
@@ -271,6 +255,35 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             settings_view=settings_view,
             owner=await _made(home, _owner_key(home, settings, identities, identifiers)),
         )
+
+
+async def _record_lost_calls(
+    home: Home,
+    settings: Settings,
+    journal: LocalJournal,
+    builder: EventBuilder,
+    regions: EnabledRegions,
+    clock: SystemClock,
+) -> None:
+    """Put on record what a stop under fail-open that was none in order may have lost, if there was one."""
+    if home.fail_open_file.exists() and not journal.was_clean_shutdown():
+        # Kept beyond this start, which may fail, too: the next one will find the journal closed in order.
+        home.note_lost_calls()
+    has_lost_calls = home.lost_calls_file.exists()
+    if not has_lost_calls and not home.fail_open_file.exists():
+        return
+    said = record_unclean_stop(
+        journal,
+        builder,
+        regions,
+        clock,
+        account_id=settings.account_id,
+        region=settings.region,
+        has_lost_calls=has_lost_calls,
+    )
+    await _made(home, said)
+    home.fail_open_file.unlink(missing_ok=True)
+    home.lost_calls_file.unlink(missing_ok=True)
 
 
 _Made = TypeVar("_Made")
