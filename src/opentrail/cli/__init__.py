@@ -10,6 +10,7 @@ from opentrail.cli.console import Context, print_error
 from opentrail.cli.doctoring import doctor_command
 from opentrail.cli.execution import exec_command
 from opentrail.cli.follow import follow_command
+from opentrail.cli.guard import guard_app
 from opentrail.cli.help_pages import WIDTH, HelpGroup
 from opentrail.cli.imports import import_command, imports_command
 from opentrail.cli.lake import lake_app
@@ -64,6 +65,7 @@ app.add_typer(roles_app, name="roles", cls=HelpGroup)
 app.add_typer(keys_app, name="keys", cls=HelpGroup)
 app.add_typer(archive_app, name="archive", cls=HelpGroup)
 app.add_typer(lake_app, name="lake", cls=HelpGroup)
+app.add_typer(guard_app, name="guard", cls=HelpGroup)
 app.add_typer(logs_app, name="logs", cls=HelpGroup)
 signing_keys_app.command("list")(list_signing_keys)
 app.add_typer(signing_keys_app, name="signing-keys", cls=HelpGroup)

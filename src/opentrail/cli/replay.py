@@ -139,7 +139,7 @@ def replay_command(
         "Regions": region or [],
         "MaxExamples": examples,
     }
-    report = _run(Context.of(context, home), request)
+    report = run_request(Context.of(context, home), request)
     _show(report, as_json=as_json, html=html, is_explaining=explain)
     raise typer.Exit(0 if any(rule["Matches"] for rule in report["Rules"]) else 1)
 
@@ -226,7 +226,7 @@ def _with_names(rules: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(named.values())
 
 
-def _run(context: Context, request: dict[str, Any]) -> dict[str, Any]:
+def run_request(context: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Run a replay in the server that holds the home, else here; Ctrl-C stops it wherever it runs."""
     with ProgressLine() as progress:
         if context.home.serving() is None:

@@ -13,7 +13,8 @@ REGIONS = {"us-east-1", "eu-west-1"}
 
 
 def findings(check: str) -> list[tuple[str, str, str]]:
-    module = importlib.import_module(f"prowler.providers.aws.services.cloudtrail.{check}.{check}")
+    service = check.partition("_")[0]
+    module = importlib.import_module(f"prowler.providers.aws.services.{service}.{check}.{check}")
     reports: list[Any] = getattr(module, check)().execute()
     return [(check, report.region, report.status) for report in reports]
 

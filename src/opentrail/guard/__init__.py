@@ -1,0 +1,1 @@
+"""Packs of the guard: what to watch in a trail's events, as metric filters and the alarms on them."""

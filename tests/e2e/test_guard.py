@@ -1,0 +1,100 @@
+"""The guard on a running server: a pack tried, switched on, set off by an attack, passed by Prowler, switched off."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import boto3
+import orjson
+import pytest
+
+from opentrail.guard.pack import read_pack
+from tests.e2e.conftest import MakeServer
+from tests.support.clients import require_library
+from tests.support.server import RunningServer, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+PROWLER = Path(__file__).parent / "clients" / "programs" / "prowler_checks.py"
+CHECKS = (
+    "cloudwatch_log_metric_filter_and_alarm_for_aws_config_configuration_changes_enabled",
+    "cloudwatch_log_metric_filter_and_alarm_for_cloudtrail_configuration_changes_enabled",
+    "cloudwatch_log_metric_filter_authentication_failures",
+    "cloudwatch_log_metric_filter_aws_organizations_changes",
+    "cloudwatch_log_metric_filter_disable_or_scheduled_deletion_of_kms_cmk",
+    "cloudwatch_log_metric_filter_for_s3_bucket_policy_changes",
+    "cloudwatch_log_metric_filter_policy_changes",
+    "cloudwatch_log_metric_filter_root_usage",
+    "cloudwatch_log_metric_filter_security_group_changes",
+    "cloudwatch_log_metric_filter_sign_in_without_mfa",
+    "cloudwatch_log_metric_filter_unauthorized_api_calls",
+    "cloudwatch_changes_to_network_acls_alarm_configured",
+    "cloudwatch_changes_to_network_gateways_alarm_configured",
+    "cloudwatch_changes_to_network_route_tables_alarm_configured",
+    "cloudwatch_changes_to_vpcs_alarm_configured",
+    "cloudwatch_alarm_actions_enabled",
+    "cloudwatch_alarm_actions_alarm_state_configured",
+)
+
+
+def guard(server: RunningServer, *arguments: str) -> str:
+    finished = server.opentrail("guard", *arguments)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def states(server: RunningServer) -> dict[str, str]:
+    [region] = orjson.loads(server.opentrail("guard", "status", "--json").stdout)
+    return {rule["name"]: rule["state"] for rule in region["rules"]}
+
+
+def verdicts(server: RunningServer) -> dict[str, set[str]]:
+    finished = server.opentrail("exec", "--", require_library("python"), str(PROWLER), *CHECKS)
+    assert finished.returncode == 0, finished.stderr
+    found: dict[str, set[str]] = {}
+    for check, _, verdict in orjson.loads(finished.stdout.splitlines()[-1]):
+        found.setdefault(check, set()).add(verdict)
+    return found
+
+
+def cloudtrail(server: RunningServer) -> Any:
+    key = server.owner_key()
+    return boto3.client(
+        "cloudtrail",
+        endpoint_url=server.ready["gateway_url"],
+        region_name="us-east-1",
+        aws_access_key_id=key["access_key_id"],
+        aws_secret_access_key=key["secret_access_key"],
+    )
+
+
+def test_a_pack_is_tried_switched_on_set_off_and_switched_off(make_server: MakeServer) -> None:
+    server = make_server().start()
+    assert server.opentrail("archive", "create", "vault").returncode == 0
+    trails = cloudtrail(server)
+    trails.create_trail(Name="main", S3BucketName="vault", IsMultiRegionTrail=True)
+    trails.start_logging(Name="main")
+    trails.stop_logging(Name="main")
+    trails.start_logging(Name="main")
+
+    tried = server.opentrail("guard", "enable", "tampering", input_text="")
+    assert re.search("LoggingStopped +1 +[01] +20", tried.stdout), "history has the call that stopped the trail"
+    assert (tried.returncode, "nothing was changed" in tried.stderr) == (2, True)
+    assert "CloudWatchLogsLogGroupArn" not in trails.describe_trails()["trailList"][0]
+
+    guard(server, "enable", "tampering", "--yes")
+    assert "Nothing to do" in guard(server, "enable", "tampering", "--yes")
+    trails.stop_logging(Name="main")
+    wait_until(lambda: states(server)["LoggingStopped"] == "ALARM", "the alarm on the stopped trail")
+    trails.start_logging(Name="main")
+
+    guard(server, "enable", "cis", "--yes")
+    assert verdicts(server) == {check: {"PASS"} for check in CHECKS}
+
+    size = len(read_pack("tampering").rules)
+    gone = f"The pack tampering is off: {size} alarms and {size} metric filters are gone"
+    assert gone in guard(server, "disable", "tampering", "--yes")
+    assert states(server).keys() == {rule.name for rule in read_pack("cis").rules}
+    recorded = server.opentrail("lookup", "--json", "--max", "500").stdout
+    for name in ("PutMetricFilter", "PutMetricAlarm", "CreateTopic", "CreateLogGroup", "UpdateTrail", "DeleteAlarms"):
+        assert f'"{name}"' in recorded, f"{name} is on record"
