@@ -32,6 +32,7 @@ CHECKS = (
     "cloudwatch_changes_to_network_gateways_alarm_configured",
     "cloudwatch_changes_to_network_route_tables_alarm_configured",
     "cloudwatch_changes_to_vpcs_alarm_configured",
+    "cloudtrail_cloudwatch_logging_enabled",
     "cloudwatch_alarm_actions_enabled",
     "cloudwatch_alarm_actions_alarm_state_configured",
 )
@@ -87,6 +88,9 @@ def test_a_pack_is_tried_switched_on_set_off_and_switched_off(make_server: MakeS
     trails.stop_logging(Name="main")
     wait_until(lambda: states(server)["LoggingStopped"] == "ALARM", "the alarm on the stopped trail")
     trails.start_logging(Name="main")
+
+    told_by = "LatestCloudWatchLogsDeliveryTime"
+    wait_until(lambda: told_by in trails.get_trail_status(Name="main"), "the trail's status")
 
     guard(server, "enable", "cis", "--yes")
     assert verdicts(server) == {check: {"PASS"} for check in CHECKS}

@@ -87,6 +87,10 @@ def enable_pack(
         for step in plan.steps:
             step.carry_out()
         output.print(plain(f"The pack {name} is on: opentrail guard status"))
+    if not as_user and any('"Root"' in rule.pattern for rule in plan.pack.rules):
+        _warn(
+            "the owner is the account's root user: each call with its key sets an alarm of this pack off; use --as USER"
+        )
 
 
 @guard_app.command("disable")
