@@ -5,6 +5,7 @@ import ctypes
 import gc
 import sys
 from contextlib import suppress
+from importlib.abc import MetaPathFinder
 
 SWITCH_SECONDS = 0.0002
 """How long one thread may keep the interpreter's lock from another. The journal's thread asks for it after every
@@ -17,10 +18,18 @@ UNUSED = ("numpy", "pandas")
 """What Arrow loads when it happens to be installed, and nothing here uses: 60 MB and a second of processor time."""
 
 
+class _Unused(MetaPathFinder):
+    """Finds none of UNUSED. (A None in ``sys.modules`` would do for Python's imports, but compiled ones take it for the
+    module: Arrow's first table then failed with an AttributeError.)"""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname.partition(".")[0] in UNUSED:
+            raise ModuleNotFoundError(f"{fullname} is not loaded in a process that serves", name=fullname)
+
+
 def leave_out_unused() -> None:
     """Have this process do without UNUSED; call it before anything else is loaded that could load them."""
-    for name in UNUSED:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Unused())
 
 
 _M_ARENA_MAX = -8

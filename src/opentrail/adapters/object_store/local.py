@@ -6,7 +6,6 @@ rules, its time and the key ring. Trails of one process put; any number of proce
 
 import asyncio
 import secrets
-from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -45,6 +44,8 @@ _PAGE = 500
 """Objects listed per step of the worker thread."""
 
 _VERSION_BYTES = 24
+"""Written in hex: base64 can begin with a dash, which command lines take for an option."""
+
 _OBJECT_CONTEXT = "aws:s3:arn"
 """The member of the encryption context that names the object, as S3 puts it there."""
 
@@ -98,7 +99,7 @@ class LocalBucket:
                         content_type=content_type,
                         content_encoding=content_encoding,
                         metadata={name.lower(): value for name, value in (metadata or {}).items()},
-                        version_id=urlsafe_b64encode(secrets.token_bytes(_VERSION_BYTES)).decode(),
+                        version_id=secrets.token_hex(_VERSION_BYTES),
                         size_bytes=len(body),
                         kms_key_arn=key_arn,
                         **self._stamped(),
