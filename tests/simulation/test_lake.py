@@ -149,7 +149,7 @@ class Run:
         stores, signer = world.event_data_stores, world.signer
         upkeep = LakeUpkeep(self.lake, stores, world.journal, signer, world.clock, world.identifiers, view.catch_up)
         await upkeep.catch_up()
-        await LakeSealing(self.lake, stores, stores.seals, signer, world.clock).seal_all()
+        await LakeSealing(stores, stores.seals, signer, world.clock).seal_all(self.lake.table)
 
     async def check_seen(self) -> None:
         """Everything within the retention is there once; what is older may have ended, or come too late."""

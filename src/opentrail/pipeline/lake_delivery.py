@@ -11,7 +11,7 @@ import structlog
 from opentrail.clock import Clock
 from opentrail.pipeline.delivery_context import Backoff
 from opentrail.pipeline.lake_figures import LakeCounts, LakeStoreState
-from opentrail.pipeline.lake_reader import LakeReader, OnCommit
+from opentrail.pipeline.lake_reader import LakeReader, OnCommit, OnOpen
 from opentrail.pipeline.reader_tasks import pause, run_readers
 from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
@@ -51,12 +51,14 @@ class LakeDelivery:
         clock: Clock,
         on_commit: OnCommit | None = None,
         organization: Organization | None = None,
+        on_open: OnOpen | None = None,
     ) -> None:
         self._journal = journal
         self._stores = stores
         self._tables = tables
         self._clock = clock
         self._on_commit = on_commit
+        self._on_open = on_open
         self._organization = organization.ids_by_account() if organization is not None else {}
         self._counts: defaultdict[str, LakeCounts] = defaultdict(LakeCounts)
         self._states: dict[str, LakeReaderState] | None = None
@@ -224,7 +226,9 @@ class LakeDelivery:
             state = next((state for state in await self._stores.lake_readers() if state.arn == arn), None)
             if state is None:
                 return None
-            reader = LakeReader(self._journal, self._stores, self._tables, state, self._committed, self._organization)
+            reader = LakeReader(
+                self._journal, self._stores, self._tables, state, self._committed, self._organization, self._on_open
+            )
             self._readers.setdefault(arn, reader)
         return self._readers[arn]
 

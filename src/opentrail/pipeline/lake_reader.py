@@ -1,7 +1,7 @@
 """One event data store's reader: follows the journal under the settings in force and commits what they pick."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -28,6 +28,7 @@ MAX_FUTURE = timedelta(days=1)
 _ENTRIES_PER_STEP = 200
 
 OnCommit = Callable[[str, Commit], None]
+OnOpen = Callable[[EventDataStore, LakeTable], Awaitable[None]]
 
 _log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ class LakeReader:
         state: LakeReaderState,
         on_commit: OnCommit | None = None,
         organization: Mapping[str, str] | None = None,
+        on_open: OnOpen | None = None,
     ) -> None:
         self.lock = asyncio.Lock()
         self.state = state
@@ -54,6 +56,7 @@ class LakeReader:
         self._stores = stores
         self._tables = tables
         self._on_commit = on_commit
+        self._on_open = on_open
         self._organization = organization or {}
         self._position = state.cursor
         self._table: LakeTable | None = None
@@ -159,7 +162,10 @@ class LakeReader:
     async def _open(self) -> None:
         if self._table is None:
             assert self.store is not None
-            self._table = await self._tables.open(self.store)
+            table = await self._tables.open(self.store)
+            if self._on_open is not None:
+                await self._on_open(self.store, table)
+            self._table = table
 
     async def _follow(self, now: datetime) -> None:
         head = self._journal.head()

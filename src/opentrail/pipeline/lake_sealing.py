@@ -1,4 +1,6 @@
-"""Seals: every minute the head of each event data store's table is signed and kept outside the table.
+"""Seals: the head of each event data store's table is signed when it is opened and every minute, and kept outside it.
+
+A new table is sealed before its first commit: where there are commits and no seal, somebody took the seal away.
 
 Before a head is signed, the table has to lead to the one that was sealed last, so that a table which somebody changed
 while no server ran is not sealed anew: it is reported until its operator has looked at it.
@@ -6,13 +8,13 @@ while no server ran is not sealed anew: it is reported until its operator has lo
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
 
 import orjson
 import structlog
 
 from opentrail.clock import Clock, format_time
-from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.lake_seals import LakeSeal, LakeSeals
@@ -28,29 +30,31 @@ NO_PREVIOUS = "0" * 64
 _log = structlog.get_logger(__name__)
 
 
-class LakeSealing:
-    """Seals the tables of all event data stores. Either ``run`` or ``seal_all``, one call at a time."""
+OpenTables = Callable[[str], LakeTable | None]
+"""What gives the table of an event data store by its ARN, None for one that is not opened."""
 
-    def __init__(
-        self, lake: LakeDelivery, stores: EventDataStores, seals: LakeSeals, signer: Signer, clock: Clock
-    ) -> None:
-        self._lake = lake
+
+class LakeSealing:
+    """Seals the tables of event data stores: one by ``seal``, all by ``run`` or ``seal_all``."""
+
+    def __init__(self, stores: EventDataStores, seals: LakeSeals, signer: Signer, clock: Clock) -> None:
+        self._turn = asyncio.Lock()
         self._stores = stores
         self._seals = seals
         self._signer = signer
         self._clock = clock
         self._sealed: dict[str, Standing] = {}
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, tables: OpenTables, stop: asyncio.Event) -> None:
         """Seal every SEAL_SECONDS until ``stop`` is set."""
         while not stop.is_set():
-            await self.seal_all()
+            await self.seal_all(tables)
             try:
                 await asyncio.wait_for(stop.wait(), SEAL_SECONDS)
             except TimeoutError:
                 continue
 
-    async def seal_all(self) -> None:
+    async def seal_all(self, tables: OpenTables) -> None:
         """Seal every opened table that has commits which no seal covers; what fails is tried again the next time."""
         try:
             stores = await self._stores.event_data_stores()
@@ -58,19 +62,22 @@ class LakeSealing:
             _log.warning("lake_sealing_waits", error=str(error))
             return
         for store in stores:
-            table = self._lake.table(store.arn)
-            if table is None:
-                continue
-            try:
+            if (table := tables(store.arn)) is not None:
+                await self.seal(store, table)
+
+    async def seal(self, store: EventDataStore, table: LakeTable) -> None:
+        """Seal a table that no seal covers yet; what fails is logged, and tried again the next time."""
+        try:
+            async with self._turn:
                 await self._seal(store, table, self._clock.now())
-            except TableDamaged as error:
-                _log.error("lake_table_not_sealed", store=store.arn, error=str(error), see="opentrail verify-lake")
-            except Exception as error:  # the edge of a worker: the next round tries again
-                _log.warning("lake_sealing_failed", store=store.arn, error=str(error))
+        except TableDamaged as error:
+            _log.error("lake_table_not_sealed", store=store.arn, error=str(error), see="opentrail verify-lake")
+        except Exception as error:  # the edge of a worker: the next round tries again
+            _log.warning("lake_sealing_failed", store=store.arn, error=str(error))
 
     async def _seal(self, store: EventDataStore, table: LakeTable, now: datetime) -> None:
         standing = table.standing
-        if standing.number == 0 or standing == self._sealed.get(store.arn):
+        if standing == self._sealed.get(store.arn):
             return
         last = await self._seals.seal(store.arn)
         if last is not None:

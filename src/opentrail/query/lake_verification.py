@@ -153,7 +153,7 @@ class LakeVerification:
         if number > self._reading.number:
             gone = range(self._reading.number + 1, number + 1)
             self._find(FindingKind.REMOVED, spelled("commit", gone), f"they were there at {sealed_at}, by its seal")
-        elif held is None or held.head != head:
+        elif number and (held is None or held.head != head):
             self._find(FindingKind.CHANGED, f"commit {number} or one before it", f"{subject} vouches for another")
 
     def _note_unsealed(self) -> None:

@@ -43,6 +43,7 @@ from opentrail.identity import Credential
 from opentrail.pipeline.history import HistoryFeeder
 from opentrail.pipeline.journal_figures import JournalFigures
 from opentrail.pipeline.lake_delivery import LakeDelivery
+from opentrail.pipeline.lake_sealing import LakeSealing
 from opentrail.pipeline.recording import record_unclean_stop
 from opentrail.pipeline.regions import EnabledRegions
 from opentrail.pipeline.settings_view import SettingsView
@@ -79,6 +80,7 @@ class Installation:
     topic_store: SqlTopicStore
     invocations: SqlInvocations
     lake_seals: SqlLakeSeals
+    lake_sealing: LakeSealing
     lake_tables: LocalLakeTables
     delivery_log: SqlDeliveryLog
     attestations: SqlAttestationLog
@@ -106,6 +108,7 @@ class Installation:
             self.lake_tables,
             self.clock,
             organization=self.settings.organization(),
+            on_open=self.lake_sealing.seal,
         )
 
     def report_gap(
@@ -219,6 +222,8 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
         stack.push_async_callback(metrics.close)
         keys = SqlKeyStore(database, sealer, clock)
         key_ring = LocalKeyRing(keys)
+        signer = open_signer(settings, home.signing_keys, sealer)
+        event_data_stores, lake_seals = SqlEventDataStores(database), SqlLakeSeals(database)
         yield Installation(
             home=home,
             settings=settings,
@@ -231,11 +236,12 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             history=history,
             identities=identities,
             trails=trails,
-            event_data_stores=SqlEventDataStores(database),
+            event_data_stores=event_data_stores,
             event_rules=SqlEventRules(database),
             topic_store=SqlTopicStore(database),
             invocations=SqlInvocations(database),
-            lake_seals=SqlLakeSeals(database),
+            lake_seals=lake_seals,
+            lake_sealing=LakeSealing(event_data_stores, lake_seals, signer, clock),
             lake_tables=open_lake_tables(home, settings, identifiers),
             delivery_log=SqlDeliveryLog(database),
             attestations=SqlAttestationLog(database),
@@ -246,7 +252,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             metrics=metrics,
             alarms=SqlAlarms(database),
             archives=LocalArchives(home.archives, clock=clock, keys=key_ring),
-            signer=open_signer(settings, home.signing_keys, sealer),
+            signer=signer,
             keys=keys,
             key_ring=key_ring,
             regions=regions,

@@ -33,7 +33,6 @@ from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.imports import Imports
 from opentrail.pipeline.key_upkeep import KeyUpkeep
 from opentrail.pipeline.lake_delivery import LakeDelivery
-from opentrail.pipeline.lake_sealing import LakeSealing
 from opentrail.pipeline.lake_upkeep import LakeUpkeep
 from opentrail.pipeline.log_delivery import LogDelivery
 from opentrail.pipeline.log_reader import LogDeliveryContext
@@ -379,13 +378,12 @@ async def _readers(
         max_bytes=installation.settings.journal_max_bytes,
     )
     upkeep = ArchiveUpkeep(installation.archives, installation.clock, installation.record_change)
-    seals = _lake_sealing(installation, lake)
     stop = asyncio.Event()
     delivering = asyncio.create_task(delivery.run(stop), name="delivery")
     attesting = asyncio.create_task(attestation.run(stop), name="attestation")
     collecting = asyncio.create_task(lake.run(stop), name="lake")
     logging = asyncio.create_task(logs.run(stop), name="log groups")
-    sealing = asyncio.create_task(seals.run(stop), name="lake seals")
+    sealing = asyncio.create_task(installation.lake_sealing.run(lake.table, stop), name="lake seals")
     others = [
         asyncio.create_task(installation.feeder.run(), name="history"),
         asyncio.create_task(installation.settings_view.run(), name="settings"),
@@ -417,7 +415,7 @@ async def _readers(
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await installation.feeder.catch_up()
-        await seals.seal_all()
+        await installation.lake_sealing.seal_all(lake.table)
 
 
 def _log_delivery(installation: Installation, log_store: LogStore) -> LogDelivery:
@@ -437,12 +435,6 @@ def _log_delivery(installation: Installation, log_store: LogStore) -> LogDeliver
 
 def _log_upkeep(installation: Installation) -> LogUpkeep:
     return LogUpkeep(installation.log_groups, installation.log_store, installation.clock)
-
-
-def _lake_sealing(installation: Installation, lake: LakeDelivery) -> LakeSealing:
-    return LakeSealing(
-        lake, installation.event_data_stores, installation.lake_seals, installation.signer, installation.clock
-    )
 
 
 def _key_upkeep(installation: Installation) -> KeyUpkeep:

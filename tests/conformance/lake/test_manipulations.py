@@ -21,6 +21,7 @@ from deltalake import DeltaTable
 from opentrail.adapters.lake_table import audit
 from opentrail.adapters.lake_table.audit import LocalLakeAudit
 from opentrail.adapters.lake_table.delta import DeltaLakeTables
+from opentrail.adapters.lake_table.statements import FIRST
 from opentrail.digest.merkle import tree_hash
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.lake_sealing import LakeSealing
@@ -140,7 +141,7 @@ async def build(folder: Path) -> Lake:
     for number in range(11, COMMITS + 1):
         await commit(number)
     seals = world.event_data_stores.seals
-    await LakeSealing(lake, world.event_data_stores, seals, world.signer, world.clock).seal_all()
+    await LakeSealing(world.event_data_stores, seals, world.signer, world.clock).seal_all(lake.table)
     await tables.close()
     return Lake(folder, store, seals.seals[store.arn], world)
 
@@ -463,17 +464,18 @@ async def test_files_read_in_processes_of_their_own_give_the_same_findings(
     assert len(alone.findings) > 3
 
 
-async def test_commits_that_no_seal_covers_are_named_and_leave_the_verdict_as_it_is(lake: Lake) -> None:
+@pytest.mark.parametrize("sealed", [0, 1])
+async def test_commits_that_no_seal_covers_are_named_and_leave_the_verdict_as_it_is(lake: Lake, sealed: int) -> None:
     first = statement(next(path for path in lake.versions("commit")))
-    head = hashlib.sha256(orjson.dumps(first)).hexdigest()
-    said = orjson.loads(lake.seal.statement) | {"commits": 1, "head": head}
+    head = hashlib.sha256(orjson.dumps(first)).hexdigest() if sealed else FIRST
+    said = orjson.loads(lake.seal.statement) | {"commits": sealed, "head": head}
     text = orjson.dumps(said).decode()
     signature = await lake.world.signer.sign(REGION, lake.seal.fingerprint, text.encode())
 
     summary = await replace(lake, seal=replace(lake.seal, statement=text, signature=signature)).verify()
 
     assert [finding.text() for finding in summary.findings] == [
-        f"UNPROVEN commits 2 to {COMMITS}: not sealed yet: only the log vouches"
+        f"UNPROVEN commits {sealed + 1} to {COMMITS}: not sealed yet: only the log vouches"
     ]
     assert summary.is_valid
 
