@@ -10,8 +10,10 @@ import pytest
 from tests.e2e.conftest import MakeServer
 from tests.support.moto_server import moto_server
 from tests.support.server import RunningServer, wait_until
+from tests.support.tap import Tap
 
 REGION = "us-east-1"
+NOBODY = "http://127.0.0.1:9"
 CREATED = json.dumps({"source": ["aws.s3"], "detail": {"eventName": ["CreateBucket"]}})
 
 
@@ -95,27 +97,25 @@ def test_a_call_reaches_queue_topic_and_another_bus(make_server: MakeServer, ups
 
 
 @pytest.mark.e2e
-def test_kills_and_a_target_that_is_away_lose_no_invocation(make_server: MakeServer) -> None:
-    with moto_server() as upstream:
-        port = int(upstream.rpartition(":")[2])
-        server = make_server(upstream=upstream).start()
-        sqs = client(server, "sqs")
-        _, arn = a_queue(sqs, "late")
-        a_rule(client(server, "events"), "app", '{"source":["shop"]}', {"Id": "q", "Arn": arn})
-    wanted = set()
+def test_kills_and_a_target_that_is_away_lose_no_invocation(make_server: MakeServer, upstream: str) -> None:
+    link = Tap(NOBODY)
+    server = make_server(upstream=link.url).start()
+    sqs = client(server, "sqs", upstream)
+    queue, arn = a_queue(sqs, "late")
+    a_rule(client(server, "events"), "app", '{"source":["shop"]}', {"Id": "q", "Arn": arn})
+    wanted = set(range(60))
     for turn in range(3):
-        for number in range(20):
-            entry = {"Source": "shop", "DetailType": "order", "Detail": json.dumps({"number": turn * 20 + number})}
-            wanted.add(turn * 20 + number)
+        for number in range(turn * 20, turn * 20 + 20):
+            entry = {"Source": "shop", "DetailType": "order", "Detail": json.dumps({"number": number})}
             answer = client(server, "events").put_events(Entries=[entry])
             assert answer["FailedEntryCount"] == 0
         server.kill()
         server.start()
 
-    with moto_server(port) as upstream:
-        sqs = client(server, "sqs", upstream)
-        queue, _ = a_queue(sqs, "late")
-        messages = received(sqs, queue, 60)
+    link.target = upstream
+    messages = received(sqs, queue, len(wanted))
+    server.stop()
+    link.close()
 
     assert {json.loads(message["Body"])["detail"]["number"] for message in messages} == wanted
 
