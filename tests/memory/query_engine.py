@@ -6,7 +6,8 @@ from typing import Generic
 
 import orjson
 
-from opentrail.ports.query_engine import EngineStatistics, EngineTable, KeepPage, QueryFailed
+from opentrail.ports import PortError
+from opentrail.ports.query_engine import EngineStatistics, EngineTable, KeepPage
 from opentrail.ports.query_log import Query
 
 
@@ -15,7 +16,7 @@ class InMemoryQueryEngine:
 
     def __init__(self) -> None:
         self.pages: list[list[list[str | None]]] = []
-        self.failure: QueryFailed | None = None
+        self.failure: PortError | None = None
         self.may_run = asyncio.Event()
         self.may_run.set()
         self.tables: Sequence[EngineTable] = ()

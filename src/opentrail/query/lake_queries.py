@@ -224,6 +224,9 @@ class LakeQueries:
             status, message = QueryStatus.FAILED, str(error)
         except TableNotFound:
             status, message = QueryStatus.FAILED, "An event data store of the query is gone."
+        except Unavailable as error:
+            _log.warning("query_interrupted", query=query_id, error=str(error))
+            status, message = QueryStatus.FAILED, "The query's data cannot be read now: its storage does not answer."
         except Exception:  # the edge of a worker: whatever it was, the query has failed
             _log.exception("a query failed", query=query_id)
             status, message = QueryStatus.FAILED, "The query failed because of an unknown error. Try again."

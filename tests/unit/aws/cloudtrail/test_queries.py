@@ -11,6 +11,7 @@ import pytest
 from opentrail.aws.cloudtrail import SERVICE
 from opentrail.errors import AwsError
 from opentrail.identity import Credential
+from opentrail.ports import Unavailable
 from opentrail.ports.query_engine import QueryFailed, QueryTimedOut
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.query.result_delivery import ResultDelivery
@@ -105,6 +106,15 @@ async def test_a_query_that_fails_says_why(world: World, failure: QueryFailed, s
     described = await ended(world, await started(world, await a_store(world)))
 
     assert (described["QueryStatus"], described["ErrorMessage"]) == (status, str(failure))
+
+
+async def test_a_query_whose_storage_is_away_says_so_and_names_no_endpoint(world: World) -> None:
+    world.query_engine.failure = Unavailable("http://internal:9000 does not answer")
+
+    described = await ended(world, await started(world, await a_store(world)))
+
+    said = "The query's data cannot be read now: its storage does not answer."
+    assert (described["QueryStatus"], described["ErrorMessage"]) == ("FAILED", said)
 
 
 async def test_the_eleventh_query_at_a_time_is_refused(world: World) -> None:
