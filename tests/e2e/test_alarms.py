@@ -133,7 +133,9 @@ def put_event(logs: Any, timestamp: int, level: str) -> None:
     logs.put_log_events(logGroupName="trails", logStreamName="app", logEvents=[event])
 
 
-def test_a_play_makes_an_alarm_changes_nothing_again_and_removes_it(make_server: MakeServer, tmp_path: Path) -> None:
+def test_a_play_makes_log_group_filter_and_alarm_changes_nothing_again_and_removes_them(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
     server = make_server(upstream="").start()
     report = tmp_path / "report"
 
@@ -142,14 +144,14 @@ def test_a_play_makes_an_alarm_changes_nothing_again_and_removes_it(make_server:
         "--",
         *(require_library("ansible-playbook"), str(PLAY), "-i", "localhost,"),
         *("-e", f"ansible_python_interpreter={require_library('python')}", "-e", f"report={report}"),
+        seconds=200,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert orjson.loads(report.read_bytes()) == {
-        "made": True,
-        "same": False,
-        "changed": True,
-        "same_again": False,
-        "gone": True,
+        "group": [True, False, True, True],
+        "filter": [True, False, True, True],
+        "alarm": [True, False, True, False, True],
     }
     assert client(server, "cloudwatch").describe_alarms()["MetricAlarms"] == []
+    assert client(server, "logs").describe_log_groups()["logGroups"] == []
