@@ -34,6 +34,7 @@ from opentrail.aws.settings_log import SettingsLog
 from opentrail.capture.federation import federated_caller
 from opentrail.errors import AwsError
 from opentrail.event import Event
+from opentrail.event.fields import add_own_members, in_order
 from opentrail.http_message import BODY_LIMIT_BYTES, HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity, Credential
 from opentrail.pipeline.regions import EnabledRegions
@@ -241,6 +242,9 @@ class ApiServer:
         )
         response = replace(response, status=outcome.http_status)
         event = self._event(exchange, response, ObservedResult(outcome.output, "", "", exchange.request_id))
+        if outcome.notes:
+            add_own_members(event, **outcome.notes)
+            event = in_order(event)
         await self._record.append(event, outcome.settings, events=outcome.events, is_event_first=outcome.weakens_record)
         if outcome.after is not None:
             await outcome.after()

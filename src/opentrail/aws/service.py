@@ -120,7 +120,8 @@ class Outcome:
     ``settings`` go to the journal together with the call's event: after the event when ``weakens_record`` is set, so
     that the call is on record before it takes effect, else before it. ``events`` are what the call hands in besides
     its own event, stored in the same transaction. ``before`` runs ahead of the journal and must be
-    harmless if the call fails there; ``after`` runs once the call is on record.
+    harmless if the call fails there; ``after`` runs once the call is on record. ``notes`` are what Opentrail has to say
+    of the call in its event, in ``additionalEventData.opentrail``.
     """
 
     output: Parameters = field(default_factory=dict)
@@ -130,6 +131,7 @@ class Outcome:
     weakens_record: bool = False
     before: Effect | None = None
     after: Effect | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def check_event_selectors(selectors: Sequence[Selector]) -> None:
     for selector in selectors:
         _check_selector(selector)
     counted = sum(
-        not _means_all(resource["Type"], value)
+        not means_all(resource["Type"], value)
         for selector in selectors
         for resource in selector.get("DataResources") or ()
         for value in resource.get("Values") or ()
@@ -86,11 +86,12 @@ def _check_data_resource(resource: Mapping[str, Any]) -> None:
             f"Value {kind} for DataResources.Type is invalid. Valid values are: {', '.join(BASIC_RESOURCE_TYPES)}"
         )
     for value in resource.get("Values") or ():
-        if not _means_all(kind, value) and not _ONE_OF_TYPE[kind].fullmatch(value):
+        if not means_all(kind, value) and not _ONE_OF_TYPE[kind].fullmatch(value):
             raise InvalidSelector(f"Value {value} for DataResources.Values is invalid.")
 
 
-def _means_all(kind: str, value: str) -> bool:
+def means_all(kind: str, value: str) -> bool:
+    """Say whether a value of a data resource means all resources of its type."""
     return _ALL_OF_TYPE[kind].fullmatch(value) is not None
 
 
@@ -120,7 +121,7 @@ def _compile_access(read_write_type: str) -> Iterable[Predicate]:
 def _compile_data_resource(resource: Mapping[str, Any]) -> Predicate:
     kind, values = resource["Type"], resource.get("Values") or ()
     of_type = type_equals((kind,))
-    if any(_means_all(kind, value) for value in values):
+    if any(means_all(kind, value) for value in values):
         return some_resource((of_type,))
     named = arn_starts_with(values) if kind == "AWS::S3::Object" else arn_equals(values)
     return some_resource((of_type, named))

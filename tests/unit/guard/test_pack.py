@@ -77,6 +77,18 @@ def test_tampering_sees_the_attack_and_not_its_like_elsewhere(rule: str, event: 
     assert not matches("tampering", rule, attack | {"eventName": "DescribeTrails"})
 
 
+@pytest.mark.parametrize(("said", "is_seen"), [("narrowed", True), ("undecided", True), ("not narrowed", False)])
+def test_tampering_tells_narrowed_selectors_from_others(said: str, is_seen: bool) -> None:
+    event = {
+        "eventSource": "cloudtrail.amazonaws.com",
+        "eventName": "PutEventSelectors",
+        "additionalEventData": {"opentrail": {"selectors": said}},
+    }
+
+    assert matches("tampering", "SelectorsNarrowed", event) is is_seen
+    assert matches("tampering", "SelectorsChanged", event)
+
+
 def test_tampering_with_a_bucket_is_about_the_trail_s_own() -> None:
     event = {
         "eventSource": "s3.amazonaws.com",

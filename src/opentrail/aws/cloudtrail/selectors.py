@@ -1,5 +1,6 @@
 """Event selectors of trails: put and get. Their rules and messages are ``pattern.selectors``'."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 from opentrail.aws.cloudtrail.errors import InvalidEventSelectorsException
 from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail
 from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.pattern.narrowing import Selectors as Picked
+from opentrail.pattern.narrowing import narrowing
 from opentrail.pattern.selectors import InvalidSelector, check_advanced_event_selectors, check_event_selectors
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Parameters
@@ -24,7 +27,8 @@ def check_put_event_selectors(parameters: Parameters) -> None:
 
 
 async def put_event_selectors(ports: ApiPorts, call: Call) -> Outcome:
-    """Plan new selectors, which replace both kinds of the old ones. On record before they take effect."""
+    """Plan new selectors, which replace both kinds of the old ones. On record before they take effect, with a word on
+    whether they leave out what the old ones picked."""
     basic: Selectors = call.parameters.get("EventSelectors", ())
     advanced: Selectors = call.parameters.get("AdvancedEventSelectors", ())
     trail = await find_home_trail(ports, call, call.parameters["TrailName"])
@@ -42,8 +46,12 @@ async def put_event_selectors(ports: ApiPorts, call: Call) -> Outcome:
         advanced_event_selectors=tuple(dict(selector) for selector in advanced),
         has_custom_event_selectors=True,
     )
+    said = await asyncio.to_thread(narrowing, _picked(trail), _picked(selected))
     return Outcome(
-        _selectors_of(selected), settings=(SettingsEntry(trail.arn, selected.to_json()),), weakens_record=True
+        _selectors_of(selected),
+        settings=(SettingsEntry(trail.arn, selected.to_json()),),
+        weakens_record=True,
+        notes={"selectors": str(said)},
     )
 
 
@@ -61,6 +69,10 @@ def _judge(check: Callable[[Selectors], None], selectors: Selectors) -> None:
 
 def _with_defaults(selector: Mapping[str, Any]) -> dict[str, Any]:
     return dict(DEFAULT_EVENT_SELECTORS[0]) | dict(selector)
+
+
+def _picked(trail: Trail) -> Picked:
+    return Picked(trail.event_selectors, trail.advanced_event_selectors)
 
 
 def _selectors_of(trail: Trail) -> Parameters:
