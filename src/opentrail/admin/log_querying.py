@@ -7,25 +7,16 @@ from opentrail.admin.administration import check_account
 from opentrail.errors import OperatorError
 from opentrail.logsql.errors import MalformedQuery, line_and_column
 from opentrail.ports.log_groups import LogGroups
-from opentrail.query.log_queries import CONCURRENT_QUERIES, DEFAULT_ROWS, LogQueries, LogQuestion, TooManyLogQueries
+from opentrail.query.log_queries import CONCURRENT_QUERIES, DEFAULT_ROWS, LogQueries, LogQuestion
+from opentrail.query.running_queries import TooManyQueries
 from opentrail.resource.log_group import LogGroup
-from opentrail.resource.log_query import LogQuery, LogQueryStatus
+from opentrail.resource.log_query import LogQuery
 
 MAX_PAGES = 2000
 """Places of result pages in one answer."""
 
 MAX_NAMED_GROUPS = 20
 """Groups that are named to who asks for one that is not there."""
-
-_STATUSES = {
-    LogQueryStatus.SCHEDULED: "QUEUED",
-    LogQueryStatus.RUNNING: "RUNNING",
-    LogQueryStatus.COMPLETE: "FINISHED",
-    LogQueryStatus.FAILED: "FAILED",
-    LogQueryStatus.CANCELLED: "CANCELLED",
-    LogQueryStatus.TIMEOUT: "TIMED_OUT",
-}
-"""As queries of the lake call them: one command line shows both."""
 
 Answer = dict[str, Any]
 
@@ -74,7 +65,7 @@ class LogQueryCommands:
         except MalformedQuery as error:
             line, column = line_and_column(statement, error.start)
             return {"refused": {"message": str(error), "line": line, "column": column}}
-        except TooManyLogQueries as error:
+        except TooManyQueries as error:
             raise OperatorError(
                 f"{CONCURRENT_QUERIES} queries are running or waiting already: wait for one of them to end"
             ) from error
@@ -84,7 +75,7 @@ class LogQueryCommands:
         """Return how a query stands."""
         query = self._find(query_id)
         return {
-            "status": _STATUSES[query.status],
+            "status": str(query.status),
             "columns": [list(column) for column in query.columns],
             "is_grouped": query.is_grouped,
             "rows": query.rows,
@@ -103,7 +94,7 @@ class LogQueryCommands:
 
     async def cancel_log_query(self, query_id: str) -> Answer:
         """Stop a query at once; one that has ended stays as it is."""
-        return {"status": _STATUSES[(await self._queries.cancel(self._find(query_id))).status]}
+        return {"status": str((await self._queries.cancel(self._find(query_id))).status)}
 
     def _find(self, query_id: str) -> LogQuery:
         account_id, region, name = query_id.split("/") if query_id.count("/") == 2 else ("", "", "")

@@ -17,9 +17,9 @@ from opentrail.query.lake_queries import (
     HistorySource,
     LakeQueries,
     Source,
-    TooManyQueries,
     reference_places,
 )
+from opentrail.query.running_queries import TooManyQueries
 from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind
 from opentrail.resource.lake_query import LakeQuery
 

@@ -3,15 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-
-class KeptQuery(Protocol):
-    """A query as it is kept, of the lake or of log groups."""
-
-    @property
-    def id(self) -> str: ...
-
-    def to_json(self) -> bytes: ...
-
+from opentrail.resource.query import KeptQuery
 
 Query = TypeVar("Query", bound=KeptQuery)
 

@@ -1,21 +1,17 @@
 """Logs Insights queries: started, run a few at a time, kept for seven days with the pages of their results."""
 
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import orjson
-import structlog
-
 from opentrail.clock import Clock, Identifiers
-from opentrail.ports import PortError
 from opentrail.ports.log_groups import LogGroups
 from opentrail.ports.log_store import LogRange, LogRows
-from opentrail.ports.query_engine import PAGE_ROWS, EngineTable, QueryEngine, QueryFailed, QueryTimedOut, RowSource
+from opentrail.ports.query_engine import EngineTable, QueryEngine, RowSource
 from opentrail.ports.query_log import QueryLog
+from opentrail.query.running_queries import RunningQueries
 from opentrail.resource.log_group import LogGroup
-from opentrail.resource.log_query import LogQuery, LogQueryStatus
+from opentrail.resource.log_query import LogQuery
 
 if TYPE_CHECKING:
     from opentrail.logsql.compilation import CompiledQuery
@@ -27,17 +23,6 @@ MAX_GROUPS = 50
 """Log groups of one query: CloudWatch Logs' own bound."""
 
 DEFAULT_ROWS = 10_000
-
-MAX_RESULT_BYTES = 1 << 30
-"""How large a result may become."""
-
-UPKEEP_SECONDS = 600.0
-
-_log = structlog.get_logger(__name__)
-
-
-class TooManyLogQueries(PortError):
-    """The account has as many queries that wait or run in the Region as it may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +40,8 @@ class LogQuestion:
     user: str = ""
 
 
-class LogQueries:
-    """All Logs Insights queries of this installation. ``open`` first; ``close`` cancels what runs."""
+class LogQueries(RunningQueries[LogQuery]):
+    """All Logs Insights queries of this installation."""
 
     def __init__(
         self,
@@ -67,41 +52,19 @@ class LogQueries:
         clock: Clock,
         identifiers: Identifiers,
     ) -> None:
-        self._log = log
-        self._engine = engine
+        super().__init__(log, engine, clock, CONCURRENT_QUERIES)
         self._groups = groups
         self._rows = rows
-        self._clock = clock
         self._identifiers = identifiers
-        self._queries: dict[str, LogQuery] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._progress: dict[str, float] = {}
-
-    async def open(self) -> None:
-        """Take up what was kept. A query that an earlier process left unfinished has failed."""
-        for query in await self._log.queries():
-            self._queries[query.id] = query
-            if not query.status.is_final:
-                message = "The query was interrupted by a restart of the service. Run it again."
-                await self._end(query.id, LogQueryStatus.FAILED, message)
-
-    async def close(self) -> None:
-        """Stop every query; they count as cancelled."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def start(self, question: LogQuestion) -> LogQuery:
         """Compile a query and queue it; its result comes by and by.
 
-        Raises MalformedQuery, TooManyLogQueries, Unavailable.
+        Raises MalformedQuery, TooManyQueries, Unavailable.
         """
         now = self._clock.now()
         compiled = _compile(question, self._clock)
-        active = [query for query in self.of(question.account_id, question.region) if not query.status.is_final]
-        if len(active) >= CONCURRENT_QUERIES:
-            raise TooManyLogQueries
+        self._check_room(question.account_id, question.region)
         query = LogQuery(
             id=self._identifiers.uuid(),
             account_id=question.account_id,
@@ -115,112 +78,12 @@ class LogQueries:
             columns=tuple((column.label, "double" if column.is_number else "varchar") for column in compiled.columns),
             is_grouped=compiled.is_grouped,
         )
-        await self._keep(query)
-        task = asyncio.create_task(self._run(query.id, question, compiled), name=f"log query {query.id}")
-        self._tasks[query.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(query.id, None))
+        await self._begin(query, lambda: self._answer(query.id, question, compiled))
         return query
 
-    def of(self, account_id: str, region: str) -> list[LogQuery]:
-        """Return the queries of an account in a Region, newest first."""
-        now = self._clock.now()
-        found = [
-            query
-            for query in self._queries.values()
-            if (query.account_id, query.region) == (account_id, region) and query.is_kept(now)
-        ]
-        return sorted(found, key=lambda query: (query.created_at, query.id), reverse=True)
-
-    def find(self, query_id: str, account_id: str, region: str) -> LogQuery | None:
-        """Return one query of an account in a Region; None when there is none, or it is seven days old."""
-        query = self._queries.get(query_id)
-        is_theirs = query is not None and (query.account_id, query.region) == (account_id, region)
-        return query if query is not None and is_theirs and query.is_kept(self._clock.now()) else None
-
-    def progress(self, query: LogQuery) -> float | None:
-        """Return the part of a running query that is done (0 to 1, an estimate), None where nobody knows."""
-        return self._progress.get(query.id)
-
-    async def cancel(self, query: LogQuery) -> LogQuery:
-        """Stop a query that has not ended; it is cancelled on return. One that has stays as it is."""
-        task = self._tasks.get(query.id)
-        if task is not None and not self._queries[query.id].status.is_final:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        if not self._queries[query.id].status.is_final:
-            await self._end(query.id, LogQueryStatus.CANCELLED)
-        return self._queries[query.id]
-
-    async def rows(self, query: LogQuery, first: int, count: int) -> list[list[str | None]]:
-        """Return up to ``count`` rows of the result from the ``first`` on, counted from 0."""
-        found: list[list[str | None]] = []
-        for place in range(first // PAGE_ROWS, len(query.pages)):
-            if len(found) >= count:
-                break
-            start, length, _ = query.pages[place]
-            page: list[list[str | None]] = orjson.loads(await self._log.read_page(query.id, start, length))
-            found += page[max(0, first - place * PAGE_ROWS) :]
-        return found[:count]
-
-    async def run(self) -> None:
-        """Forget queries that are seven days old, until cancelled."""
-        while True:
-            for query in [one for one in self._queries.values() if not one.is_kept(self._clock.now())]:
-                await self._log.remove(query.id)
-                del self._queries[query.id]
-            await asyncio.sleep(UPKEEP_SECONDS)
-
-    async def _keep(self, query: LogQuery) -> None:
-        self._queries[query.id] = query
-        await self._log.store(query)
-
-    async def _run(self, query_id: str, question: LogQuestion, compiled: "CompiledQuery") -> None:
-        began = self._clock.now()
-        status, message = LogQueryStatus.COMPLETE, ""
-        try:
-            await self._run_engine(query_id, question, compiled)
-        except asyncio.CancelledError:
-            status = LogQueryStatus.CANCELLED
-        except QueryTimedOut as error:
-            status, message = LogQueryStatus.TIMEOUT, str(error)
-        except QueryFailed as error:
-            status, message = LogQueryStatus.FAILED, str(error)
-        except Exception:  # the edge of a worker: whatever it was, the query has failed
-            _log.exception("a query of log groups failed", query=query_id)
-            status, message = LogQueryStatus.FAILED, "The query failed because of an unknown error. Try again."
-        finally:
-            self._progress.pop(query_id, None)
-        taken = int((self._clock.now() - began).total_seconds() * 1000)
-        self._queries[query_id] = replace(self._queries[query_id], run_time_ms=max(0, taken))
-        await self._end(query_id, status, message)
-
-    async def _end(self, query_id: str, status: LogQueryStatus, message: str = "") -> None:
-        query = self._queries[query_id]
-        await self._keep(replace(query, status=status, error_message=message, ended_at=self._clock.now()))
-
-    async def _run_engine(self, query_id: str, question: LogQuestion, compiled: "CompiledQuery") -> None:
-        async def keep_page(page: bytes, rows: int) -> None:
-            query = self._queries[query_id]
-            start = sum(query.pages[-1][:2]) if query.pages else 0
-            if start + len(page) > MAX_RESULT_BYTES:
-                raise QueryFailed(f"The result is larger than {MAX_RESULT_BYTES >> 20} MB")
-            await self._log.append_page(query_id, start, page)
-            self._queries[query_id] = replace(query, pages=(*query.pages, (start, len(page), rows)))
-
-        def on_start() -> None:
-            self._queries[query_id] = replace(self._queries[query_id], status=LogQueryStatus.RUNNING)
-
-        def on_progress(part: float) -> None:
-            self._progress[query_id] = part
-
-        tables = [await self._table(question)]
-        taken = await self._engine.run(compiled.sql, tables, keep_page, on_start, on_progress)
-        self._queries[query_id] = replace(
-            self._queries[query_id],
-            bytes_scanned=taken.bytes_scanned,
-            records_scanned=taken.rows_scanned,
-            records_matched=taken.rows_matched,
-        )
+    async def _answer(self, query_id: str, question: LogQuestion, compiled: "CompiledQuery") -> None:
+        taken = await self._ask(query_id, compiled.sql, [await self._table(question)])
+        self._change(query_id, records_scanned=taken.rows_scanned, records_matched=taken.rows_matched)
 
     async def _table(self, question: LogQuestion) -> EngineTable:
         from opentrail.logsql.compilation import COLUMNS, TABLE

@@ -18,7 +18,8 @@ from opentrail.ports import Unavailable
 from opentrail.query import result_delivery
 from opentrail.query.result_delivery import ResultDelivery
 from opentrail.query.result_verification import BucketFiles, FolderFiles, ResultFinding, verify_result
-from opentrail.resource.lake_query import DeliveryStatus, LakeQuery, QueryStatus
+from opentrail.resource.lake_query import DeliveryStatus, LakeQuery
+from opentrail.resource.query import QueryStatus
 from opentrail.resource.result_layout import parse_delivery_uri
 from tests.builders import ACCOUNT, NOON, REGION
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
@@ -37,9 +38,9 @@ async def a_query(log: InMemoryQueryLog[LakeQuery], pages: Sequence[list[list[st
         places.append((start, len(data), len(rows)))
         start += len(data)
     return LakeQuery(
-        "q", ACCOUNT, REGION, ("arn:store",), "SELECT 1", NOON, QueryStatus.FINISHED,
-        (("id", "varchar"), ("why", "varchar")), tuple(places),
-        delivery_s3_uri="s3://logs", delivery_status="PENDING", ended_at=NOON,
+        id="q", account_id=ACCOUNT, region=REGION, event_data_stores=("arn:store",), statement="SELECT 1",
+        created_at=NOON, status=QueryStatus.FINISHED, columns=(("id", "varchar"), ("why", "varchar")),
+        pages=tuple(places), delivery_s3_uri="s3://logs", delivery_status="PENDING", ended_at=NOON,
     )  # fmt: skip
 
 

@@ -31,9 +31,11 @@ from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.lakesql.errors import InvalidStatement, UnknownStore
 from opentrail.lakesql.parameters import bind
 from opentrail.protocol import Parameters
-from opentrail.query.lake_queries import CONCURRENT_QUERIES, EVENT_HISTORY, TooManyQueries, references
+from opentrail.query.lake_queries import CONCURRENT_QUERIES, EVENT_HISTORY, references
+from opentrail.query.running_queries import TooManyQueries
 from opentrail.resource.event_data_store import EventDataStore
-from opentrail.resource.lake_query import LakeQuery, QueryStatus
+from opentrail.resource.lake_query import LakeQuery
+from opentrail.resource.query import QueryStatus
 
 MAX_RESULTS = 1000
 """Rows, and queries, of one page."""

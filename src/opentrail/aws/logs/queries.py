@@ -14,15 +14,27 @@ from opentrail.aws.logs.paging import read_token, token
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.logsql.errors import MalformedQuery
 from opentrail.protocol import Parameters
-from opentrail.query.log_queries import DEFAULT_ROWS, MAX_GROUPS, LogQuestion, TooManyLogQueries
+from opentrail.query.log_queries import DEFAULT_ROWS, MAX_GROUPS, LogQuestion
+from opentrail.query.running_queries import TooManyQueries
 from opentrail.resource.log_group import LogGroup, milliseconds
-from opentrail.resource.log_query import LogQuery, LogQueryStatus
+from opentrail.resource.log_query import LogQuery
+from opentrail.resource.query import QueryStatus
 
 MAX_PAGE_ROWS = 10_000
 MAX_QUERIES = 1_000
 """Rows, and queries, of one page."""
 
 QUERY_LANGUAGE = "CWLI"
+
+STATUSES = {
+    QueryStatus.QUEUED: "Scheduled",
+    QueryStatus.RUNNING: "Running",
+    QueryStatus.FINISHED: "Complete",
+    QueryStatus.FAILED: "Failed",
+    QueryStatus.CANCELLED: "Cancelled",
+    QueryStatus.TIMED_OUT: "Timeout",
+}
+"""Where a query is, as the service model spells it."""
 
 _GROUP_MEMBERS = ("logGroupName", "logGroupNames", "logGroupIdentifiers")
 _LAST_SECOND = 253_402_300_799
@@ -51,7 +63,7 @@ async def start_query(ports: ApiPorts, call: Call) -> Outcome:
         query = await ports.log_queries.start(question)
     except MalformedQuery as error:
         raise MalformedQueryException.of(error) from error
-    except TooManyLogQueries:
+    except TooManyQueries:
         raise LimitExceededException from None
     return Outcome({"queryId": query.id})
 
@@ -99,7 +111,7 @@ async def get_query_results(ports: ApiPorts, call: Call) -> Outcome:
             "logGroupsScanned": float(len(query.log_groups)),
             "resultCount": float(query.rows),
         },
-        "status": str(query.status),
+        "status": STATUSES[query.status],
     }
     if query.status.is_final and first + len(rows) < query.rows:
         output["nextToken"] = token(call, [first + len(rows)], query.id)
@@ -115,7 +127,7 @@ async def stop_query(ports: ApiPorts, call: Call) -> Outcome:
     """Stop a query at once. One that has ended cannot be stopped."""
     query = _find(ports, call)
     if query.status.is_final:
-        raise InvalidParameterException(f"Query with ID {query.id} is not running: it is {query.status}.")
+        raise InvalidParameterException(f"Query with ID {query.id} is not running: it is {STATUSES[query.status]}.")
     await ports.log_queries.cancel(query)
     return Outcome({"success": True})
 
@@ -127,7 +139,7 @@ async def describe_queries(ports: ApiPorts, call: Call) -> Outcome:
     found = [
         query
         for query in ports.log_queries.of(call.account_id, call.region)
-        if (not group or group in query.log_groups) and status in ("", query.status)
+        if (not group or group in query.log_groups) and status in ("", STATUSES[query.status])
     ]
     if parameters.get("queryLanguage", QUERY_LANGUAGE) != QUERY_LANGUAGE:
         found = []
@@ -146,12 +158,12 @@ def _described(query: LogQuery) -> Parameters:
         "queryLanguage": QUERY_LANGUAGE,
         "queryId": query.id,
         "queryString": _with_source(query),
-        "status": str(query.status),
+        "status": STATUSES[query.status],
         "createTime": milliseconds(query.created_at),
         "logGroupName": query.log_groups[0],
         "bytesScanned": float(query.bytes_scanned),
     }
-    if query.status is not LogQueryStatus.SCHEDULED:
+    if query.status is not QueryStatus.QUEUED:
         shown["queryDuration"] = query.run_time_ms
     if query.user:
         shown["userIdentity"] = query.user
