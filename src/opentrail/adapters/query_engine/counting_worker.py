@@ -9,21 +9,23 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import duckdb
 import orjson
 
 from opentrail.adapters.query_engine.frames import read_frame
+from opentrail.adapters.query_engine.member_counting import MemberCounting
 from opentrail.lakesql.text import quoted_name, quoted_text
 from opentrail.ports.replay import CountingJob
-from opentrail.query.replay.columns import event_count, necessary_condition, span_condition
+from opentrail.query.replay.column_counting import is_countable
+from opentrail.query.replay.columns import event_count, necessary_condition, span_condition, text_condition
 from opentrail.query.replay.counting import Counter
 from opentrail.query.replay.lake import VIEW
-from opentrail.query.replay.metrics import read_metric
+from opentrail.query.replay.metrics import Metric, read_metric
 from opentrail.query.replay.narrowing import Probe
-from opentrail.query.replay.rules import InvalidReplay, read_replay_rule
+from opentrail.query.replay.rules import InvalidReplay, ReplayRule, read_replay_rule
 
 _NICENESS = 5
 """Recording goes before asking."""
@@ -102,29 +104,111 @@ def count_events(connection: duckdb.DuckDBPyConnection, job: CountingJob, answer
     """Count a job's events; returns what the process answers last."""
     rules = [read_replay_rule(rule.name, rule.language, rule.text) for rule in job.rules]
     metrics = [read_metric(rule.metric_value, rule.default_value) if rule.metric_value else None for rule in job.rules]
-    needs_all = any(metric is not None and metric.default is not None for metric in metrics)
-    columns = dict.fromkeys(_columns_of(connection))
     total = _one_number(connection, event_count(job.start, job.end))
-    condition = None if needs_all else necessary_condition(rules, columns)
-    counter = Counter(rules, metrics, job.start, job.end, job.max_examples)
-    probe = Probe([] if needs_all else rules, is_escaped_alike=False)
-    where = span_condition(job.start, job.end) + (f" AND {condition}" if condition else "")
-    said_at = time.monotonic()
-    for passed, record in enumerate(_records(connection, f"SELECT eventjson FROM {VIEW} WHERE {where}"), 1):
-        if probe.may_match(record):
-            counter.take(record)
-        if passed % _ROWS_A_STEP == 0 and time.monotonic() - said_at >= _SAY_SECONDS:
-            said_at = time.monotonic()
-            _say(answers, {"passed": passed, "total": total})
-    method = "columns" if condition else "texts" if probe.is_useful else "scan"
-    return {"passed": total, "total": total, "events": total, "counted": counter.to_wire(), "method": method}
+    counting = _Counting(connection, job, rules, metrics, _Said(answers, total))
+    by_members = [place for place, rule in enumerate(rules) if is_countable(rule, metrics[place])]
+    by_asking = [place for place in range(len(rules)) if place not in by_members]
+    methods = [
+        counting.by_members(by_members) if by_members else "",
+        counting.by_asking(by_asking) if by_asking else "",
+    ]
+    return {
+        "passed": total,
+        "total": total,
+        "events": total,
+        "counted": counting.counter.to_wire(),
+        "method": max(methods, key=_METHODS.index),
+    }
 
 
-def _records(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[bytes]:
+_METHODS = ("", "columns", "texts", "scan")
+"""From what takes least to what takes most: the last one that was needed is told."""
+
+
+class _Said:
+    """Tells how far a count is, from time to time."""
+
+    def __init__(self, answers: IO[bytes], total: int) -> None:
+        self._answers = answers
+        self._total = total
+        self._passed = 0
+        self._said_at = time.monotonic()
+
+    def pass_rows(self, rows: int) -> None:
+        """Take note of rows that were passed."""
+        self._passed += rows
+        if time.monotonic() - self._said_at >= _SAY_SECONDS:
+            self._said_at = time.monotonic()
+            _say(self._answers, {"passed": min(self._passed, self._total), "total": self._total})
+
+
+class _Counting:
+    """Counts some of a job's rules after others, into one counter."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        job: CountingJob,
+        rules: Sequence[ReplayRule],
+        metrics: Sequence[Metric | None],
+        said: _Said,
+    ) -> None:
+        self._connection = connection
+        self._job = job
+        self._rules = rules
+        self._metrics = metrics
+        self._said = said
+        self._columns = dict.fromkeys(_columns_of(connection))
+        self.counter = Counter(rules, metrics, job.start, job.end, job.max_examples)
+
+    def by_members(self, places: Sequence[int]) -> str:
+        """Count rules that columns decide; returns the method's name."""
+        condition = self._condition(places)
+        counting = MemberCounting(
+            self._connection, self._job, self._rules, self._metrics, places, self.counter.tallies, condition
+        )
+        self.counter.unreadable += counting.run(self._said.pass_rows)
+        return "columns"
+
+    def by_asking(self, places: Sequence[int]) -> str:
+        """Decode what conditions leave and ask the rules; returns the method's name."""
+        condition, job = self._condition(places), self._job
+        asked = Counter(
+            self._rules,
+            self._metrics,
+            job.start,
+            job.end,
+            job.max_examples,
+            places=frozenset(places),
+            tallies=self.counter.tallies,
+        )
+        probe = Probe(
+            [] if self._needs_all(places) else [self._rules[place] for place in places], is_escaped_alike=False
+        )
+        where = [span_condition(job.start, job.end), *filter(None, (condition, text_condition(probe)))]
+        for rows in _records(self._connection, f"SELECT eventjson FROM {VIEW} WHERE {' AND '.join(where)}"):
+            for record in rows:
+                if probe.may_match(record):
+                    asked.take(record)
+            self._said.pass_rows(len(rows))
+        self.counter.unreadable += asked.unreadable
+        return "columns" if condition else "texts" if probe.is_useful else "scan"
+
+    def _condition(self, places: Sequence[int]) -> str | None:
+        if self._needs_all(places):
+            return None
+        return necessary_condition([self._rules[place] for place in places], self._columns)
+
+    def _needs_all(self, places: Sequence[int]) -> bool:
+        """Say whether events that a rule does not pick count, too: a default value is published for them."""
+        metrics = [self._metrics[place] for place in places]
+        return any(metric is not None and metric.default is not None for metric in metrics)
+
+
+def _records(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[list[bytes]]:
     result = connection.execute(sql)
     while rows := result.fetchmany(_ROWS_A_STEP):
-        for (text,) in rows:
-            yield text.encode()
+        yield [text.encode() for (text,) in rows]
 
 
 def _columns_of(connection: duckdb.DuckDBPyConnection) -> list[str]:

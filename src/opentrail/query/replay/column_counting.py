@@ -1,13 +1,13 @@
 """Counts from columns what rules pick: tallies as ``counting`` has them, and no event read but the examples."""
 
 from collections import Counter as Counted
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import Any
 
-from opentrail.query.replay.column_masks import ColumnMasks, Rows, is_decidable
+from opentrail.query.replay.column_masks import ColumnMasks, Rows, is_decidable, members_of_rule
 from opentrail.query.replay.counting import GROUPS, Tally
-from opentrail.query.replay.event_columns import MEMBERS, MINUTE, PRINCIPAL, SCOPE, EventColumns
+from opentrail.query.replay.event_columns import MEMBERS, MINUTE, PRINCIPAL, SCOPE, Columns
 from opentrail.query.replay.metrics import Metric
 from opentrail.query.replay.rules import ReplayRule
 
@@ -25,11 +25,21 @@ def is_countable(rule: ReplayRule, metric: Metric | None) -> bool:
     return is_decidable(rule) and (metric is None or not metric.path or metric.path[0] in MEMBERS)
 
 
+def members_to_count(asked: Iterable[tuple[ReplayRule, Metric | None]]) -> list[str]:
+    """Return the members whose columns have all that countable rules and their metrics ask for, each once."""
+    wanted: dict[str, None] = dict.fromkeys(("userIdentity", "sourceIPAddress", "eventSource", "eventName"))
+    for rule, metric in asked:
+        wanted.update(dict.fromkeys(sorted(members_of_rule(rule))))
+        if metric is not None and metric.path:
+            wanted[str(metric.path[0])] = None
+    return list(wanted)
+
+
 class ColumnCounter:
     """Counts the rows of one file, in ``start`` up to not at ``end``; of ``scopes`` when they are given."""
 
     def __init__(
-        self, columns: EventColumns, read_row: ReadRow, grain: int, span: tuple[int, int], scopes: Sequence[str] | None
+        self, columns: Columns, read_row: ReadRow, grain: int, span: tuple[int, int], scopes: Sequence[str] | None
     ) -> None:
         self._columns = columns
         self._read_row = read_row

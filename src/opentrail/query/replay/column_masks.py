@@ -11,7 +11,7 @@ from typing import Any
 
 from opentrail.pattern.ir import And, AnyChild, AnyElement, Field, Leaves, Not, Or, Path, Predicate, SameText
 from opentrail.pattern.matcher import compile_predicate
-from opentrail.query.replay.event_columns import MEMBERS, EventColumns
+from opentrail.query.replay.event_columns import MEMBERS, Columns
 from opentrail.query.replay.rules import ReplayRule
 
 Members = frozenset[str]
@@ -82,6 +82,20 @@ def is_decidable(rule: ReplayRule) -> bool:
     return rule.subject in ("record", "envelope", "notice") and _is_decidable(rule, split_leaves(rule.predicate, rule))
 
 
+def members_of_rule(rule: ReplayRule) -> Members:
+    """Return all members that decide what a decidable rule picks."""
+    return _all_members(rule, split_leaves(rule.predicate, rule))
+
+
+def _all_members(rule: ReplayRule, predicate: Predicate) -> Members:
+    match predicate:
+        case And(parts) | Or(parts):
+            return frozenset().union(*(_all_members(rule, part) for part in parts))
+        case Not(part):
+            return _all_members(rule, part)
+    return members_of(rule, predicate) or frozenset()
+
+
 def is_narrowed(rule: ReplayRule) -> bool:
     """Say whether columns tell of some rows that the rule does not pick them."""
     return rule.subject in ("record", "envelope", "notice") and _is_narrowed(rule, split_leaves(rule.predicate, rule))
@@ -117,7 +131,7 @@ def _together(found: Iterable[Members | None]) -> Members | None:
 class ColumnMasks:
     """Asks rules about the columns of one file."""
 
-    def __init__(self, columns: EventColumns) -> None:
+    def __init__(self, columns: Columns) -> None:
         self._columns = columns
         self.all_rows = int.from_bytes(b"\1" * columns.rows, "little")
 

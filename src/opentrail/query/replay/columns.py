@@ -26,7 +26,7 @@ from opentrail.pattern.values import (
     TextIn,
 )
 from opentrail.query.replay.lake import VIEW
-from opentrail.query.replay.narrowing import clauses, in_record, read_only
+from opentrail.query.replay.narrowing import FOLDED_TO_ASCII, Probe, clauses, in_record, read_only
 from opentrail.query.replay.rules import ReplayRule
 
 MAX_CONDITION_CHARACTERS = 200_000
@@ -65,6 +65,17 @@ def necessary_condition(rules: Sequence[ReplayRule], columns: Collection[str]) -
     return condition if len(condition) <= MAX_CONDITION_CHARACTERS else None
 
 
+def text_condition(probe: Probe) -> str | None:
+    """Return the condition that a record may have one of the texts that a probe looks for, None when it has none."""
+    if not probe.is_useful:
+        return None
+    parts = [f"contains(eventjson, {text_literal(text.decode())})" for text in probe.exact]
+    if probe.folded:
+        parts += [f"contains(lower(eventjson), {text_literal(text.decode())})" for text in probe.folded]
+        parts += [f"contains(eventjson, {text_literal(letter.decode())})" for letter in FOLDED_TO_ASCII]
+    return f"({' OR '.join([*parts, _ESCAPES])})"
+
+
 def span_condition(start: int, end: int) -> str:
     """Return the condition that an event is of a span, in seconds since 1970."""
     return f"eventtime >= {_timestamp(start)} AND eventtime < {_timestamp(end)}"
@@ -76,14 +87,14 @@ def event_count(start: int, end: int) -> str:
 
 
 def _clauses_of(rule: ReplayRule) -> list[frozenset[str]]:
-    if rule.subject in ("message", "attributes"):
+    if rule.subject == "message":
         return []
     return clauses(rule.predicate, lambda path, test: _condition(rule, path, test))
 
 
 def _condition(rule: ReplayRule, path: Path, test: Test | None) -> frozenset[str] | None:
     if in_record(rule.subject, path, None)[0] == ("readOnly",):
-        wanted = read_only(test)
+        wanted = read_only(AnythingAsText(test) if test is not None and rule.subject == "attributes" else test)
         # A value that is no boolean, nor spells one, is NULL there.
         return None if wanted is None else frozenset(f"coalesce(readonly = {value}, true)" for _, value in wanted)
     if test is None or not _asks_for_text(test):
@@ -99,11 +110,14 @@ def _condition(rule: ReplayRule, path: Path, test: Test | None) -> frozenset[str
     if rule.language not in _WALKING_OBJECTS_ONLY:
         # The field may be in an array, or be spelled with a dot: then its member's name stands in the record.
         name = text_literal(f'{place[-1]}"')
-        atoms.add(f"({column} IS NULL AND (contains(eventjson, {name}) OR contains(eventjson, '\\')))")
+        atoms.add(f"({column} IS NULL AND (contains(eventjson, {name}) OR {_ESCAPES}))")
     return frozenset(atoms)
 
 
-_WALKING_OBJECTS_ONLY = ("filter-pattern", "selector")
+_ESCAPES = "contains(eventjson, '\\')"
+"""A text may be spelled by escapes there."""
+
+_WALKING_OBJECTS_ONLY = ("filter-pattern", "selector", "lookup-attributes")
 """Languages that find a field by its members' names alone."""
 
 

@@ -9,7 +9,7 @@ import struct
 import zlib
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -148,6 +148,29 @@ class ColumnsBuilder:
         self._values[place].append(text)
         seen[key] = len(seen) + 1
         return len(seen)
+
+
+class Columns(Protocol):
+    """Rows told by columns: a column has a list of values, and a number for each row, which of them it has."""
+
+    rows: int
+    odd: list[int]
+
+    def has(self, name: str) -> bool:
+        """Say whether there is a column."""
+        ...
+
+    def ids(self, name: str) -> Sequence[int]:
+        """Return for each row the number of its value, 0 for none; bytes when no number is above 255."""
+        ...
+
+    def values(self, name: str) -> list[Any]:
+        """Return the values of a column; number n is the one at n - 1."""
+        ...
+
+    def times(self) -> list[int]:
+        """Return each row's time, seconds since 1970; that of an odd row means nothing."""
+        ...
 
 
 class EventColumns:

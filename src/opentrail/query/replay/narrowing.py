@@ -86,10 +86,10 @@ def needles(rule: ReplayRule) -> Clause[Needle] | None:
 
     True of bytes without a backslash; one that spells characters by escapes may have them otherwise.
     """
-    if rule.subject == "attributes":
-        return None
 
     def atoms_of(path: Path, test: Test | None) -> frozenset[Needle] | None:
+        if rule.subject == "attributes":
+            return _needles_of_attribute(str(path[0]), _texts(test))
         if not path and rule.subject != "message":
             return _needles_of(test)
         return _needles_at(rule.subject, path, test)
@@ -137,6 +137,8 @@ def in_record(subject: Subject, path: Path, values: frozenset[str] | None) -> tu
     """Return where in the record a field of what the rule is asked about stands, and the values that it has there."""
     if subject == "record":
         return path, values
+    if subject == "attributes":
+        return _OF_ATTRIBUTE.get(str(path[0])) if path else None, values
     match path:
         case ("detail", *rest):
             return tuple(rest), values
@@ -149,6 +151,15 @@ def in_record(subject: Subject, path: Path, values: frozenset[str] | None) -> tu
             return ("awsRegion",), values
     return None, None
 
+
+_OF_ATTRIBUTE: dict[str, Path] = {
+    "EventId": ("eventID",),
+    "EventName": ("eventName",),
+    "EventSource": ("eventSource",),
+    "ReadOnly": ("readOnly",),
+    "AccessKeyId": ("userIdentity", "accessKeyId"),
+}
+"""Where the values of attributes stand that are one member's."""
 
 _OWN_SOURCE = "aws.cloudtrail"
 """What Insights events have for a source, whatever theirs is."""
@@ -204,6 +215,13 @@ def _texts(test: Test | None) -> frozenset[str] | None:
 def _may_be_json(text: str) -> bool:
     """Say whether a text may be how a value other than a string is spelled."""
     return text in ("true", "false", "null", "inf", "nan") or text[:1] in "-0123456789[{"
+
+
+def _needles_of_attribute(key: str, values: frozenset[str] | None) -> frozenset[Needle] | None:
+    """Return what of an attribute's values stands in the record; some are the event's only by a table or by rule."""
+    if values is None or key in ("ReadOnly", "ResourceType") or (key == "Username" and "root" in values):
+        return None
+    return _runs(values, is_folded=False)
 
 
 def _needles_at(subject: Subject, path: Path, test: Test | None) -> frozenset[Needle] | None:
@@ -299,13 +317,14 @@ def _cost(clause: Clause[Needle]) -> tuple[int, int]:
     return len(clause), -min((len(needle.text) for needle in clause), default=0)
 
 
-_FOLDED_TO_ASCII = ("\u0130".encode(), "\u212a".encode())
+FOLDED_TO_ASCII = ("\u0130".encode(), "\u212a".encode())
 """The letters beyond ASCII whose other case is one of ASCII's: a dotted I and the sign of the kelvin."""
 
 
 class Probe:
     """Says of bytes, one record or several, whether a rule may pick something in them.
 
+    ``exact`` are the texts that it looks for, ``folded`` those, in lower case, that count whatever the case.
     ``is_escaped_alike``: the bytes spell every character as our own encoder does, so that no plain text is escaped.
     """
 
@@ -314,22 +333,22 @@ class Probe:
         self.is_useful = bool(clauses_of_rules) and all(clause is not None for clause in clauses_of_rules)
         wanted = frozenset().union(*(clause or frozenset() for clause in clauses_of_rules))
         self.is_useful = self.is_useful and len(wanted) <= MAX_NEEDLES
-        self._exact = [needle.text for needle in wanted if not needle.is_folded]
-        self._folded = [needle.text for needle in wanted if needle.is_folded]
+        self.exact = [needle.text for needle in wanted if not needle.is_folded]
+        self.folded = [needle.text for needle in wanted if needle.is_folded]
         self._is_escaped_alike = is_escaped_alike
 
     def may_match(self, data: bytes) -> bool:
         """Say whether ``data`` may have what a rule picks; True when that cannot be told."""
         if not self.is_useful:
             return True
-        for text in self._exact:
+        for text in self.exact:
             if text in data:
                 return True
-        if self._folded:
-            if any(letter in data for letter in _FOLDED_TO_ASCII):
+        if self.folded:
+            if any(letter in data for letter in FOLDED_TO_ASCII):
                 return True
             lowered = data.lower()
-            for text in self._folded:
+            for text in self.folded:
                 if text in lowered:
                     return True
         return not self._is_escaped_alike and b"\\" in data

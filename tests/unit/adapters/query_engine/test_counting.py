@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from opentrail.ports.query_engine import EngineTable
 from opentrail.ports.replay import CountingFailed, CountingJob, RuleToCount
 from opentrail.query.replay.counting import Counter
 from opentrail.query.replay.lake import tables_of
+from opentrail.query.replay.metrics import read_metric
 from opentrail.query.replay.rules import ReplayRule, read_replay_rule
 from opentrail.resource.event_data_store import EventDataStore
 from tests.builders import an_event
@@ -121,6 +123,74 @@ async def test_rules_of_every_language_count_what_the_reference_reading_picks(
         assert found.tallies[0].matches == len(expected), (rule.language, rule.text)
         if rule in some:
             assert expected, rule.name
+
+
+ODD_LINES = (
+    '{"eventTime": "%s", "eventID": "twice", "eventName": "First", "eventName": "StopLogging", "eventSource": "s"}',
+    '{"eventTime": "%s", "eventID": "dotted", "userIdentity.userName": "bob", "eventName": "StopLogging"}',
+    '{"eventTime": "%s", "eventID": "spelled", "EventName": "StopLogging"}',
+    '{"eventTime": "%s", "eventID": "escaped", "event\\u004eame": "StopLogging", "errorCode": "\\u0041ccess"}',
+    '{"eventTime": "%s", "eventID": "long", "eventName": "StopLogging", "requestParameters": "' + "x" * 40_000 + '"}',
+    '{"eventTime": "%s", "eventID": "null", "eventName": null, "userIdentity": [{"userName": "bob"}]}',
+    '{"EventTime": "%s", "eventID": "no time", "eventName": "StopLogging"}',
+)
+"""Records whose members an engine would read otherwise than we do, or that are counted in another way."""
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("filter-pattern", '{ $.eventName = "Stop*" }'),
+        ("filter-pattern", "{ $.eventName NOT EXISTS }"),
+        ("filter-pattern", '{ $.eventSource != "iam.amazonaws.com" && $.userIdentity.type != "Root" }'),
+        ("event-pattern", '{"detail": {"userIdentity": {"userName": ["bob"]}}}'),
+        ("event-pattern", '{"source": [{"prefix": "aws."}], "detail": {"errorCode": [{"exists": true}]}}'),
+        ("selector", '{"ReadWriteType": "WriteOnly"}'),
+    ],
+)
+async def test_what_members_tell_is_all_that_decoding_tells(
+    tmp_path: Path, records: list[dict[str, Any]], language: str, text: str
+) -> None:
+    """Matches, slots, names, examples and samples, of plain records and of such as no API of AWS writes."""
+    stamps = (f"{FIRST:%Y-%m-%dT%H:%M:%SZ}", f"{FIRST:%Y-%m-%dT%H:%M:%S}.250Z", f"{FIRST:%Y-%m-%d %H:%M:%S}")
+    lines = [orjson.dumps(record) for record in records]
+    lines += [(line % stamp).encode() for line in ODD_LINES for stamp in stamps]
+    rule = read_replay_rule("rule", language, text)
+    plain = RuleToCount("rule", language, text)
+    measured = RuleToCount("measured", language, text, "$.userIdentity.accountId", "0")
+    job = replace(a_job([]), rules=(plain, measured), max_examples=7)
+    tables = LocalLakeTables(tmp_path)
+    store = EventDataStore(ARN, "audit", "123456789012", "us-east-1", FIRST, FIRST)
+    table = await tables.open(store)
+    await table.commit(lines, Position("1"), FIRST - timedelta(days=1), FIRST + timedelta(days=9))
+    version = await table.version()
+    await tables.close()
+    asked = tables_of(LakeSnapshot(ARN, store.kind, 1, version.position, version.files, None, 0), job)
+
+    answer = count_events(open_engine(request_of(asked), b""), job, io.BytesIO())
+
+    expected = Counter([rule, rule], [None, read_metric("$.userIdentity.accountId", "0")], START, END, 7)
+    for line in lines:
+        expected.take(line)
+    assert answer["method"] == "columns"
+    assert answer["events"] == len(lines)
+    assert answer["counted"]["tallies"][0]["matches"] > 0
+    assert plainly(answer["counted"]) == plainly(expected.to_wire())
+
+
+def plainly(counted: dict[str, Any]) -> dict[str, Any]:
+    """Return what was counted without the order in which it was."""
+    return counted | {
+        "tallies": [
+            tally
+            | {
+                "slots": sorted(tally["slots"]),
+                "examples": sorted(tally["examples"]),
+                "samples": sorted(tally["samples"]),
+            }
+            for tally in counted["tallies"]
+        ]
+    }
 
 
 async def test_several_rules_at_once_count_in_files_and_in_memory(
