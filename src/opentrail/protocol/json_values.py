@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from botocore.model import Shape
 
-from opentrail.protocol.bounds import MalformedValue, check_depth
+from opentrail.protocol.bounds import MAX_DEPTH, MalformedValue, check_depth
 from opentrail.protocol.scalars import read_blob, read_float, read_timestamp, special_or_number
 from opentrail.protocol.timestamps import format_timestamp
 
@@ -42,7 +42,12 @@ def write_json(shape: Shape, value: Any, timestamp_format: str = "unixTimestamp"
                 if name in members and item is not None
             }
         case "list":
-            return [None if item is None else write_json(shape.member, item, timestamp_format) for item in value]
+            member = shape.member
+            names = _text_names(member)
+            return [
+                item if item is None or _has_only_texts(item, names) else write_json(member, item, timestamp_format)
+                for item in value
+            ]
         case "map":
             return {
                 str(key): None if item is None else write_json(shape.value, item, timestamp_format)
@@ -71,6 +76,36 @@ def json_fields(shape: Shape) -> dict[str, tuple[str, Shape]]:
     return fields
 
 
+_all_texts: dict[Shape, frozenset[str]] = {}
+
+
+def _text_names(shape: Shape) -> frozenset[str]:
+    """Return the names of a structure's members where all are strings, under these names on the wire too; none for any
+    other shape. Cached for ever."""
+    names = _all_texts.get(shape)
+    if names is None:
+        names = frozenset()
+        if shape.type_name == "structure" and not shape.is_document_type:
+            are_texts = all(
+                member.type_name == "string" and member.serialization.get("name", name) == name
+                for name, member in shape.members.items()
+            )
+            names = frozenset(shape.members) if are_texts else names
+        _all_texts[shape] = names
+    return names
+
+
+def _has_only_texts(value: Any, names: frozenset[str]) -> bool:
+    """Say whether a structure's value is its JSON as it stands: a quarter of the time that going through it takes, of
+    which lists have many."""
+    if not names or type(value) is not dict or not value.keys() <= names:
+        return False
+    for item in value.values():  # noqa: SIM110 - a generator takes twice as long
+        if type(item) is not str:
+            return False
+    return True
+
+
 def _read_structure(shape: Shape, value: Any, depth: int) -> Any:
     if shape.is_document_type:
         _check_document(value, depth)
@@ -90,7 +125,12 @@ def _read_list(shape: Shape, value: Any, depth: int) -> list[Any]:
     if type(value) is not list:
         raise MalformedValue(f"{_kind(value)} found where a list was expected")
     member = shape.member
-    return [read_json(member, item, depth + 1) for item in value if item is not None]
+    names = _text_names(member) if depth + 2 <= MAX_DEPTH else frozenset()
+    return [
+        item if _has_only_texts(item, names) else read_json(member, item, depth + 1)
+        for item in value
+        if item is not None
+    ]
 
 
 def _read_map(shape: Shape, value: Any, depth: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import quote, unquote_to_bytes
 
@@ -30,7 +31,6 @@ AUTHORITY = ":authority"
 """What clients that speak HTTP/2 sign in place of ``host``: the same value."""
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
-_BASIC_TIME = "%Y%m%dT%H%M%SZ"
 _HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
 _UNRESERVED = "-_.~"
 _MAY_GO_UNSIGNED = frozenset({"x-amz-cf-id", "x-amz-apigw-id"})
@@ -87,6 +87,8 @@ class Claim:
     signed_headers: tuple[str, ...]
     raw_query: str
     payload_hash: str
+    is_hash_computed: bool = False
+    """Whether ``payload_hash`` is that of the body that came, as against one that the client states."""
 
 
 def verify(
@@ -105,7 +107,7 @@ def verify(
     """
     if scope.scheme != SIGV4 or scope.signed_at is None:
         raise IncompleteSignature(f"Unsupported signing algorithm or missing date: {scope.scheme}")
-    date = scope.signed_at.strftime(_BASIC_TIME)[:8]
+    date = _basic_time(scope.signed_at)[:8]
     key = signing_key(secret_access_key, date, scope.region, scope.signing_name)
 
     def is_made_over(claim: Claim, canonical_request: bytes) -> bool:
@@ -129,7 +131,8 @@ def verify_claim(
     _check_signed_headers(request, claim.signed_headers)
     if not any(is_made_over(claim, canonical) for canonical in _canonical_requests(request, scope, claim)):
         raise SignatureMismatch
-    _check_payload(request, scope, claim.payload_hash)
+    if not claim.is_hash_computed:
+        _check_payload(request, scope, claim.payload_hash)
 
 
 def string_to_sign(algorithm: str, claim: Claim, canonical_request: bytes) -> bytes:
@@ -153,7 +156,7 @@ def sign(
     The body must be held. The Host header must be there.
     """
     assert request.body is not None
-    timestamp = now.strftime(_BASIC_TIME)
+    timestamp = _basic_time(now)
     payload_hash = hashlib.sha256(request.body).hexdigest()
     headers = [(name, value) for name, value in request.header_list if name.lower() not in _OURS]
     headers += [("X-Amz-Date", timestamp), ("X-Amz-Content-SHA256", payload_hash)]
@@ -187,7 +190,7 @@ def _read_header_claim(request: HttpRequest, scope: CredentialScope) -> Claim:
         if not fields.get(name):
             raise IncompleteSignature(f"Authorization header requires '{name}' parameter.")
     claim = _claim(scope, fields["Signature"], fields["SignedHeaders"], request.raw_query)
-    return replace(claim, payload_hash=_header_payload_hash(request))
+    return _with_payload_hash(claim, request)
 
 
 _PRESIGNED_NAMES = frozenset({"X-Amz-Signature", "X-Amz-SignedHeaders", "X-Amz-Content-Sha256"})
@@ -203,7 +206,7 @@ def _read_query_claim(request: HttpRequest, scope: CredentialScope) -> Claim:
     if scope.signing_name in S3_SIGNING_NAMES:
         stated = values.get("X-Amz-Content-Sha256") or request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
         return replace(claim, payload_hash=stated)
-    return replace(claim, payload_hash=_header_payload_hash(request))
+    return _with_payload_hash(claim, request)
 
 
 def _claim(scope: CredentialScope, signature: str, signed_headers: str, raw_query: str) -> Claim:
@@ -211,20 +214,20 @@ def _claim(scope: CredentialScope, signature: str, signed_headers: str, raw_quer
     names = tuple(signed_headers.split(";"))
     if len(names) > MAX_SIGNED_HEADERS:
         raise IncompleteSignature("Too many signed headers.")
-    timestamp = scope.signed_at.strftime(_BASIC_TIME)
+    timestamp = _basic_time(scope.signed_at)
     place = f"{scope.region}/{scope.signing_name}" if scope.scheme == SIGV4 else scope.signing_name
     credential_scope = f"{timestamp[:8]}/{place}/aws4_request"
     return Claim(signature, credential_scope, timestamp, names, raw_query, "")
 
 
-def _header_payload_hash(request: HttpRequest) -> str:
-    """The hash that the client signed: the one it states, else that of the body."""
+def _with_payload_hash(claim: Claim, request: HttpRequest) -> Claim:
+    """Return the claim with the hash that the client signed: the one it states, else that of the body."""
     stated = request.headers.get("x-amz-content-sha256")
     if stated:
-        return stated
+        return replace(claim, payload_hash=stated)
     if request.body is None:
         raise IncompleteSignature("The payload hash is not stated and the payload was not kept.")
-    return hashlib.sha256(request.body).hexdigest()
+    return replace(claim, payload_hash=hashlib.sha256(request.body).hexdigest(), is_hash_computed=True)
 
 
 def _check_time(request: HttpRequest, scope: CredentialScope, now: datetime, max_skew: timedelta) -> None:
@@ -232,19 +235,26 @@ def _check_time(request: HttpRequest, scope: CredentialScope, now: datetime, max
     assert signed_at is not None
     _check_scope_date(request, signed_at, is_presigned=scope.is_presigned)
     age = now - signed_at
-    signed, current = signed_at.strftime(_BASIC_TIME), now.strftime(_BASIC_TIME)
-    minutes = int(max_skew.total_seconds() // 60)
     if age < -max_skew:
-        edge = (now + max_skew).strftime(_BASIC_TIME)
-        raise SignatureExpired(
-            f"Signature not yet current: {signed} is still later than {edge} ({current} + {minutes} min.)"
-        )
+        raise SignatureExpired(_skewed("not yet current", "still later than", signed_at, now, max_skew))
     if scope.is_presigned:
         if age > timedelta(seconds=_presigned_seconds(request)):
             raise SignatureExpired("Request has expired")
     elif age > max_skew:
-        edge = (now - max_skew).strftime(_BASIC_TIME)
-        raise SignatureExpired(f"Signature expired: {signed} is now earlier than {edge} ({current} - {minutes} min.)")
+        raise SignatureExpired(_skewed("expired", "now earlier than", signed_at, now, -max_skew))
+
+
+def _skewed(what: str, relation: str, signed_at: datetime, now: datetime, skew: timedelta) -> str:
+    sign, minutes = "+" if skew >= timedelta() else "-", int(abs(skew).total_seconds() // 60)
+    signed, edge, current = _basic_time(signed_at), _basic_time(now + skew), _basic_time(now)
+    return f"Signature {what}: {signed} is {relation} {edge} ({current} {sign} {minutes} min.)"
+
+
+@lru_cache(maxsize=256)
+def _basic_time(moment: datetime) -> str:
+    """Return a time as signatures have it. Kept, because each request asks for its own several times, and many are
+    signed in one second."""
+    return moment.strftime("%Y%m%dT%H%M%SZ")
 
 
 _CREDENTIAL_DATE = re.compile(r"Credential=[^/,\s]+/([0-9]{8})/")
@@ -257,7 +267,7 @@ def _check_scope_date(request: HttpRequest, signed_at: datetime, *, is_presigned
         match = _CREDENTIAL_DATE.match(f"Credential={credential}")
     else:
         match = _CREDENTIAL_DATE.search(request.headers.get("authorization"))
-    if match is None or match.group(1) != signed_at.strftime("%Y%m%d"):
+    if match is None or match.group(1) != _basic_time(signed_at)[:8]:
         raise IncompleteSignature("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date.")
 
 

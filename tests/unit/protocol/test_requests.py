@@ -5,6 +5,7 @@ import gzip
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 from botocore.model import OperationModel
 from hypothesis import HealthCheck, given, settings
@@ -81,6 +82,25 @@ def test_nulls_and_unknown_members_are_left_out() -> None:
     body = b'{"Name": "t", "S3KeyPrefix": null, "Unknown": [1], "TagsList": [null, {"Key": "k", "Value": null}]}'
 
     assert parsed("cloudtrail", "CreateTrail", json_request(body)) == {"Name": "t", "TagsList": [{"Key": "k"}]}
+
+
+def test_entries_of_a_list_are_read_alike_whether_or_not_all_they_have_is_texts() -> None:
+    body = orjson.dumps({"auditEvents": [{"id": "1", "eventData": "{}"}, {"id": "2", "eventData": None, "other": 1}]})
+    target = "/PutAuditEvents?channelArn=arn"
+    request = HttpRequest("POST", target, (("Host", "h"), ("Content-Type", "application/json")), body, "", len(body))
+
+    found = parsed("cloudtrail-data", "PutAuditEvents", request)
+
+    assert found == {"channelArn": "arn", "auditEvents": [{"id": "1", "eventData": "{}"}, {"id": "2"}]}
+
+
+def test_an_entry_of_a_list_whose_text_is_none_is_refused() -> None:
+    body = orjson.dumps({"auditEvents": [{"id": "1", "eventData": "{}"}, {"id": "2", "eventData": 5}]})
+    target = "/PutAuditEvents?channelArn=arn"
+    request = HttpRequest("POST", target, (("Host", "h"), ("Content-Type", "application/json")), body, "", len(body))
+
+    with pytest.raises(MalformedRequest, match="can not be converted to a String"):
+        parsed("cloudtrail-data", "PutAuditEvents", request)
 
 
 def test_timestamps_are_read_in_any_form() -> None:

@@ -46,7 +46,7 @@ a character four bytes."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 _OF_AWS = ".amazonaws.com"
 
-_RECORD_VERSION = "1.0"
+_HEAD = b'{"eventVersion":"1.0","eventCategory":"ActivityAuditLog","eventType":"ActivityLog","eventID":"'
 
 
 def _text(longest: int, *, is_required: bool) -> Any:
@@ -54,24 +54,26 @@ def _text(longest: int, *, is_required: bool) -> Any:
     return kind if is_required else kind | None
 
 
-_Identity = msgspec.defstruct(
-    "_Identity",
+_EventData = msgspec.defstruct(
+    "_EventData",
     [
-        *((name, _text(longest, is_required=True)) for name, longest in MAX_IDENTITY.items()),
-        ("details", dict[str, msgspec.Raw] | None, None),
+        (
+            "userIdentity",
+            msgspec.defstruct(
+                "_Identity",
+                [
+                    *((name, _text(longest, is_required=True)) for name, longest in MAX_IDENTITY.items()),
+                    ("details", dict | None, None),
+                ],
+                gc=False,
+            ),
+        ),
+        *((name, _text(MAX_TEXT[name], is_required=True)) for name in _REQUIRED if name in MAX_TEXT),
+        *((name, _text(MAX_TEXT[name], is_required=False), None) for name in MAX_TEXT if name not in _REQUIRED),
+        *((name, dict | None, None) for name in MAX_OBJECT_BYTES),
     ],
+    gc=False,
 )
-_decode = msgspec.json.Decoder(
-    msgspec.defstruct(
-        "_EventData",
-        [
-            ("userIdentity", _Identity),
-            *((name, _text(MAX_TEXT[name], is_required=True)) for name in _REQUIRED if name in MAX_TEXT),
-            *((name, _text(MAX_TEXT[name], is_required=False), None) for name in MAX_TEXT if name not in _REQUIRED),
-            *((name, dict[str, msgspec.Raw] | None, None) for name in MAX_OBJECT_BYTES),
-        ],
-    )
-).decode
 
 
 class AuditEventRefused(Exception):
@@ -92,27 +94,28 @@ class Arrival:
     ingestion_time: str
 
 
-def audit_record(entry: dict[str, Any], arrival: Arrival, event_id: str) -> bytes:
-    """Return the record that is kept of an entry of PutAuditEvents; raises AuditEventRefused."""
-    text: str = entry["eventData"]
-    _check_checksum(text, entry.get("eventDataChecksum"))
-    data = _event_data(text)
-    if not _fits(text):
-        _check_members(data)
-    _check_values(data, arrival.account_id)
-    return orjson.dumps(
-        {
-            "eventVersion": _RECORD_VERSION,
-            "eventCategory": "ActivityAuditLog",
-            "eventType": "ActivityLog",
-            "eventID": event_id,
-            "eventTime": _event_time(data["eventTime"]),
+class AuditRecords:
+    """The records of one call's entries. What they have in common is encoded once."""
+
+    def __init__(self, arrival: Arrival) -> None:
+        whose = {
             "awsRegion": arrival.region,
             "recipientAccountId": arrival.account_id,
             "metadata": {"ingestionTime": arrival.ingestion_time, "channelARN": arrival.channel_arn},
-            "eventData": data,
         }
-    )
+        self._account_id = arrival.account_id
+        self._whose = b'",' + orjson.dumps(whose)[1:-1] + b',"eventData":'
+
+    def record(self, entry: dict[str, Any], event_id: str) -> bytes:
+        """Return the record that is kept of an entry of PutAuditEvents; raises AuditEventRefused."""
+        text: str = entry["eventData"]
+        _check_checksum(text, entry.get("eventDataChecksum"))
+        data = _event_data(text)
+        if len(text) > _SMALL_CHARACTERS or not _fits(data):
+            _check_members(data)
+        _check_values(data, self._account_id)
+        parts = (_HEAD, event_id.encode(), _event_time(data["eventTime"]), self._whose, orjson.dumps(data), b"}")
+        return b"".join(parts)
 
 
 def _check_checksum(text: str, given: str | None) -> None:
@@ -133,12 +136,10 @@ def _event_data(text: str) -> dict[str, Any]:
     return data
 
 
-def _fits(text: str) -> bool:
-    """Say whether no member can be missing, of a wrong type or too large: ten times as fast as asking which."""
-    if len(text) > _SMALL_CHARACTERS:
-        return False
+def _fits(data: dict[str, Any]) -> bool:
+    """Say whether no member is missing, of a wrong type or a text too long: ten times as fast as asking which."""
     try:
-        _decode(text)
+        msgspec.convert(data, _EventData)
     except msgspec.MsgspecError:
         return False
     return True
@@ -160,8 +161,9 @@ def _check_values(data: dict[str, Any], account_id: str) -> None:
         raise AuditEventRefused("InvalidRecipient", "The recipientAccountId is not the channel owner's account.")
     if data["eventSource"].lower().endswith(_OF_AWS):
         raise AuditEventRefused("InvalidEventSource", f"The eventSource must not end with {_OF_AWS}.")
-    if data.get("sourceIPAddress"):
-        _check_address(data["sourceIPAddress"])
+    address = data.get("sourceIPAddress")
+    if address:
+        _check_address(address)
 
 
 def _check_text(name: str, value: Any, longest: int) -> None:
@@ -202,11 +204,12 @@ def _check_address(text: str) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _event_time(text: str) -> str:
-    """Return the time of the record, cut to the second."""
+def _event_time(text: str) -> bytes:
+    """Return the record's member of its time, cut to the second, behind the end of its id."""
     if _TIME.fullmatch(text) is not None:
         try:
-            return format_time(datetime.fromisoformat(f"{text[:19]}+00:00").astimezone(UTC))
+            time = format_time(datetime.fromisoformat(f"{text[:19]}+00:00").astimezone(UTC))
+            return b'","eventTime":"' + time.encode()
         except ValueError:
             pass
     raise AuditEventRefused("InvalidData", "The field eventTime must be a UTC time such as 2026-01-31T23:59:59Z.")

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from opentrail.aws.authorization import access_request
-from opentrail.aws.cloudtrail_data.audit_event import Arrival, AuditEventRefused, audit_record
+from opentrail.aws.cloudtrail_data.audit_event import Arrival, AuditEventRefused, AuditRecords
 from opentrail.aws.cloudtrail_data.errors import (
     ChannelInsufficientPermission,
     ChannelNotFound,
@@ -54,12 +54,12 @@ async def put_audit_events(ports: ApiPorts, call: Call) -> Outcome:
     await _check_permission(ports, call, channel)
     entries: list[dict[str, Any]] = call.parameters["auditEvents"]
     _check_request(entries)
-    arrival = Arrival(channel.arn, channel.account_id, channel.region, format_time(call.received_at))
+    form = AuditRecords(Arrival(channel.arn, channel.account_id, channel.region, format_time(call.received_at)))
     records, successful, failed = [], [], []
     for entry in entries:
         event_id = ports.identifiers.uuid()
         try:
-            records.append(audit_record(entry, arrival, event_id))
+            records.append(form.record(entry, event_id))
         except AuditEventRefused as refused:
             failed.append({"id": entry["id"], "errorCode": refused.code, "errorMessage": str(refused)})
             continue

@@ -82,6 +82,25 @@ async def test_a_full_segment_is_followed_by_another_and_reading_crosses_them(fo
         assert not (folder / f"{name}-wal").exists()
 
 
+async def test_a_segment_with_pages_of_another_size_is_gone_on_with(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(segments, "PAGE_BYTES", 4096)
+        journal = await LocalJournal.open(folder)
+        await journal.append([event(1)])
+        await journal.close()
+
+    journal = await LocalJournal.open(folder)
+    await journal.append([event(2)])
+    read = await entries(journal)
+    await journal.close()
+
+    with closing(sqlite3.connect(folder / "segment-00000001.sqlite")) as connection:
+        assert connection.execute("PRAGMA page_size").fetchone() == (4096,)
+    assert read == [event(1), event(2)]
+
+
 async def test_an_old_segment_is_followed_by_another_once_something_is_stored(folder: Path) -> None:
     clock = HandClock()
     journal = await LocalJournal.open(folder, clock)

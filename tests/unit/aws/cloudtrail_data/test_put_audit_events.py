@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opentrail.aws.cloudtrail_data import errors
@@ -211,6 +211,7 @@ calls_of_any_kind = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(calls_of_any_kind)
 def test_what_is_let_through_at_once_keeps_the_models_constraints(parameters: dict[str, Any]) -> None:
     if keeps_constraints(parameters):
