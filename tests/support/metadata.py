@@ -23,6 +23,7 @@ from opentrail.adapters.metadata_store import (
     SqlLogReaders,
     SqlNoticeLog,
     SqlTopicStore,
+    SqlTrailGuards,
     SqlTrailStore,
     open_database,
 )
@@ -37,6 +38,7 @@ from opentrail.ports.lake_seals import LakeSeals
 from opentrail.ports.log_groups import LogGroups, LogReaders
 from opentrail.ports.notices import NoticeLog
 from opentrail.ports.topic_store import TopicStore
+from opentrail.ports.trail_guards import TrailGuards
 from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
@@ -51,6 +53,7 @@ from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.log_groups import InMemoryLogGroups
 from tests.memory.notice_log import InMemoryNoticeLog
 from tests.memory.topic_store import InMemoryTopicStore
+from tests.memory.trail_guards import InMemoryTrailGuards
 from tests.memory.trail_store import InMemoryTrailStore
 
 DATABASES = ("sqlite", "postgresql")
@@ -93,6 +96,7 @@ class MetadataStores:
     invocations: Invocations
     alarms: Alarms
     topic_store: TopicStore
+    trail_guards: TrailGuards
     clock: TurnedClock
 
 
@@ -120,6 +124,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             invocations,
             InMemoryAlarms(invocations),
             topic_store,
+            InMemoryTrailGuards(),
             clock,
         )
         return
@@ -149,6 +154,7 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlInvocations(database),
             SqlAlarms(database),
             SqlTopicStore(database),
+            SqlTrailGuards(database),
             clock,
         )
     finally:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from opentrail.admin.guarding.enabling import Enabling, Plan, Wishes
+from opentrail.admin.guarding.enabling import REMEDYING_PACK, Enabling, Plan, Wishes, guarded_trails
 from opentrail.admin.guarding.standing import Status, disable, read_status
 from opentrail.admin.guarding.trails import WatchedTrail, choose_trail, describe_trails, watched_trail
 from opentrail.cli.console import Context, HomeOption, errors, output, plain, print_table
@@ -62,6 +62,16 @@ def enable_pack(
     webhook: Annotated[
         list[str] | None, typer.Option(metavar="URL", help="Subscribe it to the topic; may be given often.")
     ] = None,
+    remediate: Annotated[
+        bool | None,
+        typer.Option(
+            "--remediate/--no-remediate",
+            help="With tampering: start the trail again when it is stopped, put its selectors back when narrowed.",
+        ),
+    ] = None,
+    role: Annotated[
+        str, typer.Option(metavar="NAME", help="In whose name the trail is put right; default: the guard's own role.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
     yes: YesOption = False,
     as_user: AsOption = "",
@@ -72,7 +82,10 @@ def enable_pack(
     \b
     opentrail guard enable tampering --email security@example.com
     """
-    wishes = Wishes(log_group, topic, (*(("email", each) for each in email or ()), *map(_web, webhook or ())))
+    if role and not remediate:
+        raise OperatorError("--role says in whose name --remediate acts")
+    receivers = (*(("email", each) for each in email or ()), *map(_web, webhook or ()))
+    wishes = Wishes(log_group, topic, receivers, remediate, role)
     chosen = Context.of(context, home)
     with _apis(chosen, as_user) as (api_of, region):
         described = choose_trail(describe_trails(api_of(region)), trail)
@@ -104,10 +117,14 @@ def disable_pack(
     """Switch a pack off: its alarms and metric filters go; the topic, the log group and the delivery to it stay."""
     chosen = Context.of(context, home)
     with _apis(chosen, as_user) as (api_of, region):
+        remedied = guarded_trails(chosen.run) if name == REMEDYING_PACK else ()
         regions = _regions(describe_trails(api_of(region)), region)
         _ask(f"Delete the alarms and metric filters of the pack {name}?", is_agreed=yes)
         gone = [disable(api_of(each), read_pack(name)) for each in regions]
-    if not any(map(any, gone)):
+        for one in remedied:
+            chosen.run("unguard_trail", trail=one["trail"])
+            output.print(plain(f"{one['trail']} is put right no more"), soft_wrap=True)
+    if not any(map(any, gone)) and not remedied:
         output.print(plain(f"The pack {name} is not on"))
         return
     alarms, filters = (sum(counts) for counts in zip(*gone, strict=True))
@@ -122,7 +139,8 @@ def show_status(
     chosen = Context.of(context, home)
     with _apis(chosen, as_user) as (api_of, region):
         trails = describe_trails(api_of(region))
-        stand = [read_status(api_of(each), each, trails) for each in _regions(trails, region)]
+        guarded = guarded_trails(chosen.run)
+        stand = [read_status(api_of(each), each, trails, guarded) for each in _regions(trails, region)]
     if as_json:
         _print_json([asdict(each) for each in stand])
     else:
@@ -139,6 +157,9 @@ def _print_status(stand: Sequence[Status]) -> None:
     columns = ["Pack", "Alarm", "State", "Since", "Fired last", "Region"]
     print_table(columns, rows, "No pack is on: opentrail guard list", is_cut=False)
     for each in stand:
+        for one in each.remedied:
+            times = f"{len(one.attempts)} times in the last day" if one.attempts else "not once in the last day"
+            output.print(plain(f"{one.trail} is put right by the role {one.role}: {times}"), soft_wrap=True)
         for warning in each.warnings:
             _warn(warning)
 

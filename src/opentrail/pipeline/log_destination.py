@@ -7,6 +7,7 @@ import re
 from enum import Enum
 
 from opentrail.arn import Arn
+from opentrail.identity import Role
 from opentrail.policy.document import PolicyDocument, parse_policy
 from opentrail.policy.evaluation import AccessRequest, Decision, RequestPrincipal, evaluate
 from opentrail.ports.identity_store import IdentityStore
@@ -36,16 +37,26 @@ async def group_of_trail(groups: LogGroups, trail: Trail) -> LogGroup | None:
     return await groups.group(account_id, region, name)
 
 
-async def judge_role(identities: IdentityStore, role_arn: str, group: LogGroup, stream: str) -> RoleVerdict:
-    """Say whether a role trusts CloudTrail and may make ``stream`` in ``group`` and write to it. Raises Unavailable."""
+async def role_of(identities: IdentityStore, role_arn: str) -> Role | None:
+    """Return the role of an ARN as this installation knows it, None when it does not. Raises Unavailable."""
     arn = Arn.parse(role_arn)
     name = _ROLE.fullmatch(arn.resource)
     role = await identities.role(arn.account_id, name[1]) if name is not None else None
-    if role is None or role.arn != role_arn:
+    return role if role is not None and role.arn == role_arn else None
+
+
+def trusts_cloudtrail(role: Role) -> bool:
+    """Say whether a role's trust policy lets CloudTrail assume it."""
+    asked = AccessRequest("sts:AssumeRole", role.arn, {}, RequestPrincipal(service=_SERVICE))
+    return evaluate([parse_policy(role.trust_policy)], asked) is Decision.ALLOW
+
+
+async def judge_role(identities: IdentityStore, role_arn: str, group: LogGroup, stream: str) -> RoleVerdict:
+    """Say whether a role trusts CloudTrail and may make ``stream`` in ``group`` and write to it. Raises Unavailable."""
+    role = await role_of(identities, role_arn)
+    if role is None:
         return RoleVerdict.ALLOWED
-    service = RequestPrincipal(service=_SERVICE)
-    asked = AccessRequest("sts:AssumeRole", role_arn, {}, service)
-    if evaluate([parse_policy(role.trust_policy)], asked) is not Decision.ALLOW:
+    if not trusts_cloudtrail(role):
         return RoleVerdict.NOT_TRUSTING
     policies = [parse_policy(document) for document in role.policies.values()]
     resource = log_stream_arn(group.arn, stream)

@@ -5,6 +5,7 @@ between the two steps, for the first time.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 
@@ -18,12 +19,13 @@ _log = structlog.get_logger()
 
 
 class SettingsView:
-    """Reads the journal's settings entries into a TrailStore."""
+    """Reads the journal's settings entries into a TrailStore; ``on_applied`` hears of each that shows."""
 
     def __init__(self, journal: Journal, trails: TrailStore) -> None:
         self._journal = journal
         self._trails = trails
         self._position: Position | None = None
+        self.on_applied: Callable[[SettingsEntry], None] = lambda entry: None
 
     @property
     def position(self) -> Position | None:
@@ -51,6 +53,7 @@ class SettingsView:
                 for position, entry in page:
                     if isinstance(entry, SettingsEntry):
                         await self._trails.apply(position, entry)
+                        self.on_applied(entry)
                     self._position = position
         except PositionLost as lost:
             # Entries are only cut once this reader has passed them: what is gone was applied before.

@@ -95,3 +95,42 @@ def service_event(
     if resources:
         event["resources"] = [{"accountId": account_id, "type": kind, "ARN": arn} for kind, arn in resources]
     return in_order(event)
+
+
+def assumed_role_event(
+    region: str,
+    at: datetime,
+    *,
+    role_arn: str,
+    session_arn: str,
+    session_id: str,
+    access_key_id: str,
+    expiration: str,
+    event_id: str,
+    request_id: str,
+) -> Event:
+    """Return the AssumeRole by CloudTrail itself, in the form that CloudTrail gives to services' own."""
+    account_id, session = session_arn.split(":")[4], session_arn.rpartition("/")[2]
+    event = service_event(
+        "sts.amazonaws.com",
+        "AssumeRole",
+        {},
+        account_id,
+        region,
+        at,
+        event_id=event_id,
+        resources=[("AWS::IAM::Role", role_arn)],
+    )
+    del event["serviceEventDetails"]
+    event |= {
+        "userIdentity": {"type": "AWSService", "invokedBy": OWN_SOURCE},
+        "requestParameters": {"roleArn": role_arn, "roleSessionName": session},
+        "responseElements": {
+            "credentials": {"accessKeyId": access_key_id, "expiration": expiration},
+            "assumedRoleUser": {"assumedRoleId": session_id, "arn": session_arn},
+        },
+        "requestID": request_id,
+        "readOnly": True,
+        "eventType": "AwsApiCall",
+    }
+    return in_order(event)

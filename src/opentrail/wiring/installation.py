@@ -27,6 +27,7 @@ from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.topics import SqlTopicStore
+from opentrail.adapters.metadata_store.trail_guards import SqlTrailGuards
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
 from opentrail.adapters.metric_store.local import LocalMetricStore
 from opentrail.adapters.object_store.archives import LocalArchives
@@ -75,6 +76,7 @@ class Installation:
     history: LocalEventHistory
     identities: SqlIdentityStore
     trails: SqlTrailStore
+    trail_guards: SqlTrailGuards
     event_data_stores: SqlEventDataStores
     event_rules: SqlEventRules
     topic_store: SqlTopicStore
@@ -236,6 +238,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             history=history,
             identities=identities,
             trails=trails,
+            trail_guards=SqlTrailGuards(database),
             event_data_stores=event_data_stores,
             event_rules=SqlEventRules(database),
             topic_store=SqlTopicStore(database),

@@ -71,6 +71,7 @@ from opentrail.wiring.logs import configure_logging
 from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
 from opentrail.wiring.querying import lake_queries, query_commands
+from opentrail.wiring.remediation import TrailRemediation
 from opentrail.wiring.replaying import open_replays
 from opentrail.wiring.rules import Rules
 from opentrail.wiring.witnesses import open_witnesses
@@ -170,6 +171,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
     await rules.delivery.open()
     await rules.alarms.open()
     api = _own_api(installation, lake, queries, insights, imports, replays, stores, topics, key_names, rules)
+    remediation = TrailRemediation(installation, api)
     delivery = _trail_delivery(installation, stores)
     notices = NoticeDelivery(
         installation.notices,
@@ -192,6 +194,9 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         readers = _readers(installation, delivery, attestation, notices, lake, queries, insights, imports, logs, rules)
         await stack.enter_async_context(readers)
         stack.push_async_callback(imports.close)
+        remedying = asyncio.create_task(remediation.worker.run(), name="remediation")
+        remedying.add_done_callback(_end_process_on_failure)
+        stack.callback(remedying.cancel)
         processes = GatewayProcesses(installation, api.handle, upstream_url)
         changes = installation.commands() | lake_holds(installation, api.changing).commands()
         changes = {name: _then(processes.forget, command) for name, command in changes.items()}
@@ -205,6 +210,7 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
             **log_query_commands(installation, insights).commands(),
             **importing.commands(),
             **following.commands(),
+            **remediation.guarding.commands(),
             **ReplayCommands(replays, settings.account_id, installation.clock).commands(),
             "settings_rows": partial(_settings_rows, report),
         }

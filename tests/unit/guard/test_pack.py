@@ -59,6 +59,7 @@ def test_what_is_none_of_the_guard_s_has_no_pack() -> None:
         ("TrailDeleted", {"eventSource": "cloudtrail.amazonaws.com", "eventName": "DeleteTrail"}),
         ("TrailChanged", {"eventSource": "cloudtrail.amazonaws.com", "eventName": "UpdateTrail"}),
         ("SelectorsChanged", {"eventSource": "cloudtrail.amazonaws.com", "eventName": "PutEventSelectors"}),
+        ("RemediationEnded", {"eventSource": "cloudtrail.amazonaws.com", "eventName": "TrailRemediationStopped"}),
         ("BucketPolicyChanged", {"eventName": "PutBucketPolicy"}),
         ("BucketLifecycleChanged", {"eventName": "PutBucketLifecycle"}),
         ("BucketLockChanged", {"eventName": "PutBucketObjectLockConfiguration"}),

@@ -523,3 +523,22 @@ subscriptions = Table(
     Index(None, "topic_arn"),
     Index(None, "account_id", "region"),
 )
+
+trail_guards = Table(
+    "trail_guards",
+    metadata,
+    Column("trail_arn", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("trail_arn"),
+)
+
+query_definitions = Table(
+    "query_definitions",
+    metadata,
+    Column("definition_id", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("definition_id"),
+    Index(None, "account_id", "region"),
+)

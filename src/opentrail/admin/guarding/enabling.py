@@ -21,6 +21,12 @@ Operator = Callable[..., dict[str, Any]]
 ROLE = "opentrail-guard-delivery"
 """The role with which a trail writes to the log group, where the trail has none."""
 
+REMEDIATION_ROLE = "opentrail-guard-remediation"
+"""The role in whose name a trail is put right, where no other is named."""
+
+REMEDYING_PACK = "tampering"
+"""The pack that a trail is put right with."""
+
 GROUP_RETENTION_DAYS = 90
 """Of a log group that the guard makes."""
 
@@ -34,19 +40,31 @@ _TRUST = {
     ],
 }
 
+_WRITING = {
+    "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+    "Resource": "arn:*:logs:*:*:log-group:*:log-stream:*_CloudTrail_*",
+}
+_REMEDYING = {
+    "Action": ["cloudtrail:StartLogging", "cloudtrail:PutEventSelectors"],
+    "Resource": "arn:*:cloudtrail:*:*:trail/*",
+}
+
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the operator said: a log group, a topic's ARN, and whom the topic shall tell ((protocol, endpoint))."""
+    """What the operator said: a log group, a topic's ARN, whom the topic shall tell ((protocol, endpoint)), and whether
+    the trail shall be put right when it is stopped or narrowed (None: as it is), in the name of which role."""
 
     log_group: str = ""
     topic: str = ""
     receivers: tuple[tuple[str, str], ...] = ()
+    remediates: bool | None = None
+    role: str = ""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One change: ``verb`` (make, change) what ``kind`` of what ``name``."""
+    """One change: ``verb`` (make, change, end) what ``kind`` of what ``name``."""
 
     verb: str
     kind: str
@@ -82,7 +100,8 @@ class Enabling:
         """Compare what is there with what is wanted; nothing is changed."""
         group = self._group()
         topic = self.wishes.topic or self._own_topic()
-        steps = (*self._topic(topic), *self._delivery(group), *self._filters(group), *self._alarms(topic))
+        made = (*self._topic(topic), *self._delivery(group), *self._filters(group), *self._alarms(topic))
+        steps = (*made, *self._remediation())
         return Plan(self.pack, self.trail, group, topic, steps, self._kept)
 
     def _group(self) -> str:
@@ -121,10 +140,8 @@ class Enabling:
         if self.trail.log_group:
             self._kept += 1
             return
-        if not any(
-            role["name"] == ROLE for role in self.operator("list_roles", account=self.trail.account_id)["roles"]
-        ):
-            yield Step("make", "role", ROLE, lambda: self._make_role(group))
+        if not self._has_role(ROLE):
+            yield Step("make", "role", ROLE, lambda: self._make_role(ROLE, _WRITING))
         account, region = self.trail.account_id, self.trail.home_region
         partition = partition_of(region)
         told = {
@@ -146,13 +163,13 @@ class Enabling:
         self.api.call("logs", "CreateLogGroup", logGroupName=group)
         self.api.call("logs", "PutRetentionPolicy", logGroupName=group, retentionInDays=GROUP_RETENTION_DAYS)
 
-    def _make_role(self, group: str) -> None:
-        actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
-        streams = "arn:*:logs:*:*:log-group:*:log-stream:*_CloudTrail_*"
-        statement = {"Effect": "Allow", "Action": actions, "Resource": streams}
-        policy = {"Version": "2012-10-17", "Statement": [statement]}
+    def _has_role(self, name: str) -> bool:
+        return any(role["name"] == name for role in self.operator("list_roles", account=self.trail.account_id)["roles"])
+
+    def _make_role(self, name: str, statement: Mapping[str, Any]) -> None:
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
         given = {"trust_policy": json.dumps(_TRUST), "policy": json.dumps(policy)}
-        self.operator("create_role", name=ROLE, account=self.trail.account_id, **given)
+        self.operator("create_role", name=name, account=self.trail.account_id, **given)
 
     def _filters(self, group: str) -> Iterator[Step]:
         found_all = metric_filters(self.api, self.pack.prefix)
@@ -189,11 +206,46 @@ class Enabling:
             wanted |= {name: found[name] for name in others if found.get(name)}
         return wanted
 
+    def _remediation(self) -> Iterator[Step]:
+        wishes, arn = self.wishes, self.trail.arn
+        if wishes.remediates is None:
+            return
+        if self.pack.name != REMEDYING_PACK:
+            raise OperatorError(f"a trail is put right with the pack {REMEDYING_PACK} alone")
+        found = next((one for one in guarded_trails(self.operator) if one["trail"] == arn), None)
+        if not wishes.remediates:
+            if found is not None:
+                yield Step("end", "remediation", self.trail.name, lambda: self._tell("unguard_trail", trail=arn))
+            return
+        role = wishes.role or (found["role"] if found else REMEDIATION_ROLE)
+        if self._has_role(role):
+            self._kept += 1
+        elif wishes.role:
+            raise OperatorError(
+                f"there is no role {role} in the account {self.trail.account_id}: opentrail roles create"
+            )
+        else:
+            yield Step("make", "role", role, lambda: self._make_role(role, _REMEDYING))
+        if found is not None and found["role"] == role and not found["ended_at"]:
+            self._kept += 1
+            return
+        verb, name = "make" if found is None else "change", f"{self.trail.name}: put right by the role {role}"
+        yield Step(verb, "remediation", name, lambda: self._tell("guard_trail", trail=arn, role=role))
+
+    def _tell(self, command: str, **arguments: str) -> None:
+        self.operator(command, **arguments)
+
     def _step(self, verb: str, kind: str, name: str, service: str, operation: str, **parameters: Any) -> Step:
         def carry_out() -> None:
             self.api.call(service, operation, **parameters)
 
         return Step(verb, kind, name, carry_out)
+
+
+def guarded_trails(operator: Operator) -> Sequence[dict[str, Any]]:
+    """Return the trails that are put right, as the server tells of them."""
+    found: Sequence[dict[str, Any]] = operator("list_guarded_trails")["trails"]
+    return found
 
 
 def is_as_wanted(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

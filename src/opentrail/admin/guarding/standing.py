@@ -32,25 +32,46 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Remedied:
+    """A trail that is put right: by which role, since when, when in the last day. ``ended_at`` and ``last_error`` are
+    "" while nothing is wrong."""
+
+    trail: str
+    role: str
+    since: str
+    attempts: tuple[str, ...]
+    ended_at: str
+    last_error: str
+
+
+@dataclass(frozen=True)
 class Status:
     """The enabled packs of a Region, and what of them is amiss beyond single rules."""
 
     region: str
     rules: tuple[Standing, ...]
     warnings: tuple[str, ...]
+    remedied: tuple[Remedied, ...] = ()
 
     @property
     def is_whole(self) -> bool:
         return not self.warnings and not any(rule.faults for rule in self.rules)
 
 
-def read_status(api: AwsApi, region: str, trails: Sequence[dict[str, Any]]) -> Status:
-    """Return how the packs stand in a Region; ``trails`` are all of the account."""
+def read_status(
+    api: AwsApi, region: str, trails: Sequence[dict[str, Any]], guarded: Sequence[dict[str, Any]] = ()
+) -> Status:
+    """Return how the packs stand in a Region; ``trails`` are the account's, ``guarded`` those that are put right."""
+    remedied = tuple(
+        Remedied(**one | {"attempts": tuple(one["attempts"])})
+        for one in guarded
+        if one["trail"].split(":")[3] == region
+    )
     filters = list(metric_filters(api, PREFIX))
     found = {one["AlarmName"]: one for one in alarms(api, PREFIX)}
     enabled = {pack_of(name) for name in (*found, *(one["filterName"] for one in filters))}
     if not enabled - {""}:
-        return Status(region, (), ())
+        return Status(region, (), tuple(_remedy_warnings(remedied)), remedied)
     fired = _last_fired(api)
     here = [trail for trail in trails if trail["HomeRegion"] == region]
     rules = []
@@ -61,7 +82,17 @@ def read_status(api: AwsApi, region: str, trails: Sequence[dict[str, Any]]) -> S
             rules.append(_standing(pack, rule, own, found.get(name), fired.get(name, ""), here))
     groups = sorted({group for rule in rules for group in rule.log_groups})
     topics = sorted({topic for rule in rules for topic in rule.told})
-    return Status(region, tuple(rules), (*_trail_warnings(api, groups, here), *_topic_warnings(api, topics)))
+    warnings = (*_trail_warnings(api, groups, here), *_topic_warnings(api, topics), *_remedy_warnings(remedied))
+    return Status(region, tuple(rules), warnings, remedied)
+
+
+def _remedy_warnings(remedied: Iterable[Remedied]) -> Iterator[str]:
+    for one in remedied:
+        if one.ended_at:
+            why = one.last_error or "it was changed again and again"
+            yield f"{one.trail} is put right no more since {one.ended_at}: {why}"
+        elif one.last_error:
+            yield f"{one.trail} could not be put right: {one.last_error}"
 
 
 def _standing(

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
-from opentrail.admin.guarding.enabling import ROLE, Enabling, Plan, Wishes
+from opentrail.admin.guarding.enabling import REMEDIATION_ROLE, ROLE, Enabling, Plan, Wishes
 from opentrail.admin.guarding.trails import choose_trail, watched_trail
 from opentrail.errors import OperatorError
 from opentrail.guard.pack import read_pack
@@ -23,12 +24,21 @@ class Guarding:
     def __init__(self) -> None:
         self.api = InMemoryAwsApi()
         self.roles: list[dict[str, Any]] = []
+        self.guarded: dict[str, dict[str, Any]] = {}
 
     def operator(self, command: str, **arguments: Any) -> dict[str, Any]:
         if command == "list_roles":
             return {"roles": self.roles}
-        assert command == "create_role"
-        self.roles.append(arguments)
+        if command == "list_guarded_trails":
+            return {"trails": list(self.guarded.values())}
+        if command == "guard_trail":
+            kept = {"since": "", "attempts": [], "ended_at": "", "last_error": ""}
+            self.guarded[arguments["trail"]] = {"trail": arguments["trail"], "role": arguments["role"], **kept}
+        elif command == "unguard_trail":
+            del self.guarded[arguments["trail"]]
+        else:
+            assert command == "create_role"
+            self.roles.append(arguments)
         return {}
 
     def plan(self, pack: str = "root", wishes: Wishes = NOTHING_SAID) -> Plan:
@@ -154,6 +164,40 @@ def test_a_refusal_ends_it_and_another_try_goes_on_from_there() -> None:
     plan = guarding.enable()
 
     assert {kind for _, kind in told(plan)} == {"alarm"}
+
+
+def test_a_trail_is_put_right_in_the_name_of_a_role_that_may_do_no_more_than_that() -> None:
+    guarding = Guarding()
+    remedied = Wishes(remediates=True)
+
+    plan = guarding.enable("tampering", remedied)
+
+    assert told(plan)[-2:] == [("make", "role"), ("make", "remediation")]
+    role = next(role for role in guarding.roles if role["name"] == REMEDIATION_ROLE)
+    assert orjson.loads(role["policy"])["Statement"][0]["Action"] == [
+        "cloudtrail:StartLogging",
+        "cloudtrail:PutEventSelectors",
+    ]
+    [guarded] = guarding.guarded.values()
+    assert (guarded["trail"], guarded["role"]) == (guarding.api.trails[0]["TrailARN"], REMEDIATION_ROLE)
+    assert guarding.enable("tampering", remedied).steps == guarding.enable("tampering").steps == ()
+
+    guarded["ended_at"] = "2026-11-20T10:00:00Z"
+    assert told(guarding.enable("tampering", remedied)) == [("change", "remediation")]
+    guarding.roles.append({"name": "mine"})
+    assert told(guarding.enable("tampering", Wishes(remediates=True, role="mine"))) == [("change", "remediation")]
+    assert told(guarding.enable("tampering", remedied)) == [], "the role that was named stays"
+    assert told(guarding.enable("tampering", Wishes(remediates=False))) == [("end", "remediation")]
+    assert (guarding.guarded, guarding.plan("tampering", Wishes(remediates=False)).steps) == ({}, ())
+
+
+def test_a_trail_is_put_right_with_its_pack_and_by_a_role_that_there_is() -> None:
+    for pack, wishes, said in (
+        ("root", Wishes(remediates=True), "with the pack tampering alone"),
+        ("tampering", Wishes(remediates=True, role="nobody"), "no role nobody in the account"),
+    ):
+        with pytest.raises(OperatorError, match=said):
+            Guarding().plan(pack, wishes)
 
 
 def test_the_trail_is_the_only_one_or_the_named_one() -> None:

@@ -86,6 +86,23 @@ def test_a_trail_that_stopped_or_went_away_and_a_topic_without_listeners_are_sai
     assert status(api).warnings[1] == f"the topic {TOPIC} is not there: NotFound"
 
 
+def test_a_trail_that_is_put_right_no_more_is_said() -> None:
+    api = enabled("tampering")
+    kept = {"role": "keeper", "since": "", "attempts": ["2026-11-20T09:00:00Z"]}
+    guarded = [
+        {**kept, "trail": api.trails[0]["TrailARN"], "ended_at": "2026-11-20T10:00:00Z", "last_error": ""},
+        {**kept, "trail": "arn:aws:cloudtrail:eu-west-1:1:trail/far", "ended_at": "x", "last_error": ""},
+    ]
+
+    found = read_status(api, REGION, api.trails, guarded)
+
+    assert [one.trail for one in found.remedied] == [api.trails[0]["TrailARN"]]
+    assert found.warnings == (
+        f"{api.trails[0]['TrailARN']} is put right no more since 2026-11-20T10:00:00Z: it was changed again and again",
+    )
+    assert not found.is_whole
+
+
 def test_disabling_takes_the_pack_s_alarms_and_filters_and_nothing_else() -> None:
     api = enabled("root", "network")
     size = len(read_pack("root").rules)
