@@ -76,15 +76,18 @@ def put_right(server: RunningServer, trails: Any) -> None:
     def is_logging() -> bool:
         return bool(trails.get_trail_status(Name="main")["IsLogging"])
 
+    def selectors() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = trails.get_event_selectors(TrailName="main")["EventSelectors"]
+        return found
+
     guard(server, "enable", "tampering", "--remediate", "--yes")
     trails.stop_logging(Name="main")
     wait_until(is_logging, "the trail to log again")
-    before = trails.get_event_selectors(TrailName="main")["EventSelectors"]
+    before = selectors()
     trails.put_event_selectors(
         TrailName="main", EventSelectors=[{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": True}]
     )
-    selectors = lambda: trails.get_event_selectors(TrailName="main")["EventSelectors"]  # noqa: E731
-    wait_until(lambda: bool(selectors() == before), "the selectors as they were")
+    wait_until(lambda: selectors() == before, "the selectors as they were")
     wait_until(lambda: states(server)["SelectorsNarrowed"] == "ALARM", "the alarm on narrowed selectors")
 
     server.stop()
