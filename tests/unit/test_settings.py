@@ -389,3 +389,73 @@ def test_place_of_the_lake_that_is_none_is_refused(place: str) -> None:
 def test_endpoint_of_the_lake_without_a_bucket_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"lake\.location"):
         read_settings(None, {"OPENTRAIL_LAKE_URL": "http://127.0.0.1:9000"})
+
+
+TARGETS = """
+[target.pager]
+url = "https://pager.example/hook?token=hush"
+secret = "a secret of thirty-two characters"
+accounts = ["222222222222"]
+
+[target.react]
+command = ["/usr/local/bin/react", "--level", "a, b"]
+timeout = "1m"
+"""
+
+
+def test_targets_are_named_in_the_file_and_in_variables(tmp_path: Path) -> None:
+    environment = {
+        "OPENTRAIL_TARGET_REACT_AT_ONCE": "2",
+        "OPENTRAIL_TARGET_OPS_ROOM_CHAT": "slack://T/hush",
+        "OPENTRAIL_TARGET_ON_CALL_COMMAND": '["/bin/true", "a b"]',
+        "OPENTRAIL_TARGET_PEOPLE_EMAIL": "ann@example.com, bob@example.com",
+        "OPENTRAIL_MAIL_SERVER": "127.0.0.1:25",
+        "OPENTRAIL_MAIL_SENDER": "trail@example.com",
+    }
+
+    report = read_settings(write(tmp_path, TARGETS), environment)
+
+    targets = report.settings.targets
+    assert {name: each.kind.name for name, each in targets.items()} == {
+        "pager": "WEBHOOK",
+        "react": "COMMAND",
+        "ops-room": "CHAT",
+        "on-call": "COMMAND",
+        "people": "EMAIL",
+    }
+    assert targets["react"].command == ("/usr/local/bin/react", "--level", "a, b")
+    assert (targets["react"].timeout, targets["react"].at_once) == (timedelta(minutes=1), 2)
+    assert targets["on-call"].command == ("/bin/true", "a b")
+    assert targets["people"].email == ("ann@example.com", "bob@example.com")
+    rows = {row[0]: row[1:3] for row in report.rows()}
+    assert rows["target.react.command"][0] == '["/usr/local/bin/react","--level","a, b"]'
+    assert rows["target.ops-room.chat"] == ("(hidden)", "OPENTRAIL_TARGET_OPS_ROOM_CHAT")
+    assert "hush" not in str(report.rows())
+    assert "thirty-two" not in str(report.rows())
+    assert read_settings(None, {}, report.settings.as_options()).settings == report.settings
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[target.x]\naccounts = []", "needs one of url, command, chat and email"),
+        ('[target.x]\nchat = "json://hush"\ncommand = ["/bin/true"]', "only one of them"),
+        ('[target.x]\nurl = "https://hush"', "target.x.secret is missing"),
+        ('[target.x]\nurl = "ftp://hush"', "must be a URL"),
+        ('[target.x]\nchat = "hush"', "must be a URL of Apprise's"),
+        ('[target.x]\ncommand = "rm -r hush"', "must be a list of texts"),
+        ('[target.x]\ncommand = ["react", "hush"]', "must be a list of texts"),
+        ('[target.x]\ncommand = ["/bin/x", 1]', "must be a list of texts"),
+        ('[target.x]\ncommand = ["/bin/x"]\ntimeout = "6m"', "between 1s and 5m"),
+        ('[target.x]\ncommand = ["/bin/x"]\nat_once = 9', "between 1 and 8"),
+        ('[target.x]\nemail = ["nobody"]', "must be addresses"),
+        ('[target.x]\nemail = ["ann@example.com"]', "needs mail.server"),
+        ('[target.X]\ncommand = ["/bin/x"]', "a target is named by"),
+        ('[target.x]\ncomand = ["/bin/x"]', "did you mean command"),
+    ],
+)
+def test_a_target_that_is_set_wrongly_is_named_and_no_secret_is(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        read_settings(write(tmp_path, text), {})
+
+    assert "hush" not in str(caught.value)

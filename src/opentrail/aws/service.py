@@ -40,6 +40,7 @@ from opentrail.protocol import Operation, Parameters
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.query.log_queries import LogQueries
 from opentrail.query.replay.replays import Replays
+from opentrail.resource.named_target import NamedTargets
 from opentrail.resource.organization import Organization
 
 Effect = Callable[[], Awaitable[None]]
@@ -76,6 +77,9 @@ class ApiPorts:
     identifiers: Identifiers
     delegation: Delegation
     replays: Replays | None = None
+    named_targets: NamedTargets = field(default_factory=NamedTargets)
+    """The targets that the settings name, so that rules and subscriptions can."""
+
     sends_mail: bool = False
     """Whether the settings name a mail server, so that subscriptions can be to e-mail addresses."""
 

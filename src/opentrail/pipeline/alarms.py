@@ -38,6 +38,7 @@ from opentrail.ports.metric_store import MINUTE_S, MetricStore
 from opentrail.record.regions import region_name
 from opentrail.resource.alarm import Alarm, AlarmState, HistoryItem, State, alarm_arn, alarm_name
 from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
+from opentrail.resource.named_target import NAMED_SERVICE
 
 TICK_SECONDS = 10
 """Alarms with periods below a minute are looked at this often, others each minute; all as soon as data come."""
@@ -388,10 +389,11 @@ class LiveAlarms:
         """Return what carries an action out; an action of a kind that is not here is a failure in the history."""
         alarm = change.alarm
         try:
-            service = Arn.parse(action).service
+            arn = Arn.parse(action)
+            service = arn.service if arn.service != NAMED_SERVICE or arn.account_id == alarm.account_id else ""
         except ValueError:
             service = ""
-        if service == "sns":
+        if service in ("sns", NAMED_SERVICE):
             target = {"Arn": action, "Subject": topic_subject(change)}
             return self._invocation(alarm, action, target, topic_message(change), now), None
         if service == "lambda":

@@ -38,5 +38,6 @@ class OwnTopics:
         elif not dispatch.text:
             raise TargetRefused("INVALID_PARAMETER", "Invalid parameter: Empty message")
         else:
-            said = notification(topic, dispatch.invocation_id, dispatch.text, self._clock.now())
+            subject = str(dispatch.target.get("Subject", ""))
+            said = notification(topic, dispatch.invocation_id, dispatch.text, self._clock.now(), subject=subject)
             await self._journal.append([EventEntry(said, topic)])

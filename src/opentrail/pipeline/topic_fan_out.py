@@ -133,7 +133,7 @@ def _target(topic: Topic, subscription: Subscription) -> dict[str, Any]:
 
 
 def _patience(topic: Topic, subscription: Subscription) -> dict[str, Any]:
-    if subscription.protocol in ("sqs", "lambda"):
+    if subscription.protocol in ("sqs", "lambda", "application"):
         return _policy(MANAGED_ATTEMPTS, MANAGED_AGE_SECONDS)
     if subscription.protocol not in ("http", "https"):
         return _policy(MAIL_ATTEMPTS, MAIL_AGE_SECONDS)

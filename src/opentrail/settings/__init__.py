@@ -10,14 +10,18 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from opentrail.errors import SettingsError
 from opentrail.resource.organization import Account, Organization
+from opentrail.settings.named_tables import NamedTables
+from opentrail.settings.targets import TARGET_PREFIX, TARGETS, make_targets
+from opentrail.settings.targets import TargetKind as TargetKind
+from opentrail.settings.targets import TargetSettings as TargetSettings
 from opentrail.settings.values import (
     LIKE_A_SETTING,
     as_account,
@@ -53,11 +57,12 @@ from opentrail.settings.values import (
     RecordingMode as RecordingMode,
 )
 from opentrail.settings.values import format_value as format_value
-from opentrail.settings.witnesses import WITNESS_PREFIX, make_witnesses, read_witness, witness_setting
+from opentrail.settings.witnesses import WITNESS_PREFIX, WITNESSES, make_witnesses
 from opentrail.settings.witnesses import WitnessKind as WitnessKind
 from opentrail.settings.witnesses import WitnessSettings as WitnessSettings
 
 ENVIRONMENT_PREFIX = "OPENTRAIL_"
+_NAMED: tuple[NamedTables, ...] = (WITNESSES, TARGETS)
 UPSTREAM_SERVICE_PREFIX = "upstream."
 SAME_UPSTREAM = "upstream"
 """What ``upstream.<service>`` says where that service is at ``upstream.url``, too."""
@@ -194,6 +199,8 @@ class Settings:
     lake__cache: int = setting(as_size, "10GB", "files of lake.location that are kept in the home, at most")
     witnesses: Mapping[str, "WitnessSettings"] = field(default_factory=dict)
     """``witness.<name>.<setting>``: who is told each digest's signature, by name."""
+    targets: Mapping[str, "TargetSettings"] = field(default_factory=dict)
+    """``target.<name>.<setting>``: what rules, alarms and subscriptions may set off, by name."""
     upstream_services: Mapping[str, str] = field(default_factory=dict)
     """Endpoints of single services: ``upstream.logs = "http://..."``, or SAME_UPSTREAM. A service named here is not
     Opentrail's own.
@@ -224,9 +231,20 @@ class Settings:
         """Return every setting as text by name, secrets included: what ``read_settings`` takes as ``options`` to make
         these settings again in another process."""
         texts = {name: format_value(getattr(self, entry.name)) for name, entry in _entries().items()}
-        for witness, values in self.witnesses.items():
-            texts |= {f"{WITNESS_PREFIX}{witness}.{name}": text for name, text in values.as_options().items()}
+        texts |= {name: text for name, _, text in self.named()}
         return texts | {UPSTREAM_SERVICE_PREFIX + name: url for name, url in self.upstream_services.items()}
+
+    def named(self) -> Iterator[tuple[str, Field[Any], str]]:
+        """Yield the settings that stand under names of their own: the whole name, the field, the value as text."""
+        sorts: tuple[tuple[str, Mapping[str, WitnessSettings | TargetSettings]], ...] = (
+            (WITNESS_PREFIX, self.witnesses),
+            (TARGET_PREFIX, self.targets),
+        )
+        for prefix, tables in sorts:
+            for owner, values in sorted(tables.items()):
+                texts = values.as_options()
+                for entry in fields(values):
+                    yield f"{prefix}{owner}.{entry.name}", entry, texts[entry.name]
 
 
 @dataclass(frozen=True)
@@ -245,12 +263,9 @@ class SettingsReport:
             text = "(hidden)" if is_hidden else format_value(value)
             name = entry.name.replace("__", ".")
             rows.append((name, text, self.origins.get(name, "default"), entry.metadata["help"]))
-        for witness, values in sorted(self.settings.witnesses.items()):
-            for entry in fields(WitnessSettings):
-                name = f"{WITNESS_PREFIX}{witness}.{entry.name}"
-                value = getattr(values, entry.name)
-                text = "(hidden)" if entry.metadata["is_secret"] and value else format_value(value)
-                rows.append((name, text, self.origins.get(name, "default"), entry.metadata["help"]))
+        for name, entry, text in self.settings.named():
+            shown = "(hidden)" if entry.metadata["is_secret"] and text else text
+            rows.append((name, shown, self.origins.get(name, "default"), entry.metadata["help"]))
         for service, url in sorted(self.settings.upstream_services.items()):
             name = UPSTREAM_SERVICE_PREFIX + service
             rows.append((name, url, self.origins[name], "where this service's calls go"))
@@ -291,8 +306,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[Any, st
             not variable.startswith(ENVIRONMENT_PREFIX) or variable in NO_SETTINGS or _SERVICE_LINK.fullmatch(variable)
         ):
             continue
-        elif variable.startswith(_variable(WITNESS_PREFIX)):
-            found[witness_setting(variable, _variable(WITNESS_PREFIX))] = (value, variable)
+        elif sort := next((each for each in _NAMED if variable.startswith(_variable(each.prefix))), None):
+            found[sort.setting_of(variable, _variable(sort.prefix))] = (value, variable)
         elif variable.startswith(_variable(UPSTREAM_SERVICE_PREFIX)):
             service = variable.removeprefix(_variable(UPSTREAM_SERVICE_PREFIX)).lower().replace("_", "-")
             found[UPSTREAM_SERVICE_PREFIX + service] = (value, variable)
@@ -344,15 +359,15 @@ def read_settings(
     found |= {name: (value, "command line") for name, value in (options or {}).items() if value is not None}
     values: dict[str, Any] = {}
     services: dict[str, str] = {}
-    witnesses: dict[str, dict[str, Any]] = {}
+    named: dict[str, dict[str, dict[str, Any]]] = {each.prefix: {} for each in _NAMED}
     entries = _entries()
     for name, (value, origin) in found.items():
         try:
             if name in entries:
                 values[entries[name].name] = entries[name].metadata["read"](value)
-            elif name.startswith(WITNESS_PREFIX):
-                witness, setting, read = read_witness(name, value, origin)
-                witnesses.setdefault(witness, {})[setting] = read
+            elif sort := next((each for each in _NAMED if name.startswith(each.prefix)), None):
+                owner, setting, read = sort.read(name, value, origin)
+                named[sort.prefix].setdefault(owner, {})[setting] = read
             elif name.startswith(UPSTREAM_SERVICE_PREFIX):
                 service = _service(name, origin)
                 services[service] = SAME_UPSTREAM if value == SAME_UPSTREAM else as_url(value)
@@ -360,7 +375,12 @@ def read_settings(
                 raise unknown_name(f"unknown setting {name} in {origin}", name, entries)
         except ValueError as error:
             raise SettingsError(f"{name} = {_shown(name, value)} ({origin}): {error}") from error
-    settings = Settings(**values, upstream_services=services, witnesses=make_witnesses(witnesses))
+    settings = Settings(
+        **values,
+        upstream_services=services,
+        witnesses=make_witnesses(named[WITNESS_PREFIX]),
+        targets=make_targets(named[TARGET_PREFIX]),
+    )
     for listener in ("gateway", "api"):
         _refuse_open_listener(listener, getattr(settings, listener)[0], settings.trusted_proxies)
     _refuse_halves(settings)
@@ -381,6 +401,8 @@ def _refuse_halves(settings: Settings) -> None:
         raise SettingsError("delivery_webhook.url needs a delivery_webhook.secret, so that its receiver can trust it")
     if bool(settings.mail__server) != bool(settings.mail__sender):
         raise SettingsError("mail.server and mail.sender are needed together")
+    if not settings.mail__server and (mailboxes := [name for name, each in settings.targets.items() if each.email]):
+        raise SettingsError(f"target.{mailboxes[0]}.email needs mail.server and mail.sender")
     if settings.signer__kind == "pkcs11":
         for name in ("module", "token", "pin"):
             if not getattr(settings, f"signer__{name}"):
@@ -393,7 +415,10 @@ _SECRET_WORDS = ("secret", "password", "key", "token", "credential", "metadata_u
 def _shown(name: str, value: object) -> str:
     """Return a value for an error message; one whose name, be it misspelt, speaks of a secret is hidden, and a URL
     with a password."""
-    is_secret = any(word in name.lower() for word in _SECRET_WORDS) or ("://" in str(value) and "@" in str(value))
+    is_target = name.startswith((TARGET_PREFIX, _variable(TARGET_PREFIX)))
+    is_secret = (
+        is_target or any(word in name.lower() for word in _SECRET_WORDS) or ("://" in str(value) and "@" in str(value))
+    )
     return "(hidden)" if is_secret else repr(value)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from opentrail.errors import SettingsError
 from opentrail.resource.witness_layout import is_witness_name
+from opentrail.settings.named_tables import NamedTables
 from opentrail.settings.values import (
     MAX_LOCK_DAYS,
     as_duration,
@@ -16,7 +17,6 @@ from opentrail.settings.values import (
     as_text,
     format_value,
     setting,
-    unknown_name,
 )
 
 WITNESS_PREFIX = "witness."
@@ -70,26 +70,7 @@ class WitnessSettings:
         return {entry.name: format_value(getattr(self, entry.name)) for entry in fields(self)}
 
 
-def witness_setting(variable: str, prefix: str) -> str:
-    """Return the setting ``witness.<name>.<setting>`` of a variable: of both, the setting is the longest that fits."""
-    rest = variable.removeprefix(prefix).lower()
-    known = sorted((entry.name for entry in fields(WitnessSettings)), key=len, reverse=True)
-    for name in known:
-        if rest.endswith(f"_{name}"):
-            return f"{WITNESS_PREFIX}{rest.removesuffix(f'_{name}').replace('_', '-')}.{name}"
-    raise unknown_name(f"the variable {variable} is no setting of a witness", rest.rpartition("_")[2], known)
-
-
-def read_witness(name: str, value: object, origin: str) -> tuple[str, str, Any]:
-    """Return a witness's name, one of its settings and the value. Raises SettingsError and ValueError."""
-    witness, _, chosen = name.removeprefix(WITNESS_PREFIX).rpartition(".")
-    entries = {entry.name: entry for entry in fields(WitnessSettings)}
-    if not is_witness_name(witness):
-        raise SettingsError(f"{name} ({origin}): a witness is named by a-z, 0-9 and hyphens, as in witness.vault.kind")
-    if chosen not in entries:
-        raise unknown_name(f"unknown setting {name} in {origin}", chosen, entries)
-    return witness, chosen, entries[chosen].metadata["read"](value)
-
+WITNESSES = NamedTables(WITNESS_PREFIX, "witness", WitnessSettings, is_witness_name, "vault.kind")
 
 _WITNESS_NEEDS = {
     WitnessKind.S3_BUCKET: ("bucket",),

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from opentrail.adapters.notices.own_topics import OwnOrUpstreamTopics
 from opentrail.adapters.notices.receivers import Receivers
 from opentrail.adapters.notices.sns import SnsEndpoint, SnsTopics
-from opentrail.adapters.notices.webhook import Webhook, WebhookEndpoint, read_secret
+from opentrail.adapters.notices.webhook import Webhook
 from opentrail.clock import Clock
 from opentrail.errors import SettingsError
+from opentrail.outgoing.webhook import WebhookEndpoint, read_secret
 from opentrail.ports.notices import WEBHOOK
 from opentrail.settings import Settings
 from opentrail.wiring.certificates import check_ca_bundle

@@ -20,9 +20,11 @@ from opentrail.pipeline.own_log_groups import OwnLogGroups
 from opentrail.pipeline.own_topics import OwnTopics
 from opentrail.pipeline.rules import RulesReader
 from opentrail.ports.targets import Targets
+from opentrail.resource.named_target import NAMED_SERVICE
 from opentrail.settings import Settings
 from opentrail.settings.values import as_address
 from opentrail.wiring.installation import Installation
+from opentrail.wiring.named_targets import open_named_targets
 
 _ALIASES = {"states": "stepfunctions"}
 """botocore's names of services that ARNs call otherwise."""
@@ -37,14 +39,17 @@ class Rules:
         self._closing = ExitStack()
         aws = {service: self._sender(service, installation.settings, upstream_url, owner_key) for service in SERVICES}
         self.message_signer = MessageSigner(installation.home.topic_key_file, installation.clock, write_private)
+        mail = self._mail(installation)
+        settings, clock = installation.settings, installation.clock
         senders: dict[str, Targets] = {
             **aws,
+            NAMED_SERVICE: open_named_targets(settings, mail, clock, self._closing.callback),
             "events": OwnBuses(installation.journal, installation.event_rules),
-            "sns": self._topics(installation, aws),
             "logs": OwnLogGroups(
                 installation.log_groups, installation.log_store, installation.clock, installation.identifiers
             ),
         }
+        senders["sns"] = self._topics(installation, aws, senders[NAMED_SERVICE], mail)
         waiting: Counter[str] = Counter()
         self.targets = TargetKinds(senders)
         self.delivery = InvocationDelivery(installation.invocations, self.targets, installation.clock, waiting)
@@ -78,15 +83,18 @@ class Rules:
             installation.log_groups, installation.log_store, installation.metrics, installation.clock
         )
 
-    def _topics(self, installation: Installation, aws: Mapping[str, AwsTargets]) -> OwnTopics:
+    def _topics(
+        self, installation: Installation, aws: Mapping[str, AwsTargets], named: Targets, mail: Mail | None
+    ) -> OwnTopics:
         settings = installation.settings
         subscriptions = SubscriptionTargets(
             aws["sqs"],
             aws["lambda"],
+            named,
             self.message_signer,
             Guard(settings.outgoing__allow),
             lambda: settings.topics__url or self.api_url,
-            self._mail(installation),
+            mail,
         )
         return OwnTopics(
             installation.journal,

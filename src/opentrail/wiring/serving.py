@@ -68,6 +68,7 @@ from opentrail.wiring.key_names import open_key_names
 from opentrail.wiring.lake_holds import lake_holds
 from opentrail.wiring.log_querying import log_queries, log_query_commands
 from opentrail.wiring.logs import configure_logging
+from opentrail.wiring.named_targets import names_of
 from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
 from opentrail.wiring.querying import lake_queries, query_commands
@@ -250,6 +251,7 @@ def _own_api(
             event_data_stores=installation.event_data_stores,
             event_rules=installation.event_rules,
             topic_store=installation.topic_store,
+            named_targets=names_of(installation.settings),
             sends_mail=bool(installation.settings.mail__server),
             lake=lake,
             queries=queries,

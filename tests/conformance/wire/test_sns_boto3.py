@@ -155,6 +155,9 @@ def test_what_breaks_the_rules_is_refused_in_snss_words(sns: Any) -> None:
         "Invalid parameter: Amazon SNS does not support this protocol string: fax",
     )
     assert subscribe("sms", "+491")[1].endswith("sms is not supported by this installation")
+    named = f"arn:aws:opentrail:{QUEUE.split(':')[3]}:{QUEUE.split(':')[4]}:target/none"
+    assert subscribe("application", named)[1].endswith("name no such target")
+    assert subscribe("application", "none") == (code, "Invalid parameter: Application endpoint arn invalid")
     assert subscribe("email", "a@b.example")[1].endswith("email needs the setting mail.server")
     assert subscribe("https", "http://example.com/")[1].endswith("must match the specified protocol")
     assert subscribe("https", "https://127.1/")[0] == code

@@ -189,6 +189,19 @@ async def test_an_action_of_another_kind_is_a_failure_in_the_history() -> None:
     assert item["HistorySummary"] == "Failed to execute action arn:aws:automate:us-east-1:ec2:stop"
 
 
+async def test_a_target_of_the_settings_is_told_what_a_topic_would_be_and_only_by_its_own_account() -> None:
+    own, others = (f"arn:aws:opentrail:us-east-1:{account}:target/pager" for account in (ACCOUNT, "222222222222"))
+    world = World()
+    await put_alarm(world, AlarmActions=[own, others])
+
+    await put(world, 1.0)
+
+    assert [each["NewStateValue"] for each in set_off(world, own)] == ["ALARM"]
+    assert set_off(world, others) == []
+    [item] = (await do(world, "DescribeAlarmHistory", HistoryItemType="Action"))["AlarmHistoryItems"]
+    assert item["HistorySummary"] == f"Failed to execute action {others}"
+
+
 async def test_the_history_tells_creation_and_changes_and_outlasts_the_alarm() -> None:
     world = World()
     await put_alarm(world)

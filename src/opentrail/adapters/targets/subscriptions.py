@@ -1,5 +1,6 @@
-"""Messages of topics at their subscriptions' endpoints: web servers, mailboxes, queues, functions (reference: SNS,
-section 3). A copy's ``target`` says how: Protocol, Endpoint, Raw, SignatureVersion, DisplayName."""
+"""Messages of topics at their subscriptions' endpoints: web servers, mailboxes, queues, functions, targets of
+the settings (reference: SNS, section 3). A copy's ``target`` says how: Protocol, Endpoint, Raw, SignatureVersion,
+DisplayName."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,6 +38,7 @@ class SubscriptionTargets:
         self,
         queues: Targets,
         functions: Targets,
+        named: Targets,
         signer: MessageSigner,
         guard: Guard,
         own_url: Callable[[], str],
@@ -44,6 +46,7 @@ class SubscriptionTargets:
     ) -> None:
         self._queues = queues
         self._functions = functions
+        self._named = named
         self._signer = signer
         self._guard = guard
         self._own_url = own_url
@@ -58,6 +61,8 @@ class SubscriptionTargets:
             await self._send_mail(dispatch, message)
         elif protocol == "sqs":
             await self._queue(dispatch, message)
+        elif protocol == "application":
+            await self._tell(dispatch, message)
         else:
             await self._invoke(dispatch, message)
 
@@ -114,6 +119,12 @@ class SubscriptionTargets:
             dispatch.invocation_id, queue, message["Message"], dispatch.event, {}, typed_attributes=attributes
         )
         await self._queues.send(raw)
+
+    async def _tell(self, dispatch: Dispatch, message: Message) -> None:
+        """Send the message alone to a target that the settings name: it knows no links and signatures of topics."""
+        subject = {"Subject": message["Subject"]} if "Subject" in message else {}
+        target, text = dispatch.target["Endpoint"], message["Message"]
+        await self._named.send(Dispatch(dispatch.invocation_id, target, text, dispatch.event, subject))
 
     async def _invoke(self, dispatch: Dispatch, message: Message) -> None:
         signed = await self._signed(dispatch, message)

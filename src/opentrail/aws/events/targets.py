@@ -12,6 +12,7 @@ from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.deliver.target_input import InvalidInput, InvalidPlaceholder, check_input
 from opentrail.ports.journal import SettingsEntry
 from opentrail.resource.event_rule import EventRule
+from opentrail.resource.named_target import NAMED_KIND, NAMED_SERVICE
 
 TARGETS_PER_RULE = 5
 """EventBridge's quota."""
@@ -25,6 +26,7 @@ _RESOURCES = {
     "kinesis": "stream/",
     "ssm": "automation-definition/",
     "logs": "log-group:",
+    NAMED_SERVICE: NAMED_KIND,
 }
 """Services whose resources can be targets here, and how the resource part of their ARNs starts."""
 
@@ -46,6 +48,7 @@ async def put_targets(ports: ApiPorts, call: Call) -> Outcome:
     targets = {target["Id"]: target for target in rule.targets}
     for target in call.parameters["Targets"]:
         _check_target(call, rule, target)
+        _check_named(ports, target["Arn"])
         targets[target["Id"]] = target
     if len(targets) > TARGETS_PER_RULE:
         raise LimitExceededException
@@ -110,6 +113,12 @@ def _target_arn(call: Call, target: dict[str, Any]) -> Arn:
             _said_of(target["Arn"], "Targets in other accounts are not supported by this installation.")
         )
     return arn
+
+
+def _check_named(ports: ApiPorts, target: str) -> None:
+    arn = Arn.parse(target)
+    if arn.service == NAMED_SERVICE and not ports.named_targets.permits(arn):
+        raise ValidationFailed(_said_of(target, "The settings of this installation name no such target."))
 
 
 def _check_dead_letters(call: Call, target: dict[str, Any]) -> None:

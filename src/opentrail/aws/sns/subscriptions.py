@@ -24,8 +24,9 @@ TOKEN_CHARACTERS = 96
 TOKEN_LIFE = timedelta(days=2)
 """For as long a subscription can be confirmed; subscribing again sends another token."""
 
-_PROTOCOLS = ("http", "https", "email", "email-json", "sqs", "lambda")
-_NOT_BUILT = ("sms", "application", "firehose")
+_PROTOCOLS = ("http", "https", "email", "email-json", "sqs", "lambda", "application")
+_CONFIRMED_AT_ONCE = ("sqs", "lambda", "application")
+_NOT_BUILT = ("sms", "firehose")
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}")
 _HEX = "0123456789abcdef"
 
@@ -55,7 +56,7 @@ async def subscribe(ports: ApiPorts, call: Call) -> Outcome:
         principal=call.caller.arn,
         attributes=attributes,
     )
-    if protocol in ("sqs", "lambda") and call.account_id == topic.account_id:
+    if protocol in _CONFIRMED_AT_ONCE and call.account_id == topic.account_id:
         confirmed = replace(made, is_confirmed=True, was_authenticated=True)
         return Outcome({"SubscriptionArn": made.arn}, settings=(SettingsEntry(made.arn, confirmed.to_json()),))
     return _asked(ports, call, made)
@@ -158,6 +159,8 @@ def _check_endpoint(ports: ApiPorts, call: Call, protocol: str, endpoint: str) -
             raise InvalidParameterException(f"Protocol Reason: {protocol} needs the setting mail.server")
         if not _ADDRESS.fullmatch(endpoint):
             raise InvalidParameterException("Email address")
+    elif protocol == "application":
+        _check_named(ports, call, endpoint)
     else:
         _check_arn(call, protocol, endpoint)
 
@@ -182,6 +185,16 @@ def _check_arn(call: Call, protocol: str, endpoint: str) -> None:
         raise InvalidParameterException(f"{kinds[protocol]} endpoint ARN")
     if protocol == "sqs" and arn.resource.endswith(".fifo"):
         raise InvalidParameterException("Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
+
+
+def _check_named(ports: ApiPorts, call: Call, endpoint: str) -> None:
+    """Mobile push is not here; a target that the settings name stands in the place of an application."""
+    try:
+        arn = Arn.parse(endpoint)
+    except ValueError:
+        raise InvalidParameterException("Application endpoint arn invalid") from None
+    if arn.account_id != call.account_id or not ports.named_targets.permits(arn):
+        raise InvalidParameterException("Endpoint Reason: the settings of this installation name no such target")
 
 
 def _digest(token: str) -> str:

@@ -16,8 +16,9 @@ import pytest
 
 from opentrail.adapters.notices import webhook as module
 from opentrail.adapters.notices.receivers import Receivers
-from opentrail.adapters.notices.webhook import Webhook, WebhookEndpoint, read_secret
+from opentrail.adapters.notices.webhook import Webhook
 from opentrail.outgoing.signature import signature
+from opentrail.outgoing.webhook import WebhookEndpoint, read_secret
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.notices import WEBHOOK, Notice, NoticeRefused, ReceiverNotFound
 from tests.builders import HandClock

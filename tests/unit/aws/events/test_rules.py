@@ -1,6 +1,7 @@
 """Buses, rules, targets, tags and PutEvents as callers see them: answers, refusals, pages, what reaches the journal."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from opentrail.aws.events.errors import (
     ResourceNotFoundException,
 )
 from opentrail.aws.service import Outcome
+from opentrail.resource.named_target import NamedTargets, named_target_arn
 from tests.builders import ACCOUNT, REGION, World
 
 QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:queue"
@@ -298,3 +300,19 @@ async def test_an_entry_that_is_not_taken_keeps_its_place(entry: dict[str, Any],
 async def test_entries_over_the_total_are_refused_together() -> None:
     with pytest.raises(ValidationFailed, match="over the limit"):
         await plan(World(), "PutEvents", Entries=[an_entry(Detail=json.dumps({"x": "é" * 14_000})) for _ in range(10)])
+
+
+async def test_a_target_of_the_settings_is_named_by_its_arn_and_only_where_it_is_the_callers() -> None:
+    world = await a_world_with_rule()
+    world.ports = replace(
+        world.ports, named_targets=NamedTargets({"pager": frozenset({ACCOUNT}), "far": frozenset({"222222222222"})})
+    )
+    arn = named_target_arn("eu-west-1", ACCOUNT, "pager")
+
+    await do(world, "PutTargets", Rule="r", Targets=[{"Id": "p", "Arn": arn, "InputPath": "$.detail"}])
+
+    assert [each["Arn"] for each in (await do(world, "ListTargetsByRule", Rule="r"))["Targets"]] == [arn]
+    for account, name in ((ACCOUNT, "far"), (ACCOUNT, "none"), ("222222222222", "far")):
+        wrong = {"Id": "x", "Arn": named_target_arn(REGION, account, name)}
+        with pytest.raises(ValidationFailed):
+            await do(world, "PutTargets", Rule="r", Targets=[wrong])

@@ -1,0 +1,54 @@
+"""The targets that the settings name: who may name each, and what sends to it."""
+
+from collections.abc import Callable
+
+from opentrail.adapters.targets import chat
+from opentrail.adapters.targets.chat import ChatTarget
+from opentrail.adapters.targets.command import Command, CommandTarget
+from opentrail.adapters.targets.mail import Mail
+from opentrail.adapters.targets.mailbox import MailboxTarget
+from opentrail.adapters.targets.named import NamedTargetKinds
+from opentrail.adapters.targets.webhook import WebhookTarget
+from opentrail.clock import Clock
+from opentrail.errors import SettingsError
+from opentrail.outgoing.webhook import WebhookCaller, WebhookEndpoint
+from opentrail.ports.targets import Targets
+from opentrail.resource.named_target import NamedTargets
+from opentrail.settings import Settings, TargetKind, TargetSettings
+from opentrail.wiring.certificates import check_ca_bundle
+
+OnClose = Callable[[Callable[[], None]], object]
+"""Takes what is to be called at the end."""
+
+
+def names_of(settings: Settings) -> NamedTargets:
+    """Return which targets there are, and the accounts that may name each."""
+    return NamedTargets(
+        {name: frozenset(each.accounts or (settings.account_id,)) for name, each in settings.targets.items()}
+    )
+
+
+def open_named_targets(settings: Settings, mail: Mail | None, clock: Clock, on_close: OnClose) -> NamedTargetKinds:
+    """Return all named targets behind one door. Raises SettingsError for one that could never be sent to."""
+    senders = {name: _open(name, each, mail, clock, on_close) for name, each in settings.targets.items()}
+    return NamedTargetKinds(senders, names_of(settings))
+
+
+def _open(name: str, settings: TargetSettings, mail: Mail | None, clock: Clock, on_close: OnClose) -> Targets:
+    if settings.kind is TargetKind.WEBHOOK:
+        check_ca_bundle(f"target.{name}.ca_bundle", settings.ca_bundle)
+        try:
+            caller = WebhookCaller(WebhookEndpoint(settings.url, settings.secret, settings.ca_bundle), clock)
+        except ValueError as error:
+            raise SettingsError(f"target.{name}.secret: {error}") from error
+        return WebhookTarget(caller)
+    if settings.kind is TargetKind.COMMAND:
+        return CommandTarget(Command(name, settings.command, settings.timeout.total_seconds(), settings.at_once))
+    if settings.kind is TargetKind.CHAT:
+        if not chat.is_installed():
+            raise SettingsError(f"target.{name}.chat needs Apprise: pip install 'opentrail[chat]'")
+        sender = ChatTarget(name, settings.chat)
+        on_close(sender.close)
+        return sender
+    assert mail is not None
+    return MailboxTarget(settings.email, mail)
