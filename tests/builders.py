@@ -45,6 +45,7 @@ from tests.memory.log_groups import InMemoryLogGroups
 from tests.memory.log_store import InMemoryLogRows, InMemoryLogStore
 from tests.memory.metric_store import InMemoryMetricStore
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
+from tests.memory.query_definitions import InMemoryQueryDefinitions
 from tests.memory.query_engine import InMemoryQueryEngine, InMemoryQueryLog
 from tests.memory.signer import InMemorySigner
 from tests.memory.topic_store import InMemoryTopicStore
@@ -229,6 +230,7 @@ class World:
         self.delegation = InMemoryDelegation(self.organization)
         self.event_data_stores = InMemoryEventDataStores()
         self.log_groups, self.log_store = InMemoryLogGroups(), InMemoryLogStore()
+        self.query_definitions = InMemoryQueryDefinitions()
         self.metrics = InMemoryMetricStore()
         self.waiting: Counter[str] = Counter()
         self.alarm_store = InMemoryAlarms()
@@ -298,6 +300,7 @@ class World:
             log_groups=self.log_groups,
             log_store=self.log_store,
             log_queries=self.log_queries,
+            query_definitions=self.query_definitions,
             metrics=self.metrics,
             alarms=self.alarms,
             clock=self.clock,

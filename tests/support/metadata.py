@@ -22,6 +22,7 @@ from opentrail.adapters.metadata_store import (
     SqlLogGroups,
     SqlLogReaders,
     SqlNoticeLog,
+    SqlQueryDefinitions,
     SqlTopicStore,
     SqlTrailGuards,
     SqlTrailStore,
@@ -37,6 +38,7 @@ from opentrail.ports.key_store import KeyStore
 from opentrail.ports.lake_seals import LakeSeals
 from opentrail.ports.log_groups import LogGroups, LogReaders
 from opentrail.ports.notices import NoticeLog
+from opentrail.ports.query_definitions import QueryDefinitions
 from opentrail.ports.topic_store import TopicStore
 from opentrail.ports.trail_guards import TrailGuards
 from opentrail.ports.trail_store import TrailStore
@@ -52,6 +54,7 @@ from tests.memory.invocations import InMemoryInvocations
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.log_groups import InMemoryLogGroups
 from tests.memory.notice_log import InMemoryNoticeLog
+from tests.memory.query_definitions import InMemoryQueryDefinitions
 from tests.memory.topic_store import InMemoryTopicStore
 from tests.memory.trail_guards import InMemoryTrailGuards
 from tests.memory.trail_store import InMemoryTrailStore
@@ -97,6 +100,7 @@ class MetadataStores:
     alarms: Alarms
     topic_store: TopicStore
     trail_guards: TrailGuards
+    query_definitions: QueryDefinitions
     clock: TurnedClock
 
 
@@ -125,6 +129,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             InMemoryAlarms(invocations),
             topic_store,
             InMemoryTrailGuards(),
+            InMemoryQueryDefinitions(),
             clock,
         )
         return
@@ -155,6 +160,7 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlAlarms(database),
             SqlTopicStore(database),
             SqlTrailGuards(database),
+            SqlQueryDefinitions(database),
             clock,
         )
     finally:

@@ -33,6 +33,7 @@ from opentrail.ports.log_store import LogStore
 from opentrail.ports.metric_store import MetricStore
 from opentrail.ports.notices import Topics
 from opentrail.ports.object_store import ObjectStores
+from opentrail.ports.query_definitions import QueryDefinitions
 from opentrail.ports.signer import Signer
 from opentrail.ports.topic_store import TopicStore
 from opentrail.ports.trail_store import TrailStore
@@ -71,6 +72,7 @@ class ApiPorts:
     log_groups: LogGroups
     log_store: LogStore
     log_queries: LogQueries
+    query_definitions: QueryDefinitions
     metrics: MetricStore
     alarms: LiveAlarms
     clock: Clock

@@ -26,6 +26,7 @@ from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
+from opentrail.adapters.metadata_store.query_definitions import SqlQueryDefinitions
 from opentrail.adapters.metadata_store.topics import SqlTopicStore
 from opentrail.adapters.metadata_store.trail_guards import SqlTrailGuards
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
@@ -90,6 +91,7 @@ class Installation:
     log_groups: SqlLogGroups
     log_readers: SqlLogReaders
     log_store: LocalLogStore
+    query_definitions: SqlQueryDefinitions
     metrics: LocalMetricStore
     alarms: SqlAlarms
     archives: LocalArchives
@@ -252,6 +254,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             log_groups=SqlLogGroups(database),
             log_readers=SqlLogReaders(database),
             log_store=log_store,
+            query_definitions=SqlQueryDefinitions(database),
             metrics=metrics,
             alarms=SqlAlarms(database),
             archives=LocalArchives(home.archives, clock=clock, keys=key_ring),

@@ -256,6 +256,7 @@ def _own_api(
             lake=lake,
             queries=queries,
             log_queries=insights,
+            query_definitions=installation.query_definitions,
             imports=imports,
             channel_statuses=ChannelStatuses(),
             identities=installation.identities,

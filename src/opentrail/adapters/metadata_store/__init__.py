@@ -16,6 +16,7 @@ from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
+from opentrail.adapters.metadata_store.query_definitions import SqlQueryDefinitions
 from opentrail.adapters.metadata_store.topics import SqlTopicStore
 from opentrail.adapters.metadata_store.trail_guards import SqlTrailGuards
 from opentrail.adapters.metadata_store.trail_store import SqlTrailStore
@@ -35,6 +36,7 @@ __all__ = [
     "SqlLogGroups",
     "SqlLogReaders",
     "SqlNoticeLog",
+    "SqlQueryDefinitions",
     "SqlTopicStore",
     "SqlTrailGuards",
     "SqlTrailStore",

@@ -1,6 +1,16 @@
 """CloudWatch Logs (2014-03-28): log groups, streams, events, tags, filters, Insights queries."""
 
-from opentrail.aws.logs import events, groups, metric_filters, queries, records, streams, subscription_filters, tags
+from opentrail.aws.logs import (
+    events,
+    groups,
+    metric_filters,
+    queries,
+    query_definitions,
+    records,
+    streams,
+    subscription_filters,
+    tags,
+)
 from opentrail.aws.logs.errors import InvalidParameterException
 from opentrail.aws.logs.filters import test_metric_filter
 from opentrail.aws.logs.naming import check_names, requirements
@@ -10,6 +20,7 @@ _READING = {
     "DescribeLogGroups": groups.describe_log_groups,
     "DescribeLogStreams": streams.describe_log_streams,
     "DescribeQueries": queries.describe_queries,
+    "DescribeQueryDefinitions": query_definitions.describe_query_definitions,
     "DescribeMetricFilters": metric_filters.describe_metric_filters,
     "DescribeSubscriptionFilters": subscription_filters.describe_subscription_filters,
     "FilterLogEvents": events.filter_log_events,
@@ -33,10 +44,12 @@ _CHANGING = {
     "DeleteLogGroup": groups.delete_log_group,
     "DeleteLogStream": streams.delete_log_stream,
     "DeleteMetricFilter": metric_filters.delete_metric_filter,
+    "DeleteQueryDefinition": query_definitions.delete_query_definition,
     "DeleteRetentionPolicy": groups.delete_retention_policy,
     "DeleteSubscriptionFilter": subscription_filters.delete_subscription_filter,
     "PutLogGroupDeletionProtection": groups.put_log_group_deletion_protection,
     "PutMetricFilter": metric_filters.put_metric_filter,
+    "PutQueryDefinition": query_definitions.put_query_definition,
     "PutRetentionPolicy": groups.put_retention_policy,
     "PutSubscriptionFilter": subscription_filters.put_subscription_filter,
     "TagLogGroup": tags.tag_log_group,

@@ -67,6 +67,10 @@ class ResourceNotFoundException(AwsError):
         return cls(f"Query with ID {query_id} does not exist.")
 
     @classmethod
+    def query_definition(cls) -> "ResourceNotFoundException":
+        return cls("The specified query definition does not exist.")
+
+    @classmethod
     def record(cls) -> "ResourceNotFoundException":
         return cls("The specified log record does not exist.")
 
