@@ -1,0 +1,303 @@
+"""From an API call to its rule's target, and what rules cost the calls: python -m bench.react
+
+A server in a process of its own (`opentrail serve`, fail-closed), 32 connections through its gateway, and beside it one
+upstream that is also the queue service. First the way of a call that a rule matches: recorded, matched, its invocation
+stored, sent to the queue, struck out. Calls are made at a steady rate, one in so many of them for the rule; measured is
+the time from a call's first byte and from its answer until the queue had the message; every such call must arrive.
+
+Then how fast calls are recorded with nothing to react to, with many rules that do not fire, with a rule whose queue
+takes every call, and with queues that are away: one refuses connections, one never answers. Homes alternate; medians;
+every home must have every event on record, and what its rule matched must have arrived or wait.
+"""
+
+import argparse
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import boto3
+import orjson
+import uvloop
+from botocore.config import Config
+
+from bench.gateway import free_port
+from bench.put_audit_events import processor_seconds
+from bench.react_load import Calls, call_all
+from tests.support import server as server_support
+from tests.support.server import RunningServer
+
+MUST_MS, AIM_MS = 1000.0, 200.0
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:bench"
+HITS = '{"source":["aws.iam"],"detail":{"requestParameters":{"userName":[{"prefix":"hit-"}]}}}'
+QUIET = '{{"source":["aws.iam"],"detail":{{"eventName":["CreateUser"],"sourceIPAddress":["192.0.2.{number}"]}}}}'
+SETUP_THREADS = 4
+PATIENCE_S = 120.0
+
+
+@contextmanager
+def an_upstream() -> Iterator[str]:
+    """Run the upstream with its queues in a process of its own."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-m", "bench.react_upstream", str(port)])
+    try:
+        wait_until(lambda: can_connect(port), "the upstream")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def can_connect(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.05)
+
+
+def taken(upstream: str) -> list[tuple[int, float]]:
+    """Return what queues got since the last time."""
+    with urlopen(f"{upstream}/taken") as answer:
+        found: list[tuple[int, float]] = orjson.loads(answer.read())
+    return found
+
+
+def figure(server: RunningServer, name: str) -> float:
+    """Return the sum of one of the server's metrics."""
+    with urlopen(server.ready["api_url"] + "/metrics") as answer:
+        text = answer.read().decode()
+    return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))
+
+
+def client(server: RunningServer, service: str) -> Any:
+    key = server.owner_key()
+    return boto3.client(
+        service,
+        endpoint_url=server.ready["gateway_url"],
+        region_name="us-east-1",
+        aws_access_key_id=key["access_key_id"],
+        aws_secret_access_key=key["secret_access_key"],
+        config=Config(max_pool_connections=SETUP_THREADS),
+    )
+
+
+def put_rule(events: Any, name: str, pattern: str) -> None:
+    events.put_rule(Name=name, EventPattern=pattern)
+    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": QUEUE}])
+
+
+def put_quiet_rules(events: Any, number: int) -> None:
+    """Set so many rules that name the calls' source and name, and an address from which none comes."""
+    with ThreadPoolExecutor(SETUP_THREADS) as threads:
+        list(threads.map(lambda each: put_rule(events, f"quiet-{each}", QUIET.format(number=each)), range(number)))
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
+
+
+@dataclass
+class Reaction:
+    """What a run at a steady rate showed, in ms."""
+
+    calls: Calls
+    hits: int
+    from_start: list[float]
+    from_answer: list[float]
+    repeated: int
+    processor_us: float
+
+
+def reach(server: RunningServer, upstream: str, numbers: range, rate: float, one_in: int) -> Reaction:
+    """Call at a steady rate until the queue has what the rule is about."""
+    hits = {number for number in numbers if number % one_in == 0}
+    used = processor_seconds(server.pid)
+    calls = uvloop.run(call_all(server.ready["gateway_url"], numbers, rate, one_in))
+    arrived: dict[int, float] = {}
+    repeated = 0
+
+    def is_complete() -> bool:
+        nonlocal repeated
+        for number, at in taken(upstream):
+            repeated += number in arrived
+            arrived.setdefault(number, at)
+        return arrived.keys() >= hits
+
+    wait_until(is_complete, "every call that the rule matches")
+    assert arrived.keys() == hits, "the queue got what no rule matches"
+    return Reaction(
+        calls,
+        len(hits),
+        [(arrived[number] - calls.began[number]) * 1000 for number in hits],
+        [max(0.0, arrived[number] - calls.answered[number]) * 1000 for number in hits],
+        repeated,
+        (processor_seconds(server.pid) - used) / len(numbers) * 1e6,
+    )
+
+
+def measure_way(seconds: float, rate: float, shares: Sequence[int], rounds: int) -> None:
+    """Print how long it takes from a call to its target."""
+    print(f"from a call to its target, {rate:,.0f} calls/s asked for, {seconds:g} s, {rounds} rounds each")
+    with tempfile.TemporaryDirectory() as folder, an_upstream() as upstream:
+        server = RunningServer(Path(folder) / "home", upstream=upstream).start()
+        try:
+            put_rule(client(server, "events"), "hits", HITS)
+            reach(server, upstream, range(500), rate, 5)  # clients and caches made
+            first = 500
+            for one_in in shares:
+                found = []
+                for _ in range(rounds):
+                    numbers = range(first, first + round(seconds * rate))
+                    first = numbers.stop
+                    found.append(reach(server, upstream, numbers, rate, one_in))
+                report(one_in, found)
+        finally:
+            server.close()
+
+
+def report(one_in: int, found: Sequence[Reaction]) -> None:
+    def median(of: Callable[[Reaction], float]) -> float:
+        return statistics.median(map(of, found))
+
+    reached = median(lambda each: each.calls.rate)
+    whole = [value for each in found for value in each.from_start]
+    p99 = percentile(whole, 0.99)
+    verdict = "aim held" if p99 <= AIM_MS else "must held" if p99 <= MUST_MS else "MISSED"
+    print(
+        f"  one call in {one_in} for the rule: {reached:,.0f} calls/s reached, "
+        f"{median(lambda each: each.hits / each.calls.seconds):,.0f} invocations/s\n"
+        f"    from its start    p50 {percentile(whole, 0.5):7.1f} ms  p99 {p99:7.1f} ms  longest {max(whole):7.1f} ms"
+        f"   (must {MUST_MS:g}, aim {AIM_MS:g}: {verdict})\n"
+        f"    from its answer   p50 {median(lambda each: percentile(each.from_answer, 0.5)):7.1f} ms"
+        f"  p99 {median(lambda each: percentile(each.from_answer, 0.99)):7.1f} ms\n"
+        f"    {sum(each.hits for each in found)} calls matched, all arrived, {sum(each.repeated for each in found)} of "
+        f"them more than once; {median(lambda each: each.processor_us):,.0f} us of the server's processor time a call",
+        flush=True,
+    )
+
+
+@dataclass
+class Side:
+    """A home whose recording is measured."""
+
+    name: str
+    server: RunningServer
+    rules: int
+    fires: bool = False
+    arrives: bool = False
+    called: int = 0
+    rates: list[float] = field(default_factory=list)
+    processor_us: list[float] = field(default_factory=list)
+
+
+def measure_recording(calls: int, rounds: int, rules: int) -> None:
+    """Print how fast calls are recorded beside different rules."""
+    print(f"recording, {calls:,} calls over 32 connections a round, {rounds} rounds, sides turn about")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        upstream = stack.enter_context(an_upstream())
+        hanging = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        hangs, refuses = f"http://127.0.0.1:{hanging.getsockname()[1]}", f"http://127.0.0.1:{free_port()}"
+
+        def side(name: str, rules: int, queues: str = "", **more: bool) -> Side:
+            settings = {"OPENTRAIL_UPSTREAM_SQS": queues} if queues else {}
+            server = RunningServer(folder / name.replace(" ", "-"), upstream=upstream, settings=settings).start()
+            stack.callback(server.close)
+            return Side(name, server, rules, **more)
+
+        sides = [
+            side("no rules", 0),
+            side(f"{rules:,} rules that do not fire", rules),
+            side("every call to a queue", 0, upstream, fires=True, arrives=True),
+            side("every call to a queue that refuses", 0, refuses, fires=True),
+            side("every call to a queue that hangs", 0, hangs, fires=True),
+        ]
+        for each in sides:
+            furnish(each)
+            record(each, upstream, 500, is_measured=False)
+        for _ in range(rounds):
+            for each in sides:
+                record(each, upstream, calls)
+    report_recording(sides)
+
+
+def furnish(side: Side) -> None:
+    began = time.monotonic()
+    events = client(side.server, "events")
+    put_quiet_rules(events, side.rules)
+    if side.fires:
+        put_rule(events, "hits", HITS)
+    wait_until(lambda: figure(side.server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
+    if side.rules:
+        print(f"  {side.rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def record(side: Side, upstream: str, number: int, *, is_measured: bool = True) -> None:
+    """Make calls as fast as they are answered, then wait until all that follows of them is done."""
+    before, used = figure(side.server, "opentrail_events_recorded_total"), processor_seconds(side.server.pid)
+    numbers = range(side.called, side.called + number)
+    calls = uvloop.run(call_all(side.server.ready["gateway_url"], numbers))
+    side.called = numbers.stop
+    wait_until(lambda: figure(side.server, "opentrail_rules_lag_seconds") == 0, "the rules' reader")
+    arrived: set[int] = set()
+    if side.arrives:
+
+        def is_complete() -> bool:
+            arrived.update(each for each, _ in taken(upstream))
+            return arrived >= set(numbers)
+
+        wait_until(is_complete, "every call to arrive")
+    elif side.fires:
+        assert figure(side.server, "opentrail_invocations_waiting") == side.called, "a match is lost"
+    recorded = figure(side.server, "opentrail_events_recorded_total") - before
+    assert recorded == number, f"{side.name}: {recorded} events of {number} calls"
+    wait_until(lambda: figure(side.server, "opentrail_history_lag_seconds") == 0, "the history")
+    if is_measured:
+        side.rates.append(calls.rate)
+        side.processor_us.append((processor_seconds(side.server.pid) - used) / number * 1e6)
+
+
+def report_recording(sides: Sequence[Side]) -> None:
+    base = statistics.median(sides[0].rates)
+    for each in sides:
+        rate, ratios = statistics.median(each.rates), [a / b for a, b in zip(each.rates, sides[0].rates, strict=True)]
+        print(
+            f"  {each.name:<38} {rate:>8,.0f} calls/s  {rate / base:.2f}x"
+            f" ({min(ratios):.2f} to {max(ratios):.2f} by round)"
+            f"   {statistics.median(each.processor_us):>6,.0f} us of processor time a call, all that follows included"
+        )
+    print("  every home has an event for every call; nothing that matched is lost")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=1_000, help="calls a second of the first part")
+    parser.add_argument("--seconds", type=float, default=10, help="length of each of its runs")
+    parser.add_argument("--one-in", type=int, nargs="+", default=[100, 10, 1], help="share of its calls that match")
+    parser.add_argument("--calls", type=int, default=4_000, help="calls of each round of the second part")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rules", type=int, default=10_000, help="rules that do not fire")
+    parser.add_argument("--part", choices=["way", "recording", "both"], default="both")
+    arguments = parser.parse_args()
+    server_support.READY_SECONDS = 300  # a busy machine is no reason to give up
+    os.environ.setdefault("OPENTRAIL_LOG_LEVEL", "error")
+    if arguments.part != "recording":
+        measure_way(arguments.seconds, arguments.rate, arguments.one_in, arguments.rounds)
+    if arguments.part != "way":
+        measure_recording(arguments.calls, arguments.rounds, arguments.rules)
