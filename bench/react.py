@@ -44,6 +44,8 @@ HITS = '{"source":["aws.iam"],"detail":{"requestParameters":{"userName":[{"prefi
 QUIET = '{{"source":["aws.iam"],"detail":{{"eventName":["CreateUser"],"sourceIPAddress":["192.0.2.{number}"]}}}}'
 SETUP_THREADS = 4
 PATIENCE_S = 120.0
+SETTLE_S = 1.0
+"""In which the calls that set rules get on record, so that no later count has them."""
 
 
 @contextmanager
@@ -244,6 +246,7 @@ def furnish(side: Side) -> None:
     if side.fires:
         put_rule(events, "hits", HITS)
     wait_until(lambda: figure(side.server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
+    time.sleep(SETTLE_S)
     if side.rules:
         print(f"  {side.rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
 
@@ -254,6 +257,7 @@ def record(side: Side, upstream: str, number: int, *, is_measured: bool = True) 
     numbers = range(side.called, side.called + number)
     calls = uvloop.run(call_all(side.server.ready["gateway_url"], numbers))
     side.called = numbers.stop
+    wait_until(lambda: figure(side.server, "opentrail_events_recorded_total") >= before + number, "every event")
     wait_until(lambda: figure(side.server, "opentrail_rules_lag_seconds") == 0, "the rules' reader")
     arrived: set[int] = set()
     if side.arrives:

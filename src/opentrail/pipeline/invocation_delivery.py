@@ -24,8 +24,11 @@ from opentrail.ports.targets import Dispatch, TargetRefused, Targets
 IN_FLIGHT = 8
 """Deliveries to one destination on their way at a time; one while it fails."""
 
-PAGE = 64
+PAGE = 60
 """Invocations of one destination in memory at a time."""
+
+QUEUED_IN_FLIGHT = PAGE
+"""The same where the destination is a queue, which takes ten in a call."""
 
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(minutes=5)
@@ -43,6 +46,9 @@ DEAD_LETTER_AGE = timedelta(days=4)
 
 MAX_HEALTH = 10_000
 """Destinations whose health is kept; of more, one for which nothing waits goes first."""
+
+LINGER_SECONDS = 0.02
+"""After a destination was served: what comes in quick succession is then delivered together, not one by one."""
 
 LOOK_SECONDS = 1.0
 """How often destinations are looked at that nothing woke."""
@@ -141,6 +147,7 @@ class InvocationDelivery:
     async def _serve_safely(self, destination: str) -> None:
         try:
             await self.serve(destination)
+            await asyncio.sleep(LINGER_SECONDS)
         except Unavailable as error:
             _log.warning("invocations wait for their store", target=destination, error=str(error))
             self._next_look[destination] = self._clock.now() + FIRST_RETRY
@@ -166,13 +173,15 @@ class InvocationDelivery:
                 return
             if health.failing_since is not None and await self._drop_expired(destination, health, due):
                 continue
-            sending = due if health.failing_since is None else due[:1]
-            for start in range(0, len(sending), IN_FLIGHT):
-                results = await asyncio.gather(*map(self._send, sending[start : start + IN_FLIGHT]))
+            sending, at_a_time = due if health.failing_since is None else due[:1], _in_flight(destination)
+            for start in range(0, len(sending), at_a_time):
+                results = await asyncio.gather(*map(self._send, sending[start : start + at_a_time]))
                 await self._settle(destination, health, results)
                 await self._judge(destination, health, results)
                 if health.failing_since is not None:
                     break
+            if not self._waiting[destination]:
+                return
         if health.retry_at is not None:
             self._next_look[destination] = health.retry_at
 
@@ -276,6 +285,10 @@ class InvocationDelivery:
             return timedelta(seconds=delays[invocation.attempts])
         longest = min(FIRST_RETRY * (1 << min(invocation.attempts, 16)), LONGEST_RETRY)
         return longest * (0.5 + 0.5 * self._draw())
+
+
+def _in_flight(destination: str) -> int:
+    return QUEUED_IN_FLIGHT if destination.startswith("arn:") and ":sqs:" in destination[:20] else IN_FLIGHT
 
 
 def _dispatch(invocation: Invocation) -> Dispatch:

@@ -8,6 +8,7 @@ from opentrail.adapters.targets.aws import SERVICES, AwsTargets, TargetEndpoint
 from opentrail.adapters.targets.kinds import TargetKinds
 from opentrail.adapters.targets.mail import Mail, MailServer
 from opentrail.adapters.targets.message_signer import MessageSigner
+from opentrail.adapters.targets.queues import QueueTargets
 from opentrail.adapters.targets.subscriptions import SubscriptionTargets
 from opentrail.home import write_private
 from opentrail.outgoing.guard import Guard
@@ -132,7 +133,8 @@ class Rules:
             secret_access_key=settings.upstream__secret_access_key or owner_key["secret_access_key"],
             ca_bundle=settings.upstream__ca_bundle,
         )
-        sender = AwsTargets(service, endpoint if url else None)
+        made = endpoint if url else None
+        sender = QueueTargets(made) if service == "sqs" else AwsTargets(service, made)
         self._closing.callback(sender.close)
         return sender
 

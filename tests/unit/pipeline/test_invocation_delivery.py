@@ -98,13 +98,24 @@ async def test_a_target_that_is_away_gets_all_its_events_when_it_is_back_and_slo
     await delivering.tick()
 
     assert [dispatch.destination for dispatch in delivering.targets.taken] == [OTHER]
-    assert delivering.targets.tried[QUEUE] == IN_FLIGHT
+    assert delivering.targets.tried[QUEUE] == 20
     await delivering.pass_time(3600)
-    assert delivering.targets.tried[QUEUE] < 3600 / LONGEST_PAUSE.total_seconds() + IN_FLIGHT + 10
+    assert delivering.targets.tried[QUEUE] < 3600 / LONGEST_PAUSE.total_seconds() + 20 + 10
     del delivering.targets.faults[QUEUE]
     await delivering.pass_time(LONGEST_PAUSE.total_seconds() + 1)
     assert len(delivering.targets.taken) == 21
     assert delivering.invocations.kept == {}
+
+
+async def test_only_a_queue_gets_more_than_a_few_at_a_time() -> None:
+    function, delivering = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f", Delivering()
+    delivering.targets.faults = {QUEUE: Unavailable("away"), function: Unavailable("away")}
+    for number in range(100):
+        await delivering.add(number, (QUEUE, function)[number % 2])
+
+    await delivering.tick()
+
+    assert delivering.targets.tried == {QUEUE: 50, function: IN_FLIGHT}
 
 
 async def test_a_restart_delivers_what_was_left() -> None:

@@ -8,10 +8,11 @@ a record, a state machine as the input of an execution named by the invocation's
 import asyncio
 import base64
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -52,6 +53,8 @@ _DENIED = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedExceptio
 SERVICES = ("sqs", "sns", "lambda", "states", "kinesis", "ssm")
 """Services of AWS that this adapter sends to."""
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class TargetEndpoint:
@@ -76,24 +79,29 @@ class AwsTargets:
         self._waiting = 0
 
     async def send(self, dispatch: Dispatch) -> None:
+        await self.ask(dispatch.destination, lambda client: self._send_one(client, dispatch))
+
+    async def ask(self, destination: str, work: Callable[[Any], T]) -> T:
+        """Do ``work`` with the client of a destination's Region, in a thread. Raises TargetRefused and Unavailable."""
         if self._endpoint is None:
-            raise TargetRefused("NO_RESOURCE", f"there is no upstream that could have {dispatch.destination}")
+            raise TargetRefused("NO_RESOURCE", f"there is no upstream that could have {destination}")
         if self._waiting >= MAX_WAITING:
             raise Unavailable(f"too many calls wait for {self._service}")
         self._waiting += 1
-        future = asyncio.get_running_loop().run_in_executor(self._threads, self._call, self._endpoint, dispatch)
+        region = Arn.parse(destination).region
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._call, self._endpoint, region, work)
         future.add_done_callback(self._done)
-        await future
+        return await future
 
     def _done(self, _: Any) -> None:
         self._waiting -= 1
 
-    def _call(self, endpoint: TargetEndpoint, dispatch: Dispatch) -> None:
+    def _call(self, endpoint: TargetEndpoint, region: str, work: Callable[[Any], T]) -> T:
         # Imported here because a tenth of a second of every start is too much for what most do without.
         import botocore.exceptions
 
         try:
-            self._send_one(self._client(endpoint, Arn.parse(dispatch.destination).region), dispatch)
+            return work(self._client(endpoint, region))
         except botocore.exceptions.ClientError as error:
             raise _translate(error) from error
         except (botocore.exceptions.NoCredentialsError, botocore.exceptions.ParamValidationError) as error:
@@ -136,25 +144,37 @@ def _make_client(service: str, endpoint: TargetEndpoint, region: str) -> Any:
 
 
 def _send_message(client: Any, dispatch: Dispatch) -> None:
-    queue = Arn.parse(dispatch.destination)
+    with queue_url(client, dispatch.destination) as url:
+        answer = client.send_message(QueueUrl=url, **queue_message(dispatch))
+    _require(answer.get("MessageId"))
+
+
+@contextmanager
+def queue_url(client: Any, arn: str) -> Iterator[str]:
+    """Give the URL of a queue, asked for once; forgotten when the queue proves not to be there."""
     known: dict[str, str] = client.__dict__.setdefault("opentrail_queue_urls", {})
-    if dispatch.destination not in known:
+    if arn not in known:
+        queue = Arn.parse(arn)
         found = client.get_queue_url(QueueName=queue.resource, QueueOwnerAWSAccountId=queue.account_id)
         if len(known) >= MAX_QUEUE_URLS:
             known.clear()
-        known[dispatch.destination] = found["QueueUrl"]
-    more: dict[str, Any] = {}
-    if queue.resource.endswith(".fifo"):
-        group = (dispatch.target.get("SqsParameters") or {}).get("MessageGroupId", "opentrail")
-        more = {"MessageGroupId": group, "MessageDeduplicationId": dispatch.invocation_id}
-    if dispatch.attributes or dispatch.typed_attributes:
-        more["MessageAttributes"] = _message_attributes(dispatch)
+        known[arn] = found["QueueUrl"]
     try:
-        answer = client.send_message(QueueUrl=known[dispatch.destination], MessageBody=dispatch.text, **more)
+        yield known[arn]
     except client.exceptions.QueueDoesNotExist:
-        known.pop(dispatch.destination, None)
+        known.pop(arn, None)
         raise
-    _require(answer.get("MessageId"))
+
+
+def queue_message(dispatch: Dispatch) -> dict[str, Any]:
+    """Return a message as SQS takes it: body, attributes, and what a FIFO queue needs."""
+    message: dict[str, Any] = {"MessageBody": dispatch.text}
+    if dispatch.destination.endswith(".fifo"):
+        group = (dispatch.target.get("SqsParameters") or {}).get("MessageGroupId", "opentrail")
+        message |= {"MessageGroupId": group, "MessageDeduplicationId": dispatch.invocation_id}
+    if dispatch.attributes or dispatch.typed_attributes:
+        message["MessageAttributes"] = _message_attributes(dispatch)
+    return message
 
 
 def _publish(client: Any, dispatch: Dispatch) -> None:
@@ -249,8 +269,14 @@ def _translate(error: Any) -> PortError:
     """Return the port's error for a botocore ClientError."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return port_error(code, str(error), is_passing=status >= _SERVER_FAULT or status == _TOO_MANY)
+
+
+def port_error(code: str, message: str, *, is_passing: bool) -> PortError:
+    """Return the port's error for a service's; with ``is_passing`` whatever does not mean that nothing is there may be
+    tried again."""
     if code in _MISSING:
-        return TargetRefused("NO_RESOURCE", str(error))
-    if status >= _SERVER_FAULT or status == _TOO_MANY or code in _TRY_AGAIN:
-        return Unavailable(str(error))
-    return TargetRefused("NO_PERMISSIONS" if code in _DENIED else "INVALID_PARAMETER", str(error))
+        return TargetRefused("NO_RESOURCE", message)
+    if is_passing or code in _TRY_AGAIN:
+        return Unavailable(message)
+    return TargetRefused("NO_PERMISSIONS" if code in _DENIED else "INVALID_PARAMETER", message)
