@@ -19,7 +19,7 @@ from tests.memory.invocations import InMemoryInvocations
 from tests.memory.journal import InMemoryJournal
 from tests.unit.pipeline.test_rules import QUEUE, TOPIC, a_rule
 
-FAULTS = 0.25
+FAULTS = 0.15
 EVENTS, ROUNDS = 12, 400
 
 

@@ -80,7 +80,7 @@ def _advance(
 
 
 def insert_all(connection: Connection, made: Sequence[Invocation]) -> None:
-    """Store invocations but those whose ids are there already, as one statement: a row at a time costs ten times that."""
+    """Store invocations but those whose ids are there already, in one statement; one a row costs ten times that."""
     if made:
         statement = insert(connection, invocations).on_conflict_do_nothing()
         connection.execute(statement, [_row(invocation) for invocation in made])
