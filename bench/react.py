@@ -217,18 +217,18 @@ def measure_recording(calls: int, rounds: int, rules: int) -> None:
         hanging = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         hangs, refuses = f"http://127.0.0.1:{hanging.getsockname()[1]}", f"http://127.0.0.1:{free_port()}"
 
-        def side(name: str, rules: int, queues: str = "", **more: bool) -> Side:
+        def side(name: str, rules: int, queues: str = "", *, arrives: bool = False) -> Side:
             settings = {"OPENTRAIL_UPSTREAM_SQS": queues} if queues else {}
             server = RunningServer(folder / name.replace(" ", "-"), upstream=upstream, settings=settings).start()
             stack.callback(server.close)
-            return Side(name, server, rules, **more)
+            return Side(name, server, rules, fires=bool(queues), arrives=arrives)
 
         sides = [
             side("no rules", 0),
             side(f"{rules:,} rules that do not fire", rules),
-            side("every call to a queue", 0, upstream, fires=True, arrives=True),
-            side("every call to a queue that refuses", 0, refuses, fires=True),
-            side("every call to a queue that hangs", 0, hangs, fires=True),
+            side("every call to a queue", 0, upstream, arrives=True),
+            side("every call to a queue that refuses", 0, refuses),
+            side("every call to a queue that hangs", 0, hangs),
         ]
         for each in sides:
             furnish(each)

@@ -78,7 +78,8 @@ async def call_all(url: str, numbers: range, rate: float = 0, one_in: int = 1) -
     calls, waiting, first = Calls(), iter(numbers), numbers.start
     loop, place = asyncio.get_running_loop(), urlsplit(url)
     connections = [
-        (await loop.create_connection(_Connection, place.hostname, place.port))[1] for _ in range(CONNECTIONS)
+        (await loop.create_connection(_Connection, str(place.hostname), place.port or 80))[1]
+        for _ in range(CONNECTIONS)
     ]
     started = time.monotonic()
 
