@@ -30,6 +30,7 @@ from opentrail.resource.log_query import LogQuery
 from opentrail.resource.organization import Account, Organization
 from opentrail.resource.trail import Trail
 from tests.memory.alarms import InMemoryAlarms
+from tests.memory.api_destinations import InMemoryApiDestinations, InMemoryConnections
 from tests.memory.archives import InMemoryArchives
 from tests.memory.delegation import InMemoryDelegation
 from tests.memory.delivery_log import InMemoryDeliveryLog
@@ -242,6 +243,7 @@ class World:
         self.log_store.watch(self.metric_filters.wake)
         self.event_rules = InMemoryEventRules()
         self.topic_store = InMemoryTopicStore()
+        self.connections, self.api_destinations = InMemoryConnections(), InMemoryApiDestinations()
         self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores, self.event_rules, self.topic_store)
         self.tables = InMemoryLakeTables()
         self.lake = LakeDelivery(self.journal, self.event_data_stores, self.tables, self.clock)
@@ -294,6 +296,8 @@ class World:
             history=self.history,
             topics=self.topics,
             topic_store=self.topic_store,
+            connections=self.connections,
+            api_destinations=self.api_destinations,
             keys=self.keys,
             key_ring=self.key_ring,
             key_names=OwnKeyNames(self.key_ring),

@@ -11,7 +11,9 @@ import pytest
 
 from opentrail.adapters.metadata_store import (
     SqlAlarms,
+    SqlApiDestinations,
     SqlAttestationLog,
+    SqlConnections,
     SqlDeliveryLog,
     SqlEventDataStores,
     SqlEventRules,
@@ -29,6 +31,7 @@ from opentrail.adapters.metadata_store import (
     open_database,
 )
 from opentrail.ports.alarms import Alarms
+from opentrail.ports.api_destinations import ApiDestinations, Connections
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_rules import EventRules
@@ -45,6 +48,7 @@ from opentrail.ports.trail_store import TrailStore
 from opentrail.ports.witness import AttestationLog
 from opentrail.sealing import MASTER_KEY_BYTES, Sealer
 from tests.memory.alarms import InMemoryAlarms
+from tests.memory.api_destinations import InMemoryApiDestinations, InMemoryConnections
 from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
 from tests.memory.event_data_stores import InMemoryEventDataStores
@@ -101,6 +105,8 @@ class MetadataStores:
     topic_store: TopicStore
     trail_guards: TrailGuards
     query_definitions: QueryDefinitions
+    connections: Connections
+    api_destinations: ApiDestinations
     clock: TurnedClock
 
 
@@ -130,6 +136,8 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             topic_store,
             InMemoryTrailGuards(),
             InMemoryQueryDefinitions(),
+            InMemoryConnections(),
+            InMemoryApiDestinations(),
             clock,
         )
         return
@@ -161,6 +169,8 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlTopicStore(database),
             SqlTrailGuards(database),
             SqlQueryDefinitions(database),
+            SqlConnections(database, SEALER),
+            SqlApiDestinations(database),
             clock,
         )
     finally:

@@ -16,6 +16,7 @@ from opentrail.identity import Credential, Principal
 from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.channel_statuses import ChannelStatuses
 from opentrail.pipeline.imports import Imports
+from opentrail.ports.api_destinations import ApiDestinations, Connections
 from opentrail.ports.archives import Archives
 from opentrail.ports.delegation import Delegation
 from opentrail.ports.delivery_log import DeliveryLog
@@ -66,6 +67,8 @@ class ApiPorts:
     history: EventHistory
     topics: Topics
     topic_store: TopicStore
+    connections: Connections
+    api_destinations: ApiDestinations
     keys: KeyStore
     key_ring: KeyRing
     key_names: KeyNames

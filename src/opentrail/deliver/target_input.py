@@ -83,6 +83,17 @@ def shape(target: Mapping[str, Any], event: bytes, occasion: Occasion) -> str:
     return event.decode()
 
 
+def text_at(path: str, event: bytes) -> str:
+    """Return what ``path`` leads to in an event as text (JSON for all but texts), "" for nothing.
+
+    Raises InvalidInput.
+    """
+    found = _find(_steps(path), orjson.loads(event))
+    if found is _ABSENT:
+        return ""
+    return found if isinstance(found, str) else _json(found)
+
+
 def _transform(transformer: Mapping[str, Any], event: Mapping[str, Any], occasion: Occasion) -> str:
     paths = transformer.get("InputPathsMap", {})
     values = {name: _find(_steps(path), event) for name, path in paths.items()} | _predefined(event, occasion)

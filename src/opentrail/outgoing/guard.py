@@ -68,6 +68,16 @@ class Guard:
                 )
 
 
+class CredentialGuard(Guard):
+    """For calls that carry credentials: to the public internet over https alone."""
+
+    def check(self, endpoint: Endpoint, addresses: Sequence[Address]) -> None:
+        """Raise DestinationRefused unless the endpoint may be called, and read by nobody on the way."""
+        super().check(endpoint, addresses)
+        if endpoint.scheme != "https" and any(is_public(address) for address in addresses):
+            raise DestinationRefused(f"credentials go to {endpoint.host} over https alone")
+
+
 ANYWHERE = Guard(allows_all=True)
 """For what the operator's settings name themselves, which may be anywhere."""
 

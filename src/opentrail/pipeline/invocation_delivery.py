@@ -19,7 +19,7 @@ from opentrail.clock import Clock, format_time
 from opentrail.deliver.target_input import InvalidInput, Occasion, shape
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.invocations import Invocation, Invocations, Settlement
-from opentrail.ports.targets import Dispatch, TargetRefused, Targets
+from opentrail.ports.targets import Dispatch, TargetBusy, TargetRefused, Targets
 
 IN_FLIGHT = 8
 """Deliveries to one destination on their way at a time; one while it fails."""
@@ -226,7 +226,7 @@ class InvocationDelivery:
                 continue
             invocation, ended = result.invocation, _ended(result.invocation, result.error, now)
             if ended is None:
-                postponed[invocation.invocation_id] = now + self._wait(invocation)
+                postponed[invocation.invocation_id] = now + max(self._wait(invocation), _asked_wait(result.error))
                 continue
             letter = None if invocation.failure else _dead_letter(invocation, result.error, ended)
             if letter is not None:
@@ -270,7 +270,8 @@ class InvocationDelivery:
                 _log.warning("a target does not answer", target=destination, error=health.last_error)
                 health.failing_since = now
             doublings = min(health.failures_in_row, 10)
-            health.retry_at = now + min(FIRST_RETRY * (1 << doublings), LONGEST_PAUSE)
+            pause = min(FIRST_RETRY * (1 << doublings), LONGEST_PAUSE)
+            health.retry_at = now + max(pause, *(_asked_wait(result.error) for result in results))
             health.failures_in_row += 1
             return
         if health.failing_since is not None:
@@ -289,6 +290,11 @@ class InvocationDelivery:
 
 def _in_flight(destination: str) -> int:
     return QUEUED_IN_FLIGHT if destination.startswith("arn:") and ":sqs:" in destination[:20] else IN_FLIGHT
+
+
+def _asked_wait(error: PortError | None) -> timedelta:
+    """Return for how long the target itself asked to be left alone."""
+    return error.retry_after if isinstance(error, TargetBusy) else timedelta()
 
 
 def _dispatch(invocation: Invocation) -> Dispatch:

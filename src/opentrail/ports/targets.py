@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
-from opentrail.ports import PortError
+from opentrail.ports import PortError, Unavailable
 
 
 class TargetRefused(PortError):
@@ -14,6 +15,14 @@ class TargetRefused(PortError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class TargetBusy(Unavailable):
+    """The target wants to be left alone for ``retry_after``."""
+
+    def __init__(self, message: str, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)

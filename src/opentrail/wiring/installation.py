@@ -15,6 +15,7 @@ from opentrail.adapters.key_ring.local import LocalKeyRing
 from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.log_store.local import LocalLogStore
 from opentrail.adapters.metadata_store.alarms import SqlAlarms
+from opentrail.adapters.metadata_store.api_destinations import SqlApiDestinations, SqlConnections
 from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
@@ -81,6 +82,8 @@ class Installation:
     event_data_stores: SqlEventDataStores
     event_rules: SqlEventRules
     topic_store: SqlTopicStore
+    connections: SqlConnections
+    api_destinations: SqlApiDestinations
     invocations: SqlInvocations
     lake_seals: SqlLakeSeals
     lake_sealing: LakeSealing
@@ -244,6 +247,8 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             event_data_stores=event_data_stores,
             event_rules=SqlEventRules(database),
             topic_store=SqlTopicStore(database),
+            connections=SqlConnections(database, sealer),
+            api_destinations=SqlApiDestinations(database),
             invocations=SqlInvocations(database),
             lake_seals=lake_seals,
             lake_sealing=LakeSealing(event_data_stores, lake_seals, signer, clock),

@@ -4,15 +4,19 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 
+from opentrail.adapters.targets.api_destinations import ApiDestinationTargets
 from opentrail.adapters.targets.aws import SERVICES, AwsTargets, TargetEndpoint
 from opentrail.adapters.targets.kinds import TargetKinds
 from opentrail.adapters.targets.mail import Mail, MailServer
 from opentrail.adapters.targets.message_signer import MessageSigner
+from opentrail.adapters.targets.oauth_tokens import OAuthTokens
+from opentrail.adapters.targets.own_events import OwnEvents
 from opentrail.adapters.targets.queues import QueueTargets
 from opentrail.adapters.targets.subscriptions import SubscriptionTargets
 from opentrail.home import write_private
-from opentrail.outgoing.guard import Guard
+from opentrail.outgoing.guard import CredentialGuard, Guard
 from opentrail.pipeline.alarms import LiveAlarms
+from opentrail.pipeline.connection_authorization import ConnectionAuthorization
 from opentrail.pipeline.invocation_delivery import InvocationDelivery
 from opentrail.pipeline.log_subscriptions import SubscribedLogStore
 from opentrail.pipeline.metric_filters import MetricFilters
@@ -45,7 +49,7 @@ class Rules:
         senders: dict[str, Targets] = {
             **aws,
             NAMED_SERVICE: open_named_targets(settings, mail, clock, self._closing.callback),
-            "events": OwnBuses(installation.journal, installation.event_rules),
+            "events": OwnEvents(OwnBuses(installation.journal, installation.event_rules), self._api(installation)),
             "logs": OwnLogGroups(
                 installation.log_groups, installation.log_store, installation.clock, installation.identifiers
             ),
@@ -82,6 +86,14 @@ class Rules:
         self.delivery.on_ended = self.alarms.note_action
         self.metric_filters = MetricFilters(
             installation.log_groups, installation.log_store, installation.metrics, installation.clock
+        )
+
+    def _api(self, installation: Installation) -> ApiDestinationTargets:
+        guard = CredentialGuard(installation.settings.outgoing__allow)
+        tokens = OAuthTokens(installation.connections, guard)
+        self.authorization = ConnectionAuthorization(installation.connections, tokens, installation.clock)
+        return ApiDestinationTargets(
+            installation.api_destinations, installation.connections, tokens, guard, installation.clock
         )
 
     def _topics(

@@ -252,6 +252,8 @@ def _own_api(
             event_rules=installation.event_rules,
             topic_store=installation.topic_store,
             named_targets=names_of(installation.settings),
+            connections=installation.connections,
+            api_destinations=installation.api_destinations,
             sends_mail=bool(installation.settings.mail__server),
             lake=lake,
             queries=queries,
@@ -409,6 +411,7 @@ async def _readers(
         asyncio.create_task(rules.reader.run(), name="rules"),
         asyncio.create_task(rules.delivery.run(), name="invocations"),
         asyncio.create_task(rules.alarms.run(), name="alarms"),
+        asyncio.create_task(rules.authorization.run(), name="connections"),
         asyncio.create_task(rules.metric_filters.run(), name="metric filters"),
     ]
     stopping = (delivering, attesting, collecting, sealing, logging)

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from opentrail.outgoing.endpoint import parse_endpoint
-from opentrail.outgoing.guard import ANYWHERE, DestinationRefused, Guard, check_allowance
+from opentrail.outgoing.guard import ANYWHERE, CredentialGuard, DestinationRefused, Guard, check_allowance
 
 
 def refused(url: str, addresses: Sequence[str], allowances: Sequence[str] = ()) -> bool:
@@ -65,3 +65,15 @@ def test_what_the_settings_name_themselves_may_be_anywhere() -> None:
 def test_what_is_no_allowance_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):
         check_allowance(text)
+
+
+def test_credentials_go_to_the_public_internet_over_https_alone() -> None:
+    guard = CredentialGuard(["example.com", "10.0.0.0/8"])
+
+    guard.check(parse_endpoint("https://example.com/"), [ip_address("8.8.8.8")])
+    guard.check(parse_endpoint("http://hooks.internal/"), [ip_address("10.0.0.8")])
+    for addresses in (["8.8.8.8"], ["10.0.0.8", "8.8.8.8"]):
+        with pytest.raises(DestinationRefused, match="over https alone"):
+            guard.check(parse_endpoint("http://example.com/"), [ip_address(each) for each in addresses])
+    with pytest.raises(DestinationRefused, match=r"outgoing\.allow"):
+        guard.check(parse_endpoint("https://other.internal/"), [ip_address("192.168.0.1")])

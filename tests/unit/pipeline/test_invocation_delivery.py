@@ -10,7 +10,7 @@ from opentrail.pipeline.invocation_delivery import IN_FLIGHT, LONGEST_PAUSE, MAX
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.invocations import Invocation
 from opentrail.ports.journal import Position
-from opentrail.ports.targets import Dispatch, TargetRefused
+from opentrail.ports.targets import Dispatch, TargetBusy, TargetRefused
 from tests.builders import ACCOUNT, NOON, REGION, HandClock
 from tests.memory.invocations import InMemoryInvocations
 
@@ -219,5 +219,19 @@ async def test_what_waited_while_nothing_ran_is_tried_however_old_it_is() -> Non
     delivering.clock.advance(86_400)
 
     await delivering.tick()
+
+    assert len(delivering.targets.taken) == 1
+
+
+async def test_a_target_that_asks_to_be_left_alone_is() -> None:
+    delivering = Delivering()
+    await delivering.add(1)
+    delivering.targets.faults[QUEUE] = TargetBusy("not now", timedelta(minutes=10))
+
+    await delivering.tick()
+    await delivering.pass_time(9 * 60)
+    assert delivering.targets.tried[QUEUE] == 1
+    del delivering.targets.faults[QUEUE]
+    await delivering.pass_time(2 * 60)
 
     assert len(delivering.targets.taken) == 1

@@ -27,6 +27,7 @@ from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.master_key import rotate_master_key
 from tests.builders import ACCOUNT, REGION, a_credential, a_root, a_user
+from tests.conformance.ports.test_api_destinations import a_connection
 from tests.unit.wiring.test_installation import events_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,11 +51,12 @@ async def a_home(tmp_path: Path) -> tuple[Home, DataKey]:
         data_key = await installation.key_ring.generate_data_key(KEY.arn, {}, ROOT)
         await installation.keys.rotate(KEY.key_id, new_material(), NOW, is_on_demand=True)
         await installation.signer.current_key(REGION, NOW)
+        await installation.connections.put(a_connection(), b"secret")
     return home, data_key
 
 
-SECRETS = 1 + USERS * 2 + 2 + 1
-"""The owner's key, those of the users and their devices, two versions of a key, a signing key."""
+SECRETS = 1 + USERS * 2 + 2 + 1 + 1
+"""The owner's key, those of the users and their devices, two versions of a key, a signing key, a connection's."""
 
 
 async def assert_everything_opens(installation: Installation, data_key: DataKey) -> None:
@@ -66,6 +68,7 @@ async def assert_everything_opens(installation: Installation, data_key: DataKey)
         assert device is not None
         assert device.secret == b"s" * 20
     assert await installation.key_ring.decrypt(data_key.blob, {}, ROOT) == data_key.plaintext
+    assert await installation.connections.secrets(a_connection()) == b"secret"
     key = await installation.signer.current_key(REGION, NOW)
     assert await installation.signer.sign(REGION, key.fingerprint, b"text")
 

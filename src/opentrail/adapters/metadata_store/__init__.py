@@ -5,6 +5,7 @@
 """
 
 from opentrail.adapters.metadata_store.alarms import SqlAlarms
+from opentrail.adapters.metadata_store.api_destinations import SqlApiDestinations, SqlConnections
 from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import Database, MetadataUnusable, open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
@@ -25,7 +26,9 @@ __all__ = [
     "Database",
     "MetadataUnusable",
     "SqlAlarms",
+    "SqlApiDestinations",
     "SqlAttestationLog",
+    "SqlConnections",
     "SqlDeliveryLog",
     "SqlEventDataStores",
     "SqlEventRules",

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Connection, RowMapping, Table, select, tuple_, up
 
 from opentrail.adapters.metadata_store import key_store, mfa_devices
 from opentrail.adapters.metadata_store.database import Database
-from opentrail.adapters.metadata_store.tables import credentials, key_versions
+from opentrail.adapters.metadata_store.tables import credentials, event_connections, key_versions
 from opentrail.adapters.metadata_store.tables import mfa_devices as mfa_table
 from opentrail.errors import OperatorError
 from opentrail.sealing import SealBroken, Sealer
@@ -29,6 +29,7 @@ SEALED: tuple[SealedColumn, ...] = (
     SealedColumn(
         key_versions, key_versions.c.sealed_material, lambda row: key_store.seal_context(row["key_id"], row["version"])
     ),
+    SealedColumn(event_connections, event_connections.c.sealed_secrets, lambda row: str(row["arn"])),
 )
 
 

@@ -542,3 +542,30 @@ query_definitions = Table(
     PrimaryKeyConstraint("definition_id"),
     Index(None, "account_id", "region"),
 )
+
+event_connections = Table(
+    "event_connections",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("state", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    Column("sealed_secrets", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "account_id", "region", "name", unique=True),
+    Index(None, "state"),
+)
+
+api_destinations = Table(
+    "api_destinations",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "account_id", "region", "name", unique=True),
+)

@@ -1,14 +1,30 @@
-"""EventBridge (2015-10-07): buses, rules, targets, an application's own events, trying event patterns.
+"""EventBridge (2015-10-07): buses, rules, targets, API destinations and their connections, an application's own events,
+trying event patterns.
 
-No schedules, archives, replays, API destinations, endpoints, partner sources or permissions of other accounts.
+No schedules, archives, replays, endpoints, partner sources or permissions of other accounts.
 """
 
+from opentrail.aws.events.api_destinations import (
+    create_api_destination,
+    delete_api_destination,
+    describe_api_destination,
+    list_api_destinations,
+    update_api_destination,
+)
 from opentrail.aws.events.buses import (
     create_event_bus,
     delete_event_bus,
     describe_event_bus,
     list_event_buses,
     update_event_bus,
+)
+from opentrail.aws.events.connections import (
+    create_connection,
+    deauthorize_connection,
+    delete_connection,
+    describe_connection,
+    list_connections,
+    update_connection,
 )
 from opentrail.aws.events.patterns import test_event_pattern
 from opentrail.aws.events.permissions import requirements
@@ -29,13 +45,22 @@ from opentrail.aws.service import Handler, Service
 SERVICE = Service(
     name="events",
     handlers={
+        "CreateApiDestination": Handler(create_api_destination, is_change=True),
+        "CreateConnection": Handler(create_connection, is_change=True),
         "CreateEventBus": Handler(create_event_bus, is_change=True),
+        "DeauthorizeConnection": Handler(deauthorize_connection, is_change=True),
+        "DeleteApiDestination": Handler(delete_api_destination, is_change=True),
+        "DeleteConnection": Handler(delete_connection, is_change=True),
         "DeleteEventBus": Handler(delete_event_bus, is_change=True),
         "DeleteRule": Handler(delete_rule, is_change=True),
+        "DescribeApiDestination": Handler(describe_api_destination),
+        "DescribeConnection": Handler(describe_connection),
         "DescribeEventBus": Handler(describe_event_bus),
         "DescribeRule": Handler(describe_rule),
         "DisableRule": Handler(disable_rule, is_change=True),
         "EnableRule": Handler(enable_rule, is_change=True),
+        "ListApiDestinations": Handler(list_api_destinations),
+        "ListConnections": Handler(list_connections),
         "ListEventBuses": Handler(list_event_buses),
         "ListRuleNamesByTarget": Handler(list_rule_names_by_target),
         "ListRules": Handler(list_rules),
@@ -48,6 +73,8 @@ SERVICE = Service(
         "TagResource": Handler(tag_resource, is_change=True),
         "TestEventPattern": Handler(test_event_pattern),
         "UntagResource": Handler(untag_resource, is_change=True),
+        "UpdateApiDestination": Handler(update_api_destination, is_change=True),
+        "UpdateConnection": Handler(update_connection, is_change=True),
         "UpdateEventBus": Handler(update_event_bus, is_change=True),
     },
     requirements=requirements,

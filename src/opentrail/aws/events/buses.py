@@ -31,7 +31,7 @@ async def create_event_bus(ports: ApiPorts, call: Call) -> Outcome:
         raise ValidationFailed("Event bus name must not contain '/'.")
     arn = event_bus_arn(call.region, call.account_id, name)
     if name == DEFAULT_BUS or await ports.event_rules.event_bus(arn) is not None:
-        raise ResourceAlreadyExistsException(name)
+        raise ResourceAlreadyExistsException.bus(name)
     others = [
         bus for bus in await ports.event_rules.event_buses(call.account_id, call.region) if bus.name != DEFAULT_BUS
     ]

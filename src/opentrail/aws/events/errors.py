@@ -11,7 +11,7 @@ class InvalidEventPatternException(AwsError):
 
 
 class ResourceNotFoundException(AwsError):
-    """No such bus, rule or tagged resource in this account and Region."""
+    """No such bus, rule, connection, API destination or tagged resource in this account and Region."""
 
     @classmethod
     def bus(cls, name: str) -> "ResourceNotFoundException":
@@ -22,6 +22,14 @@ class ResourceNotFoundException(AwsError):
         return cls(f"Rule {name} does not exist on EventBus {bus_name}.")
 
     @classmethod
+    def connection(cls, name: str) -> "ResourceNotFoundException":
+        return cls(f"Failed to describe the connection(s). Connection '{name}' does not exist.")
+
+    @classmethod
+    def api_destination(cls, name: str) -> "ResourceNotFoundException":
+        return cls(f"Failed to describe the api-destination(s). An api-destination '{name}' does not exist.")
+
+    @classmethod
     def resource(cls, arn: str) -> "ResourceNotFoundException":
         return cls(f"Resource {arn} does not exist.")
 
@@ -29,8 +37,17 @@ class ResourceNotFoundException(AwsError):
 class ResourceAlreadyExistsException(AwsError):
     """The name is taken."""
 
-    def __init__(self, bus_name: str) -> None:
-        super().__init__(f"Event bus {bus_name} already exists.")
+    @classmethod
+    def bus(cls, name: str) -> "ResourceAlreadyExistsException":
+        return cls(f"Event bus {name} already exists.")
+
+    @classmethod
+    def connection(cls, name: str) -> "ResourceAlreadyExistsException":
+        return cls(f"Connection {name} already exists.")
+
+    @classmethod
+    def api_destination(cls, name: str) -> "ResourceAlreadyExistsException":
+        return cls(f"An api-destination '{name}' already exists.")
 
 
 class LimitExceededException(AwsError):

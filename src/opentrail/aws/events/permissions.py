@@ -1,5 +1,6 @@
 """What a caller must be allowed for each EventBridge operation: ``events:<Operation>`` on the bus or rule it names."""
 
+from opentrail.arn import partition_of
 from opentrail.aws.events.put_events import buses_of
 from opentrail.aws.service import Call, Requirement
 from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
@@ -18,6 +19,15 @@ _ON_RULES = frozenset(
     }
 )
 _ON_BUSES = frozenset({"CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus"})
+_ON_CONNECTIONS = frozenset(
+    {"CreateConnection", "DeauthorizeConnection", "DeleteConnection", "DescribeConnection", "UpdateConnection"}
+)
+_ON_API_DESTINATIONS = frozenset(
+    {"CreateApiDestination", "DeleteApiDestination", "DescribeApiDestination", "UpdateApiDestination"}
+)
+_KINDS = dict.fromkeys(_ON_CONNECTIONS, "connection") | dict.fromkeys(_ON_API_DESTINATIONS, "api-destination")
+"""Of what operations name: the first part of the resource in its ARN, which for IAM ends with the name."""
+
 _ON_TAGGED = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
 
 
@@ -33,6 +43,9 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
     if name in _ON_BUSES:
         arn = event_bus_arn(call.region, call.account_id, _bus_in(given.get("Name", "")))
         return _with_tags(call, Requirement(action, arn, context))
+    if name in _KINDS:
+        place = f"arn:{partition_of(call.region)}:events:{call.region}:{call.account_id}"
+        return (Requirement(action, f"{place}:{_KINDS[name]}/{given['Name']}"),)
     if name in _ON_TAGGED:
         return (Requirement(action, given["ResourceARN"], context),)
     if name == "PutEvents":

@@ -11,6 +11,8 @@ from opentrail.aws.events.paging import page_of
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.deliver.target_input import InvalidInput, InvalidPlaceholder, check_input
 from opentrail.ports.journal import SettingsEntry
+from opentrail.resource.api_destination import is_api_destination_arn
+from opentrail.resource.event_bus import is_event_bus_arn
 from opentrail.resource.event_rule import EventRule
 from opentrail.resource.named_target import NAMED_KIND, NAMED_SERVICE
 
@@ -18,15 +20,15 @@ TARGETS_PER_RULE = 5
 """EventBridge's quota."""
 
 _RESOURCES = {
-    "sqs": "",
-    "sns": "",
-    "lambda": "function:",
-    "events": "event-bus/",
-    "states": "stateMachine:",
-    "kinesis": "stream/",
-    "ssm": "automation-definition/",
-    "logs": "log-group:",
-    NAMED_SERVICE: NAMED_KIND,
+    "sqs": ("",),
+    "sns": ("",),
+    "lambda": ("function:",),
+    "events": ("event-bus/", "api-destination/"),
+    "states": ("stateMachine:",),
+    "kinesis": ("stream/",),
+    "ssm": ("automation-definition/",),
+    "logs": ("log-group:",),
+    NAMED_SERVICE: (NAMED_KIND,),
 }
 """Services whose resources can be targets here, and how the resource part of their ARNs starts."""
 
@@ -35,7 +37,6 @@ _UNSUPPORTED = (
     "RunCommandParameters",
     "EcsParameters",
     "BatchParameters",
-    "HttpParameters",
     "RedshiftDataParameters",
     "SageMakerPipelineParameters",
     "AppSyncParameters",
@@ -93,7 +94,9 @@ def _check_target(call: Call, rule: EventRule, target: dict[str, Any]) -> None:
     is_fifo = arn.service == "sqs" and arn.resource.endswith(".fifo")
     if is_fifo and not (target.get("SqsParameters") or {}).get("MessageGroupId"):
         raise ValidationFailed(f"Parameter(s) SqsParameters must be specified for target: {name}.")
-    if arn.service == "events":
+    if "HttpParameters" in target and not is_api_destination_arn(target["Arn"]):
+        raise ValidationFailed(f"HttpParameters is not supported for target {name}: it is no API destination.")
+    if is_event_bus_arn(target["Arn"]):
         if any(member in target for member in _INPUTS):
             raise ValidationFailed(f"Input of an event bus cannot be changed: target {name}.")
         if target["Arn"] == rule.bus_arn:
