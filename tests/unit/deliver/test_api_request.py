@@ -85,7 +85,7 @@ def test_a_connections_values_win_over_a_targets() -> None:
 
 def test_a_body_that_is_no_object_stays_as_it_is_and_a_form_gets_more_fields() -> None:
     members = {"BodyParameters": pairs(b="c d")}
-    form = {"HeaderParameters": {"Content-Type": "application/x-www-form-urlencoded"}}
+    form: dict[str, Any] = {"HeaderParameters": {"Content-Type": "application/x-www-form-urlencoded"}}
 
     assert a_request(text='"a text"', invocation=members).body == b'"a text"'
     assert a_request(text="a=1", invocation=members, **form).body == b"a=1&b=c+d"
