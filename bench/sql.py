@@ -10,6 +10,7 @@ the same log files, ``--raw-files`` of them, are asked as they are. Event histor
 
 import argparse
 import asyncio
+import os
 import resource
 import statistics
 import tempfile
@@ -64,9 +65,24 @@ class Medians(NamedTuple):
 
 
 def clocks() -> tuple[float, float]:
-    """Return wall time, and processor time of this process and of its children that ended."""
+    """Return wall time, and processor time of this process and of all that it started, running or not."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.perf_counter(), time.process_time() + ended.ru_utime + ended.ru_stime
+    running = sum(map(_processor_seconds, _children(os.getpid())))
+    return time.perf_counter(), time.process_time() + ended.ru_utime + ended.ru_stime + running
+
+
+def _processor_seconds(process: int) -> float:
+    """Return what a running process, its children that ended and those that run took, in hundredths of a second."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + sum(map(_processor_seconds, _children(process)))
+
+
+def _children(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for task in tasks if task.exists() for child in task.read_text().split()]
 
 
 def between(began: tuple[float, float], ended: tuple[float, float]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from opentrail.adapters.query_engine.frames import HEADER, MAX_FRAME_BYTES, Kind
-from opentrail.adapters.query_engine.processes import Processes, end
+from opentrail.adapters.query_engine.processes import EngineProcess, Processes
 from opentrail.ports.query_engine import (
     EngineStatistics,
     EngineTable,
@@ -48,7 +48,8 @@ class EngineLimits:
 class DuckDbEngine:
     """Implements QueryEngine; ``folder`` holds what queries spill, each in a folder that goes with it.
 
-    For ``spare_seconds`` after a query a process waits for the next one, which then starts a fifth of a second earlier.
+    For ``spare_seconds`` after a query the host of its process waits for the next one, which then starts some tenths of
+    a second earlier.
     """
 
     def __init__(self, folder: Path, limits: EngineLimits | None = None, *, spare_seconds: float = 0.0) -> None:
@@ -81,7 +82,6 @@ class DuckDbEngine:
                 raise QueryTimedOut(f"Query exceeded the run time limit of {self._limits.seconds:g} seconds") from error
             finally:
                 await asyncio.shield(asyncio.to_thread(shutil.rmtree, spill, ignore_errors=True))
-                self._processes.keep_spare()
 
     async def close(self) -> None:
         await self._processes.close()
@@ -114,7 +114,7 @@ class DuckDbEngine:
             frames = [(Kind.QUERY, request), *((Kind.ROWS, rows) for rows in fresh.values())]
             return await self._talk(process, frames, keep_page, on_progress)
         finally:
-            await asyncio.shield(end(starting))
+            await asyncio.shield(self._processes.end(starting))
 
     def _settings(self, spill: Path) -> dict[str, Any]:
         limits = self._limits
@@ -129,21 +129,19 @@ class DuckDbEngine:
 
     async def _talk(
         self,
-        process: asyncio.subprocess.Process,
+        process: EngineProcess,
         frames: list[tuple[Kind, bytes]],
         keep_page: KeepPage,
         on_progress: Callable[[float], None] | None,
     ) -> EngineStatistics:
-        assert process.stdin is not None
-        assert process.stdout is not None
         with contextlib.suppress(ConnectionError):
             for kind, content in frames:
-                process.stdin.write(HEADER.pack(kind.value, len(content)) + content)
-                await process.stdin.drain()
+                process.writer.write(HEADER.pack(kind.value, len(content)) + content)
+                await process.writer.drain()
         while True:
             try:
-                kind, content = await _read_frame(process.stdout)
-            except asyncio.IncompleteReadError as error:
+                kind, content = await _read_frame(process.reader)
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
                 raise QueryFailed("Query exceeded the memory that one query may use") from error
             if kind is Kind.FAILED:
                 raise QueryFailed(content.decode(errors="replace"))

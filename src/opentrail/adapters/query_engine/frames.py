@@ -1,10 +1,29 @@
-"""The frames between the server and an engine's process: one byte of kind, four of length, then the content."""
+"""The frames between the server and an engine's process: one byte of kind, four of length, then the content; and the
+orders that their host gets: one byte of kind, four of the process's number."""
 
 import struct
 from enum import Enum
 from typing import BinaryIO
 
 HEADER = struct.Struct(">cI")
+
+START, END = b"S", b"E"
+"""The kinds of orders: fork a process, and kill it."""
+
+_ORDER = struct.Struct(">cI")
+ORDER_BYTES = _ORDER.size
+
+
+def pack_order(kind: bytes, number: int) -> bytes:
+    """Return an order about the process of that number."""
+    return _ORDER.pack(kind, number)
+
+
+def unpack_order(order: bytes) -> tuple[bytes, int]:
+    """Return an order's kind and number."""
+    kind, number = _ORDER.unpack(order)
+    return kind, number
+
 
 MAX_FRAME_BYTES = 512 << 20
 """A page of results, or the rows of a table that are not in files yet."""

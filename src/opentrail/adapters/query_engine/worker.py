@@ -1,28 +1,32 @@
-"""The process that runs one query and ends: ``python -m opentrail.adapters.query_engine.worker``.
+"""The process that runs one query and ends, forked of a host: ``python -m opentrail.adapters.query_engine.worker``.
 
-A query comes in on standard input, pages of its result go out on standard output. Until one comes the process waits,
-with the engine loaded; it ends when standard input does. Before the statement is seen the engine is locked: of files it
-can read those of the query's tables and no others; it writes only to its spill folder.
+A query comes in on a socket, pages of its result go out on it. The host has the engine loaded and its macros made.
+Before the statement is seen the engine is locked: of files it can read those of the query's tables and no others; it
+writes only to its spill folder.
 """
 
 import contextlib
 import os
 import re
 import resource
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import duckdb
 import orjson
 
+from opentrail.adapters.query_engine.forking import serve_forks
 from opentrail.adapters.query_engine.frames import Kind, read_frame, write_frame
-from opentrail.adapters.query_engine.row_sources import SourceRows, teach_log_functions
 from opentrail.lakesql.macros import preparation
 from opentrail.lakesql.text import quoted_name, quoted_text
 from opentrail.ports.query_engine import PAGE_ROWS
+
+if TYPE_CHECKING:
+    from opentrail.adapters.query_engine.row_sources import SourceRows
 
 _NICENESS = 5
 """Recording goes before asking."""
@@ -34,18 +38,30 @@ _PROGRESS_SECONDS = 0.25
 
 
 def main() -> None:
-    """Run the one query that standard input holds."""
+    """Be the host of queries' processes; orders come in on the socket that standard input is."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         os.nice(_NICENESS)
-    requests, answers = sys.stdin.buffer, _Answers(sys.stdout.buffer)
-    connection = _taught_engine()
+    engine = _taught_engine()
+    with socket.socket(fileno=sys.stdin.fileno()) as orders:
+        serve_forks(orders, lambda told, answers: run_query(engine, told, answers), _load_arrow)
+
+
+def _load_arrow() -> None:
+    """Load what rows that are not in files need, so that the next query finds it."""
+    import pyarrow  # noqa: F401, ICN001
+
+
+def run_query(engine: duckdb.DuckDBPyConnection, requests: BinaryIO, stream: BinaryIO) -> None:
+    """Run the one query that ``requests`` holds."""
+    answers = _Answers(stream)
     try:
         query = orjson.loads(read_frame(requests)[1])
         os.chdir(query["settings"]["temp_directory"])
         resource.setrlimit(resource.RLIMIT_DATA, (query["process_bytes"], query["process_bytes"]))
         fresh = {name: read_frame(requests)[1] for name in query["fresh"]}
         scanned: list[SourceRows] = []
+        connection = engine.cursor()  # a session of its own: with the host's all queries would draw the same random()
         _prepare(connection, query, fresh, scanned)
         with _telling_progress(connection, answers):
             rows = _run(connection, query["sql"], answers)
@@ -57,12 +73,12 @@ def main() -> None:
         answers.write(Kind.FAILED, _message(error).encode())
     except MemoryError:
         answers.write(Kind.FAILED, b"Query exceeded the memory that one query may use")
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):
         return
 
 
 class _Answers:
-    """Standard output, for two threads: each frame goes out whole."""
+    """What the server is told, by two threads: each frame goes out whole."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -82,7 +98,7 @@ def _telling_progress(connection: duckdb.DuckDBPyConnection, answers: _Answers) 
         while not ended.wait(_PROGRESS_SECONDS):
             percent = connection.query_progress()
             if percent >= 0:
-                with contextlib.suppress(BrokenPipeError):
+                with contextlib.suppress(ConnectionError):
                     answers.write(Kind.PROGRESS, orjson.dumps(min(percent, 100.0) / 100))
 
     telling = threading.Thread(target=tell, daemon=True)
@@ -95,15 +111,15 @@ def _telling_progress(connection: duckdb.DuckDBPyConnection, answers: _Answers) 
 
 
 def _taught_engine() -> duckdb.DuckDBPyConnection:
-    """Return an engine with all that does not depend on the query."""
-    connection = duckdb.connect(":memory:")
+    """Return an engine with all that does not depend on the query, and no thread yet: a fork would not have it."""
+    connection = duckdb.connect(":memory:", config={"threads": 1, "async_threads": 0})
     for statement in preparation():
         connection.execute(statement)
     return connection
 
 
 def _prepare(
-    connection: duckdb.DuckDBPyConnection, query: dict[str, Any], fresh: dict[str, bytes], scanned: list[SourceRows]
+    connection: duckdb.DuckDBPyConnection, query: dict[str, Any], fresh: dict[str, bytes], scanned: "list[SourceRows]"
 ) -> None:
     """Give the engine the query's tables and bounds, and lock it."""
     for name, value in query["settings"].items():
@@ -112,6 +128,9 @@ def _prepare(
     connection.execute(f"SET allowed_paths = [{paths}]")
     for table in query["tables"]:
         if table["sources"]:
+            # Imported here because it brings Arrow, which most queries do without.
+            from opentrail.adapters.query_engine.row_sources import SourceRows, teach_log_functions
+
             teach_log_functions(connection)
             scanned.append(SourceRows(table))
             connection.register(table["name"], scanned[-1].reader())
