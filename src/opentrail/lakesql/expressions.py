@@ -350,14 +350,11 @@ def _map_subscript(self: Expressions, value: Typed, key: Typed) -> Typed:
     found = element_at_map((value, key))
     if self.is_lenient:
         return Typed(found, kind)
-    if value.kind == LAKE_MAP:
-        is_missing = f"NOT lake_has_key({value.text}, {key.text})"
-    else:
-        is_missing = f"NOT list_contains(map_keys({value.text}), {key.text})"
-    return Typed(
-        f"(CASE WHEN {is_missing} THEN error('Key not present in map: ' || {key.text}) ELSE {found} END)",
-        kind,
-    )
+    error = f"error('Key not present in map: ' || {key.text})"
+    if value.kind == LAKE_MAP:  # the text is read once more only where nothing was found
+        missing = f"CASE WHEN NOT lake_has_key({value.text}, {key.text}) THEN {error} END"
+        return Typed(f"coalesce({found}, {missing})", kind)
+    return Typed(f"(CASE WHEN NOT list_contains(map_keys({value.text}), {key.text}) THEN {error} ELSE {found} END)", kind)
 
 
 def _subquery(self: Expressions, node: exp.Expression, scope: Scope) -> Typed:

@@ -157,20 +157,29 @@ _LOCKS = (
 
 
 def _make_view(connection: duckdb.DuckDBPyConnection, table: dict[str, Any], fresh: bytes | None) -> None:
-    listed = ", ".join(quoted_name(column) for column in table["columns"])
+    """Make the view of one table. Its files are taken to have the columns of the first, the oldest of them, so that no
+    other is opened for that: tables only ever gain columns. Where that one lacks some, all are looked at."""
+    if fresh:
+        connection.register(f"{table['name']}_fresh", _arrow_table(fresh))
+    try:
+        connection.execute(_view(table, "", is_fresh=bool(fresh)))
+    except duckdb.BinderException:
+        connection.execute(_view(table, ", union_by_name = true", is_fresh=bool(fresh)))
+
+
+def _view(table: dict[str, Any], option: str, *, is_fresh: bool) -> str:
+    listed = ", ".join(map(quoted_name, table["columns"]))
     sources = []
     if table["files"]:
-        paths = ", ".join(quoted_text(path) for path in table["files"])
-        sources.append(f"SELECT {listed} FROM read_parquet([{paths}], hive_partitioning = false, union_by_name = true)")
-    if fresh:
-        name = f"{table['name']}_fresh"
-        connection.register(name, _arrow_table(fresh))
-        sources.append(f"SELECT {listed} FROM {name}")
+        paths = ", ".join(map(quoted_text, table["files"]))
+        sources.append(f"SELECT {listed} FROM read_parquet([{paths}], hive_partitioning = false{option})")
+    if is_fresh:
+        sources.append(f"SELECT {listed} FROM {table['name']}_fresh")
     if not sources:
         nulls = zip(table["columns"], table["column_types"], strict=True)
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {quoted_name(column)}" for column, kind in nulls)
         sources.append(f"SELECT {empty} WHERE false")
-    connection.execute(f"CREATE VIEW {table['name']} AS {' UNION ALL '.join(sources)}")
+    return f"CREATE VIEW {table['name']} AS {' UNION ALL '.join(sources)}"
 
 
 def _arrow_table(content: bytes) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,6 +16,7 @@ import pytest
 
 from opentrail.adapters.lake_table.files import ROWS_PER_GROUP, write_parquet
 from opentrail.adapters.query_engine.duckdb import DuckDbEngine, EngineLimits
+from opentrail.adapters.query_engine.processes import Host
 from opentrail.ports.query_engine import EngineStatistics, EngineTable, QueryFailed, QueryTimedOut
 from tests.builders import NOON
 
@@ -202,9 +204,19 @@ async def test_the_engine_sees_no_variable_of_the_server(tmp_path: Path, monkeyp
     assert rows == [["0"]]
 
 
-async def test_a_process_waits_for_the_next_query_and_serves_only_one(tmp_path: Path) -> None:
-    engine = DuckDbEngine(tmp_path, spare_seconds=60)
-    sql = "SELECT CAST(count(*) AS VARCHAR) FROM lake_table_0"
+async def a_host(engine: DuckDbEngine) -> Host:
+    """Return the host that the engine keeps."""
+    kept = engine._processes._host
+    assert kept is not None
+    return await kept
+
+
+def forks(host: Host) -> list[str]:
+    return Path(f"/proc/{host.process.pid}/task/{host.process.pid}/children").read_text().split()
+
+
+async def test_one_host_waits_for_the_next_query_and_no_process_serves_two(tmp_path: Path) -> None:
+    engine, hosts = DuckDbEngine(tmp_path, spare_seconds=60), list[Host]()
     pages: list[bytes] = []
 
     async def keep(page: bytes, count: int) -> None:
@@ -213,49 +225,101 @@ async def test_a_process_waits_for_the_next_query_and_serves_only_one(tmp_path: 
     for number in range(3):
         folder = tmp_path / str(number)
         folder.mkdir()
-        await engine.run(sql, [a_table(folder, rows=number + 1, fresh=0)], keep)
-        waiting = engine._processes._spare
-        assert waiting is not None
-        process = await waiting
-        assert process.returncode is None
+        sql = "SELECT CAST(count(*) AS VARCHAR), CAST(random() AS VARCHAR) FROM lake_table_0"
+        await engine.run(sql, [a_table(folder, rows=number + 1, fresh=number)], keep)
+        hosts.append(await a_host(engine))
+        assert forks(hosts[-1]) == []
 
-    assert [orjson.loads(page) for page in pages] == [[["1"]], [["2"]], [["3"]]]
+    counts, numbers = zip(*(orjson.loads(page)[0] for page in pages), strict=True)
+    assert counts == ("1", "3", "5")
+    assert len(set(numbers)) == 3
+    assert hosts == [hosts[0]] * 3
     await engine.close()
-    assert process.returncode is not None
-    assert engine._processes._spare is None
+    assert hosts[0].process.returncode == 0
+    assert engine._processes._host is None
 
 
-async def test_a_process_that_waits_and_dies_is_replaced(tmp_path: Path) -> None:
-    engine = DuckDbEngine(tmp_path, spare_seconds=60)
-    engine._processes.keep_spare()
-    waiting = engine._processes._spare
-    assert waiting is not None
-    process = await waiting
-    process.kill()
-    await process.wait()
+async def test_queries_at_a_time_are_answered_each_by_itself(tmp_path: Path) -> None:
+    engine = DuckDbEngine(tmp_path, EngineLimits(at_once=3), spare_seconds=60)
+    pages: list[bytes] = []
 
+    async def keep(page: bytes, count: int) -> None:
+        pages.append(page)
+
+    slow = asyncio.create_task(engine.run(SLOW, [], keep))
+    await asyncio.gather(*(engine.run(f"SELECT '{number}'", [], keep) for number in range(6)))
+    assert len(forks(await a_host(engine))) == 1
+    slow.cancel()
+    await asyncio.gather(slow, return_exceptions=True)
+
+    assert sorted(pages) == [b'[["%d"]]' % number for number in range(6)]
+    assert forks(await a_host(engine)) == []
+    await engine.close()
+
+
+async def test_a_host_that_dies_ends_its_queries_and_is_replaced(tmp_path: Path) -> None:
+    engine, started = DuckDbEngine(tmp_path, spare_seconds=60), asyncio.Event()
     rows: list[bytes] = []
 
     async def keep(page: bytes, count: int) -> None:
         rows.append(page)
 
+    slow = asyncio.create_task(engine.run(SLOW, [], keep, started.set))
+    await started.wait()
+    while not (engine._processes._host and engine._processes._host.done() and forks(await a_host(engine))):
+        await asyncio.sleep(0.01)
+    host = await a_host(engine)
+    [fork] = forks(host)
+    host.process.kill()
+
+    with pytest.raises(QueryFailed):
+        await slow
+    while Path(f"/proc/{fork}").exists() and "Z" not in Path(f"/proc/{fork}/stat").read_text():
+        await asyncio.sleep(0.01)
     await engine.run("SELECT CAST(7 AS VARCHAR)", [], keep)
     await engine.close()
 
     assert [orjson.loads(page) for page in rows] == [[["7"]]]
 
 
-async def test_a_process_that_nobody_asks_ends(tmp_path: Path) -> None:
-    engine = DuckDbEngine(tmp_path, spare_seconds=0.01)
-    engine._processes.keep_spare()
-    waiting = engine._processes._spare
-    assert waiting is not None
+async def test_a_host_whose_server_is_gone_ends_with_all_queries(tmp_path: Path) -> None:
+    engine = DuckDbEngine(tmp_path, spare_seconds=60)
+    slow = asyncio.create_task(engine.run(SLOW, [], _keep_none))
+    while not (engine._processes._host and engine._processes._host.done() and forks(await a_host(engine))):
+        await asyncio.sleep(0.01)
+    host = await a_host(engine)
 
-    process = await waiting
-    await asyncio.wait_for(process.wait(), 30)
+    host._orders.shutdown(socket.SHUT_RDWR)
 
-    assert engine._processes._spare is None
+    assert await asyncio.wait_for(host.process.wait(), 60) == 0
+    with pytest.raises(QueryFailed):
+        await slow
     await engine.close()
+
+
+async def _keep_none(page: bytes, count: int) -> None:
+    raise AssertionError("no page was expected")
+
+
+async def test_a_host_that_nobody_asks_ends(tmp_path: Path) -> None:
+    engine = DuckDbEngine(tmp_path, spare_seconds=0.01)
+    await engine.run("SELECT 'x' WHERE false", [], _keep_none)
+    while engine._processes._host is not None:
+        await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(asyncio.gather(*engine._processes._ending), 60)
+    await engine.close()
+
+
+async def test_files_that_have_fewer_columns_than_others_are_read(tmp_path: Path) -> None:
+    old, new = tmp_path / "1.parquet", tmp_path / "2.parquet"
+    pq.write_table(pa.table({"n": [1]}), old)
+    pq.write_table(pa.table({"n": [2], "s": ["new"]}), new)
+    table = EngineTable("lake_table_0", ("n", "s"), ("BIGINT", "VARCHAR"), (str(old), str(new)), None)
+
+    rows, _ = await run(tmp_path, "SELECT CAST(n AS VARCHAR), s FROM lake_table_0 ORDER BY n", [table])
+
+    assert rows == [["1", None], ["2", "new"]]
 
 
 def test_a_needle_is_found_by_bloom_filters_and_statistics_alone(tmp_path: Path) -> None:
