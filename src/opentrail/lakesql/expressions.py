@@ -354,7 +354,9 @@ def _map_subscript(self: Expressions, value: Typed, key: Typed) -> Typed:
     if value.kind == LAKE_MAP:  # the text is read once more only where nothing was found
         missing = f"CASE WHEN NOT lake_has_key({value.text}, {key.text}) THEN {error} END"
         return Typed(f"coalesce({found}, {missing})", kind)
-    return Typed(f"(CASE WHEN NOT list_contains(map_keys({value.text}), {key.text}) THEN {error} ELSE {found} END)", kind)
+    return Typed(
+        f"(CASE WHEN NOT list_contains(map_keys({value.text}), {key.text}) THEN {error} ELSE {found} END)", kind
+    )
 
 
 def _subquery(self: Expressions, node: exp.Expression, scope: Scope) -> Typed:

@@ -126,7 +126,7 @@ class Host:
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", worker,
-                stdin=theirs, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+                stdin=theirs.fileno(), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
                 env=environment, cwd="/",
             )  # fmt: skip
         return cls(process, ours)

@@ -49,7 +49,7 @@ def main() -> None:
 
 def _load_arrow() -> None:
     """Load what rows that are not in files need, so that the next query finds it."""
-    import pyarrow  # noqa: F401, ICN001
+    import pyarrow  # noqa: F401
 
 
 def run_query(engine: duckdb.DuckDBPyConnection, requests: BinaryIO, stream: BinaryIO) -> None:

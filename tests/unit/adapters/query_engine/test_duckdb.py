@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -211,6 +211,22 @@ async def a_host(engine: DuckDbEngine) -> Host:
     return await kept
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    for _ in range(6_000):
+        if is_so():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come to pass")
+
+
+async def a_host_with_one_fork(engine: DuckDbEngine) -> tuple[Host, str]:
+    """Return the host once a query runs, and the process of that one."""
+    await until(lambda: engine._processes._host is not None and engine._processes._host.done())
+    host = await a_host(engine)
+    await until(lambda: bool(forks(host)))
+    return host, *forks(host)
+
+
 def forks(host: Host) -> list[str]:
     return Path(f"/proc/{host.process.pid}/task/{host.process.pid}/children").read_text().split()
 
@@ -258,24 +274,18 @@ async def test_queries_at_a_time_are_answered_each_by_itself(tmp_path: Path) -> 
 
 
 async def test_a_host_that_dies_ends_its_queries_and_is_replaced(tmp_path: Path) -> None:
-    engine, started = DuckDbEngine(tmp_path, spare_seconds=60), asyncio.Event()
-    rows: list[bytes] = []
+    engine, rows = DuckDbEngine(tmp_path, spare_seconds=60), list[bytes]()
 
     async def keep(page: bytes, count: int) -> None:
         rows.append(page)
 
-    slow = asyncio.create_task(engine.run(SLOW, [], keep, started.set))
-    await started.wait()
-    while not (engine._processes._host and engine._processes._host.done() and forks(await a_host(engine))):
-        await asyncio.sleep(0.01)
-    host = await a_host(engine)
-    [fork] = forks(host)
+    slow = asyncio.create_task(engine.run(SLOW, [], keep))
+    host, fork = await a_host_with_one_fork(engine)
     host.process.kill()
 
     with pytest.raises(QueryFailed):
         await slow
-    while Path(f"/proc/{fork}").exists() and "Z" not in Path(f"/proc/{fork}/stat").read_text():
-        await asyncio.sleep(0.01)
+    await until(lambda: not Path(f"/proc/{fork}/exe").exists())
     await engine.run("SELECT CAST(7 AS VARCHAR)", [], keep)
     await engine.close()
 
@@ -285,9 +295,7 @@ async def test_a_host_that_dies_ends_its_queries_and_is_replaced(tmp_path: Path)
 async def test_a_host_whose_server_is_gone_ends_with_all_queries(tmp_path: Path) -> None:
     engine = DuckDbEngine(tmp_path, spare_seconds=60)
     slow = asyncio.create_task(engine.run(SLOW, [], _keep_none))
-    while not (engine._processes._host and engine._processes._host.done() and forks(await a_host(engine))):
-        await asyncio.sleep(0.01)
-    host = await a_host(engine)
+    host, _ = await a_host_with_one_fork(engine)
 
     host._orders.shutdown(socket.SHUT_RDWR)
 
@@ -304,9 +312,7 @@ async def _keep_none(page: bytes, count: int) -> None:
 async def test_a_host_that_nobody_asks_ends(tmp_path: Path) -> None:
     engine = DuckDbEngine(tmp_path, spare_seconds=0.01)
     await engine.run("SELECT 'x' WHERE false", [], _keep_none)
-    while engine._processes._host is not None:
-        await asyncio.sleep(0.01)
-
+    await until(lambda: engine._processes._host is None)
     await asyncio.wait_for(asyncio.gather(*engine._processes._ending), 60)
     await engine.close()
 
