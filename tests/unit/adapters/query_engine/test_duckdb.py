@@ -224,7 +224,8 @@ async def a_host_with_one_fork(engine: DuckDbEngine) -> tuple[Host, str]:
     await until(lambda: engine._processes._host is not None and engine._processes._host.done())
     host = await a_host(engine)
     await until(lambda: bool(forks(host)))
-    return host, *forks(host)
+    [fork] = forks(host)
+    return host, fork
 
 
 def forks(host: Host) -> list[str]:
