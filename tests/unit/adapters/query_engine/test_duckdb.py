@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import pytest_asyncio
 
 from opentrail.adapters.lake_table.files import ROWS_PER_GROUP, write_parquet
 from opentrail.adapters.query_engine.duckdb import DuckDbEngine, EngineLimits
@@ -136,7 +137,10 @@ async def test_a_table_without_any_row_is_empty(tmp_path: Path) -> None:
         "CREATE TABLE x AS SELECT * FROM read_text('/proc/self/environ')",
     ],
 )
-async def test_the_engine_reaches_no_other_file_and_no_setting(tmp_path: Path, sql: str) -> None:
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_engine_reaches_no_other_file_and_no_setting(
+    shared_engine: DuckDbEngine, tmp_path: Path, sql: str
+) -> None:
     table = a_table(tmp_path)
     secret = tmp_path / "secret.parquet"
     pq.write_table(pa.table({"secret": ["MARK"]}), secret)
@@ -144,12 +148,22 @@ async def test_the_engine_reaches_no_other_file_and_no_setting(tmp_path: Path, s
     before = sorted(path.name for path in tmp_path.iterdir())
 
     with pytest.raises(QueryFailed) as failure:
-        await run(tmp_path, sql.format(folder=tmp_path, secret=secret, other=tmp_path / "other.txt"), [table])
+        await shared_engine.run(
+            sql.format(folder=tmp_path, secret=secret, other=tmp_path / "other.txt"), [table], _keep_none
+        )
 
     assert "exceeded the memory" not in str(failure.value)
     assert "MARK" not in str(failure.value)
     assert str(tmp_path) not in str(failure.value)
-    assert {path.name for path in tmp_path.iterdir()} - {"spill"} == set(before)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DuckDbEngine]:
+    """An engine whose host forks for each query."""
+    engine = DuckDbEngine(tmp_path_factory.mktemp("engine"), spare_seconds=600)
+    yield engine
+    await engine.close()
 
 
 SLOW = "SELECT CAST(count(*) AS VARCHAR) FROM range(1000000000) a(x), range(1000) b(y) WHERE hash(x + y) = 1"
