@@ -6,23 +6,22 @@ With ``--cases`` one line of JSON in, one out; with ``--pattern`` and ``--events
 import gzip
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, cast
+from typing import Annotated, Any, cast
 
 import orjson
 import typer
 
-from opentrail.cli.console import output, plain
+from opentrail.cli.console import output, plain, print_error
 from opentrail.cli.correlating import tell_findings
+from opentrail.cli.match_cases import answer_cases
 from opentrail.errors import OperatorError
 from opentrail.pattern.envelope import envelope_of, is_record
 from opentrail.pattern.errors import InvalidPattern
-from opentrail.pattern.languages import LANGUAGES, InvalidEvent, Language, Rule, read_rule
-
-MAX_CASE_BYTES = 4 << 20
-"""One line of a cases file."""
+from opentrail.pattern.filter_pattern import json_object
+from opentrail.pattern.languages import LANGUAGES, Language, Rule, read_rule
 
 MAX_FILE_BYTES = 256 << 20
 """One file of events, inflated."""
@@ -58,40 +57,9 @@ def match_command(
 
 def _answer_cases(language: Language, path: Path) -> None:
     with sys.stdin.buffer if str(path) == "-" else path.open("rb") as lines:
-        for line in _bounded_lines(lines):
-            sys.stdout.write(orjson.dumps(_answer(language, line)).decode() + "\n")
+        for answer in answer_cases(language, lines):
+            sys.stdout.write(answer.decode())
     sys.stdout.flush()
-
-
-def _bounded_lines(lines: BinaryIO) -> Iterator[bytes]:
-    while line := lines.readline(MAX_CASE_BYTES + 1):
-        if len(line) > MAX_CASE_BYTES:
-            raise OperatorError(f"a case is longer than {MAX_CASE_BYTES} bytes")
-        if line.strip():
-            yield line
-
-
-def _answer(language: Language, line: bytes) -> dict[str, Any]:
-    try:
-        case = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return _result(None, valid=False, error=f"the case is no JSON: {error}")
-    if not isinstance(case, dict) or "pattern" not in case:
-        return _result(None, valid=False, error="the case is no object with a pattern")
-    try:
-        rule = read_rule(language, case["pattern"])
-    except InvalidPattern as error:
-        return _result(case.get("id"), valid=False, error=str(error))
-    if "event" not in case:
-        return _result(case.get("id"), valid=True)
-    try:
-        return _result(case.get("id"), valid=True, match=rule.matches(case["event"]))
-    except InvalidEvent as error:
-        return _result(case.get("id"), valid=True, error=str(error))
-
-
-def _result(case_id: Any, *, valid: bool, match: bool | None = None, error: str | None = None) -> dict[str, Any]:
-    return {"id": case_id, "valid": valid, "match": match, "error": error}
 
 
 def _match_files(language: Language, pattern: Path, files: list[Path], *, explain: bool, as_json: bool) -> None:
@@ -148,23 +116,35 @@ def _shown_id(event: dict[str, Any]) -> str:
 
 
 def _events_of(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the events of a file: a log file's records, an array, one object, or one on each line."""
-    text = _content(path)
+    """Yield the events of a file: a log file's records, an array, one object, or one on each line.
+
+    Lines that are no JSON are told on standard error and passed over; when the first one is, the file is refused.
+    """
+    text = _content(path).removeprefix(b"\xef\xbb\xbf")
     try:
-        parsed = [orjson.loads(text)]
+        parsed: Iterable[Any] = [orjson.loads(text)]
     except orjson.JSONDecodeError:
-        parsed = [_line(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        parsed = _lines(path, text)
     for value in parsed:
         if isinstance(value, dict) and isinstance(value.get("Records"), list):
             value = value["Records"]
         yield from (item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict))
 
 
-def _line(path: Path, number: int, line: bytes) -> Any:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise OperatorError(f"{path}, line {number}: no JSON: {error}") from error
+def _lines(path: Path, text: bytes) -> Iterator[Any]:
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    for place, (number, line) in enumerate(lines):
+        try:
+            yield orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            # What orjson refuses may still be JSON: a number beyond a double, half a character.
+            record = json_object(line.decode(errors="replace"))
+            if record is not None:
+                yield record
+                continue
+            if place == 0:
+                raise OperatorError(f"{path}, line {number}: no JSON: {error}") from error
+            print_error(f"{path}, line {number} is passed over: no JSON: {error}")
 
 
 def _content(path: Path) -> bytes:

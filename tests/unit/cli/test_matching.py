@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from opentrail.cli import app
+from opentrail.pattern.languages import LANGUAGES
+from tests.conformance.patterns.test_event_patterns import FILES, FOLDER
 from tests.support.corpus import lines, shared
 
 RECORD = {
@@ -192,3 +194,88 @@ def test_correlations_are_told_in_order_of_time_whatever_the_order_of_files(tmp_
         "events": ["e-1", "e-2"],
     }
     assert "Many users: 2 since 2026-11-20T10:00:00Z  userIdentity.type IAMUser" in shown
+
+
+def test_a_case_with_values_beyond_the_ordinary_keeps_its_id_and_its_place() -> None:
+    deep = '{"a":' * 10_000 + "1" + "}" * 10_000
+    told = answers(
+        "event-pattern",
+        '{"id": "surrogate", "pattern": {"a": [{"prefix": "x"}]}, "event": {"a": "x\\ud800", "b": [",", "}"]}}',
+        '{"id": "beyond", "pattern": "{\\"a\\": [{\\"exists\\": true}]}", "event": {"a": 1e400}}',
+        '{"id": "nan", "pattern": {"a": [1]}, "event": {"a": NaN}}',
+        f'{{"id": "deep", "pattern": {{"a": [1]}}, "event": {deep}}}',
+        f'{{"id": "deep rule", "pattern": {deep}, "event": {{}}}}',
+        f'{{"id": "long", "pattern": "{"x" * (5 << 20)}"}}',
+        '{"id": "no pattern", "event": {}}',
+        '{"id": "open", "pattern": {"a": [1e400]}, "event": {"a": 1}',
+        '{"id": "twice", "pattern": {"a": [1]}, "event": {"a": 1}}',
+        '{"id": "twice", "pattern": {"a": [1]}, "event": {"a": 2}}',
+    )
+
+    assert [(one["id"], one["valid"], one["match"]) for one in told] == [
+        ("surrogate", True, True),
+        ("beyond", True, True),
+        ("nan", True, None),
+        ("deep", True, None),
+        ("deep rule", False, None),
+        (None, False, None),
+        ("no pattern", False, None),
+        (None, False, None),
+        ("twice", True, True),
+        ("twice", True, False),
+    ]
+    assert told[5]["error"] == "the case is longer than 4194304 bytes"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_file_of_cases_ends_in_anything_but_answers(language: str, tmp_path: Path) -> None:
+    given = (
+        *(b"", b"\n \n", b"\x00\n", b'\xef\xbb\xbf{"id": 1, "pattern": 5}', b'{"id": 1, "pattern": "\xff"}\r\n'),
+        *(b"null\n[]\n5\n", b'{"id": {"a": [1]}, "pattern": null, "event": []}', b'{"pattern": 1e400, "event": 1e400}'),
+        *(b'{"id": \xff1e400, "pattern": "", "event": 1e400}', b'{"id": 1e999, "pattern": [1e999', b'{"a"} 1e400'),
+        *(b'{"id":1,"pattern":"\\ud800","event":"\\ud800"}', b'{"id": 1e400 2, 3: "pattern"}', b"{,1e400}", b"]1e400"),
+        *(b'{"id": 1, "pattern": "\\x", "event": 1e400}', b'{"\\x": 1, "pattern": "x", "event": {"a": 1e400}}'),
+    )
+    for content in given:
+        (tmp_path / "cases").write_bytes(content)
+        code, told = run("--language", language, "--cases", str(tmp_path / "cases"))
+        assert code == 0, content
+        assert len(told.splitlines()) == sum(bool(line.strip()) for line in content.split(b"\n")), content
+        assert all(set(json.loads(line)) == {"id", "valid", "match", "error"} for line in told.splitlines())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_every_recorded_case_passes_through_the_command(name: str, tmp_path: Path) -> None:
+    cases = lines(*FOLDER, f"{name}.ndjson")
+    envelopes = {event["id"]: event for event in lines(*FOLDER, "real-events.ndjson")}
+    for case in cases:
+        if "event_ref" in case:
+            case["event"] = envelopes[case["event_ref"]]
+    (tmp_path / "cases").write_text("".join(json.dumps(case) + "\n" for case in cases))
+
+    code, told = run("--language", "event-pattern", "--cases", str(tmp_path / "cases"))
+
+    assert code == 0
+    found = [json.loads(line) for line in told.splitlines()]
+    assert [answer["id"] for answer in found] == [case["id"] for case in cases]
+    for case, answer in zip(cases, found, strict=True):
+        match = {"match": True, "nomatch": False}.get(case.get("expected", ""), case.get("match"))
+        assert answer["valid"] == case["valid"], case
+        assert match is None or not answer["valid"] or answer["match"] == match, case
+        assert answer["error"] == case.get("error", answer["error"]), case
+
+
+def test_lines_that_are_no_events_are_told_and_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "rule").write_text("{ $.eventName = Foo }")
+    (tmp_path / "events").write_text(
+        '{"eventName": "Foo", "a": 1e400}\n{"eventName": "Foo", "a": NaN}\n{"eventName": "Foo", "b": "\\ud800"}\n'
+    )
+    (tmp_path / "noise").write_bytes(b"\x00\xff\n")
+
+    code, told = run("--language", "filter-pattern", "--pattern", str(tmp_path / "rule"), str(tmp_path / "events"))
+    refused, _ = run("--language", "filter-pattern", "--pattern", str(tmp_path / "rule"), str(tmp_path / "noise"))
+
+    assert (code, refused) == (0, 1)
+    assert "line 2 is passed over: no JSON" in told
+    assert told.endswith("2 of 2 events match\n")
