@@ -438,8 +438,9 @@ def test_targets_are_named_in_the_file_and_in_variables(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("[target.x]\naccounts = []", "needs one of url, command, chat and email"),
-        ('[target.x]\nchat = "json://hush"\ncommand = ["/bin/true"]', "only one of them"),
+        ("[target.x]\naccounts = []", "needs one of url, command, chat, email and opentrail"),
+        ('[target.x]\nchat = "json://hush"\ncommand = ["/bin/true"]', "only one"),
+        ('[target.x]\nopentrail = "https://audit.example.com"', "needs access_key_id and secret_access_key"),
         ('[target.x]\nurl = "https://hush"', "target.x.secret is missing"),
         ('[target.x]\nurl = "ftp://hush"', "must be a URL"),
         ('[target.x]\nchat = "hush"', "must be a URL of Apprise's"),

@@ -9,18 +9,25 @@ import gzip
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from opentrail.ports.log_store import LogEvent
 from opentrail.resource.log_group import LogGroup
+from opentrail.resource.named_target import NAMED_SERVICE
 
 MAX_EVENTS_BYTES = 160 * 1024
 """JSON of the events of one message: whatever its content, a message is then below a queue's 256 KiB. A single larger
 event is a message of its own."""
 
-DESTINATIONS = frozenset({"lambda", "sqs", "sns"})
-"""Services that messages are sent to. Queues and topics are none of CloudWatch Logs' own destinations, but ours."""
+DESTINATIONS = frozenset({"lambda", "kinesis", "firehose", "sqs", "sns", NAMED_SERVICE})
+"""Services that messages are sent to. Queues, topics and targets of the settings are none of CloudWatch Logs' own
+destinations, but ours."""
+
+LOG_DATA = "LogData"
+"""The member of a target that says that the text is a message of a subscription filter; its value is the key by which
+streams of records keep them together."""
 
 _DIGITS = 56
 
@@ -48,6 +55,17 @@ def data_messages(group: LogGroup, stream: str, filter_name: str, events: Sequen
         )
         packed = base64.b64encode(gzip.compress(data, mtime=0)).decode()
         yield DataMessage(orjson.dumps({"awslogs": {"data": packed}}), hashlib.sha256(data).hexdigest())
+
+
+def packed_data(text: str) -> bytes:
+    """Return the gzip bytes that a message holds: what a stream of records gets."""
+    return base64.b64decode(orjson.loads(text)["awslogs"]["data"])
+
+
+def unpacked(text: str) -> dict[str, Any]:
+    """Return the members of a message's data."""
+    data: dict[str, Any] = orjson.loads(gzip.decompress(packed_data(text)))
+    return data
 
 
 def _event(group: LogGroup, event: LogEvent, number: int) -> dict[str, str | int]:

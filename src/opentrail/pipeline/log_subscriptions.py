@@ -18,7 +18,7 @@ import structlog
 
 from opentrail.arn import Arn
 from opentrail.clock import Clock
-from opentrail.deliver.subscription_data import DESTINATIONS, data_messages
+from opentrail.deliver.subscription_data import DESTINATIONS, LOG_DATA, data_messages
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.filter_pattern import FilterPattern, parse_filter_pattern
 from opentrail.pipeline.rules import MAX_WAITING_PER_DESTINATION
@@ -131,7 +131,8 @@ class SubscribedLogStore:
             self.lost += len(messages) - room
         source = f"{group.arn}:subscription-filter:{log_filter.name}"
         policy = {"MaximumEventAgeInSeconds": int(MAX_AGE.total_seconds())}
-        target = orjson.dumps({"Id": log_filter.name, "Arn": destination, "RetryPolicy": policy})
+        key = stream if log_filter.settings.get("distribution") == "ByLogStream" else ""
+        target = orjson.dumps({"Id": log_filter.name, "Arn": destination, "RetryPolicy": policy, LOG_DATA: key})
         now = self._clock.now()
         return [
             Invocation(_id_of(source, one.key), destination, source, log_filter.name, target, one.text, now)

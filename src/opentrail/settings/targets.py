@@ -16,6 +16,8 @@ from opentrail.settings.values import (
     as_account_id,
     as_duration,
     as_file,
+    as_optional_url,
+    as_region,
     as_text,
     as_webhook_secret,
     as_webhook_url,
@@ -43,6 +45,7 @@ class TargetKind(StrEnum):
     COMMAND = "command"
     CHAT = "chat"
     EMAIL = "email"
+    OPENTRAIL = "opentrail"
 
 
 def _words(value: object) -> tuple[str, ...]:
@@ -90,13 +93,15 @@ def _mail_address(value: object) -> str:
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """One target: exactly one of ``url``, ``command``, ``chat`` and ``email``, and what goes with it."""
+    """One target: exactly one of ``url``, ``command``, ``chat``, ``email`` and ``opentrail``, and what goes with it."""
 
     url: str = setting(
         as_webhook_url, "", "webhook: gets a signed POST; hidden, since it may hold a token", is_secret=True
     )
     secret: str = setting(as_webhook_secret, "", "webhook: signs what is posted, with HMAC-SHA256", is_secret=True)
-    ca_bundle: str = setting(as_file, "", "webhook: PEM file of the CAs that it is trusted by; empty: the system's")
+    ca_bundle: str = setting(
+        as_file, "", "webhook, opentrail: PEM file of the CAs that it is trusted by; else the system's"
+    )
     command: tuple[str, ...] = setting(_words, [], "command: program and arguments, run without a shell")
     timeout: timedelta = setting(_command_time, "30s", "command: how long it may run")
     at_once: int = setting(_at_once, "4", "command: how many run at a time")
@@ -104,6 +109,11 @@ class TargetSettings:
         _chat_url, "", "chat: the service as Apprise writes it; hidden, since it holds a token", is_secret=True
     )
     email: tuple[str, ...] = setting(list_of(_mail_address), [], "e-mail: addresses, by the server of mail.server")
+    opentrail: str = setting(as_optional_url, "", "opentrail: URL of another installation's gateway or API")
+    access_key_id: str = setting(as_text, "", "opentrail: key of a user there who may put log events")
+    secret_access_key: str = setting(as_text, "", "opentrail: secret of that key", is_secret=True)
+    region: str = setting(as_region, "us-east-1", "opentrail: Region of the log groups there")
+    log_group: str = setting(as_text, "", "opentrail: log group there; empty: of the name that the group has here")
     accounts: tuple[str, ...] = setting(
         list_of(as_account_id), [], "accounts whose rules, alarms and topics may name it; empty: account_id"
     )
@@ -132,7 +142,9 @@ def make_targets(values: Mapping[str, Mapping[str, Any]]) -> dict[str, TargetSet
     for name, given in values.items():
         targets[name] = target = TargetSettings(**given)
         if sum(bool(getattr(target, kind.value)) for kind in TargetKind) != 1:
-            raise SettingsError(f"target.{name} needs one of url, command, chat and email, and only one of them")
+            raise SettingsError(f"target.{name} needs one of url, command, chat, email and opentrail, and only one")
         if target.url and not target.secret:
             raise SettingsError(f"target.{name}.secret is missing: a webhook's receiver cannot trust it without")
+        if target.opentrail and not (target.access_key_id and target.secret_access_key):
+            raise SettingsError(f"target.{name} needs access_key_id and secret_access_key of a user there")
     return targets

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from opentrail.adapters.targets import chat
 from opentrail.adapters.targets.chat import ChatTarget
 from opentrail.adapters.targets.command import Command, CommandTarget
+from opentrail.adapters.targets.installation import InstallationEndpoint, InstallationTarget
 from opentrail.adapters.targets.mail import Mail
 from opentrail.adapters.targets.mailbox import MailboxTarget
 from opentrail.adapters.targets.named import NamedTargetKinds
@@ -42,6 +43,9 @@ def _open(name: str, settings: TargetSettings, mail: Mail | None, clock: Clock, 
         except ValueError as error:
             raise SettingsError(f"target.{name}.secret: {error}") from error
         return WebhookTarget(caller)
+    if settings.kind is TargetKind.OPENTRAIL:
+        check_ca_bundle(f"target.{name}.ca_bundle", settings.ca_bundle)
+        return InstallationTarget(_installation(settings), clock)
     if settings.kind is TargetKind.COMMAND:
         return CommandTarget(Command(name, settings.command, settings.timeout.total_seconds(), settings.at_once))
     if settings.kind is TargetKind.CHAT:
@@ -52,3 +56,14 @@ def _open(name: str, settings: TargetSettings, mail: Mail | None, clock: Clock, 
         return sender
     assert mail is not None
     return MailboxTarget(settings.email, mail)
+
+
+def _installation(settings: TargetSettings) -> InstallationEndpoint:
+    return InstallationEndpoint(
+        url=settings.opentrail,
+        region=settings.region,
+        access_key_id=settings.access_key_id,
+        secret_access_key=settings.secret_access_key,
+        log_group=settings.log_group,
+        ca_bundle=settings.ca_bundle,
+    )

@@ -120,7 +120,7 @@ async def test_a_dead_destination_keeps_no_other_waiting_and_gets_its_messages_w
     assert subscribed.delivery.health[DEAD].failing_since is not None
 
 
-@pytest.mark.parametrize("filters", [[], [("k", "", f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/s")]])
+@pytest.mark.parametrize("filters", [[], [("d", "", f"arn:aws:logs:{REGION}:{ACCOUNT}:destination:d")]])
 async def test_a_group_that_sends_to_nothing_stores_nothing_to_send(filters: list[tuple[str, str, str]]) -> None:
     subscribed = await Subscribed().open(*filters)
 

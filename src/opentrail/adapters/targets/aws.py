@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import orjson
 
 from opentrail.arn import Arn
+from opentrail.deliver.subscription_data import LOG_DATA, packed_data
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.targets import Dispatch, TargetRefused
 
@@ -50,7 +51,7 @@ _MISSING = frozenset(
 )
 _DENIED = frozenset({"AuthorizationError", "AccessDenied", "AccessDeniedException", "InvalidClientTokenId"})
 
-SERVICES = ("sqs", "sns", "lambda", "states", "kinesis", "ssm")
+SERVICES = ("sqs", "sns", "lambda", "states", "kinesis", "firehose", "ssm")
 """Services of AWS that this adapter sends to."""
 
 T = TypeVar("T")
@@ -197,13 +198,22 @@ def _start_execution(client: Any, dispatch: Dispatch) -> None:
 
 def _put_record(client: Any, dispatch: Dispatch) -> None:
     path = (dispatch.target.get("KinesisParameters") or {}).get("PartitionKeyPath", "")
-    key = partition_key(dispatch.event, path) or dispatch.invocation_id
+    key = dispatch.target.get(LOG_DATA) or partition_key(dispatch.event, path) or dispatch.invocation_id
     answer = client.put_record(
         StreamName=Arn.parse(dispatch.destination).resource.removeprefix("stream/"),
-        Data=dispatch.text.encode(),
+        Data=_record(dispatch),
         PartitionKey=key[:256],
     )
     _require(answer.get("SequenceNumber"))
+
+
+def _put_to_firehose(client: Any, dispatch: Dispatch) -> None:
+    stream = Arn.parse(dispatch.destination).resource.removeprefix("deliverystream/")
+    _require(client.put_record(DeliveryStreamName=stream, Record={"Data": _record(dispatch)}).get("RecordId"))
+
+
+def _record(dispatch: Dispatch) -> bytes:
+    return packed_data(dispatch.text) if LOG_DATA in dispatch.target else dispatch.text.encode()
 
 
 def partition_key(event: bytes, path: str) -> str:
@@ -246,6 +256,7 @@ _SENDERS: Mapping[str, Callable[[Any, Dispatch], None]] = {
     "lambda": _invoke,
     "states": _start_execution,
     "kinesis": _put_record,
+    "firehose": _put_to_firehose,
     "ssm": _start_automation,
 }
 

@@ -15,6 +15,7 @@ from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.deliver.subscription_data import DESTINATIONS
 from opentrail.protocol import Parameters
 from opentrail.resource.log_group import STANDARD, SUBSCRIPTION_FILTER, milliseconds
+from opentrail.resource.named_target import NAMED_SERVICE
 
 FILTERS_PER_GROUP = 2
 
@@ -27,7 +28,7 @@ async def put_subscription_filter(ports: ApiPorts, call: Call) -> Outcome:
     """Plan a subscription filter of a group, in place of the one of its name."""
     parameters = call.parameters
     read_pattern(parameters["filterPattern"])
-    _check_destination(call)
+    _check_destination(ports, call)
     unsupported = ("applyOnTransformedLogs", "fieldSelectionCriteria", "emitSystemFields")
     if any(parameters.get(name) for name in unsupported):
         raise InvalidParameterException.not_supported("filters on transformed logs or selected fields")
@@ -41,7 +42,7 @@ async def put_subscription_filter(ports: ApiPorts, call: Call) -> Outcome:
     return await planned_filter(ports, call, group, SUBSCRIPTION_FILTER, settings, FILTERS_PER_GROUP)
 
 
-def _check_destination(call: Call) -> None:
+def _check_destination(ports: ApiPorts, call: Call) -> None:
     given: str = call.parameters["destinationArn"]
     try:
         arn = Arn.parse(given)
@@ -58,6 +59,8 @@ def _check_destination(call: Call) -> None:
             f"Cross-account {arn.service} invocation passing is not allowed. "
             f"You must use DestinationPolicies to create cross account {arn.service} triggers."
         )
+    if arn.service == NAMED_SERVICE and not ports.named_targets.permits(arn):
+        raise InvalidParameterException(f"The settings of this installation name no target {given[:300]}")
 
 
 async def describe_subscription_filters(ports: ApiPorts, call: Call) -> Outcome:

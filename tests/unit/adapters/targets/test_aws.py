@@ -1,7 +1,9 @@
 """Queues and topics of a real endpoint (moto's server), functions of a small one: what they get, what is a refusal."""
 
+import gzip
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, ClassVar
@@ -11,10 +13,13 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from opentrail.adapters.targets.aws import AwsTargets, TargetEndpoint
+from opentrail.adapters.targets.aws import SERVICES, AwsTargets, TargetEndpoint
 from opentrail.adapters.targets.kinds import TargetKinds
+from opentrail.deliver.subscription_data import LOG_DATA, data_messages
 from opentrail.ports import Unavailable
+from opentrail.ports.log_store import LogEvent
 from opentrail.ports.targets import Dispatch, TargetRefused
+from opentrail.resource.log_group import LogGroup
 from tests.support.moto_server import moto_server
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
@@ -29,7 +34,7 @@ def url() -> Iterator[str]:
 @pytest.fixture
 def targets(url: str) -> Iterator[TargetKinds]:
     endpoint = TargetEndpoint(url, "testing", "testing")
-    senders = {service: AwsTargets(service, endpoint) for service in ("sqs", "sns", "lambda", "states", "kinesis")}
+    senders = {service: AwsTargets(service, endpoint) for service in SERVICES}
     yield TargetKinds(senders)
     for sender in senders.values():
         sender.close()
@@ -189,6 +194,34 @@ async def test_a_stream_gets_the_text_as_a_record_under_the_key_that_the_path_le
     iterator = kinesis.get_shard_iterator(StreamName=name, **start)["ShardIterator"]
     records = kinesis.get_records(ShardIterator=iterator)["Records"]
     assert [(each["PartitionKey"], each["Data"]) for each in records] == [("id-1", b'{"n":1}'), ("ann", b"two")]
+
+
+async def test_streams_of_records_get_log_events_compressed_as_cloudwatch_logs_sends_them(
+    url: str, targets: TargetKinds
+) -> None:
+    kinesis, firehose, s3 = (client(url, service) for service in ("kinesis", "firehose", "s3"))
+    name = f"s-{uuid4()}"
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    summary = kinesis.describe_stream(StreamName=name)["StreamDescription"]
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    bucket = {"RoleARN": f"arn:aws:iam::{ACCOUNT}:role/r", "BucketARN": f"arn:aws:s3:::{name}"}
+    delivery = firehose.create_delivery_stream(DeliveryStreamName=name, ExtendedS3DestinationConfiguration=bucket)
+    group = LogGroup("g", ACCOUNT, REGION, "/app", datetime(2026, 11, 20, tzinfo=UTC))
+    [message] = data_messages(group, "one", "all", [LogEvent("s", 5, 5, "hello")])
+
+    for arn in (summary["StreamARN"], delivery["DeliveryStreamARN"]):
+        await targets.send(Dispatch("id-1", arn, message.text.decode(), message.text, {LOG_DATA: "one"}))
+
+    start = {"ShardId": summary["Shards"][0]["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = kinesis.get_shard_iterator(StreamName=name, **start)["ShardIterator"]
+    [record] = kinesis.get_records(ShardIterator=iterator)["Records"]
+    [key] = [each["Key"] for each in s3.list_objects_v2(Bucket=name)["Contents"]]
+    delivered = s3.get_object(Bucket=name, Key=key)["Body"].read()
+    assert record["PartitionKey"] == "one"
+    for packed in (record["Data"], delivered):
+        data = json.loads(gzip.decompress(packed))
+        assert (data["messageType"], data["logGroup"], data["logStream"]) == ("DATA_MESSAGE", "/app", "one")
+        assert [event["message"] for event in data["logEvents"]] == ["hello"]
 
 
 async def test_a_state_machine_starts_one_execution_however_often_it_is_tried(url: str, targets: TargetKinds) -> None:

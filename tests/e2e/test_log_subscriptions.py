@@ -1,0 +1,81 @@
+"""Subscription filters on running servers: log events at another Opentrail and at a webhook."""
+
+import base64
+import gzip
+import json
+import time
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.e2e.conftest import MakeServer
+from tests.support.server import RunningServer, wait_until
+from tests.support.web_endpoint import web_endpoint
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+REGION, ACCOUNT = "us-east-1", "123456789012"
+SECRET = "a secret of thirty-two characters"
+
+
+def client(server: RunningServer, service: str) -> Any:
+    key = server.owner_key()
+    return boto3.client(
+        service,
+        endpoint_url=server.ready["gateway_url"],
+        region_name=REGION,
+        aws_access_key_id=key["access_key_id"],
+        aws_secret_access_key=key["secret_access_key"],
+    )
+
+
+def subscribe(logs: Any, name: str, target: str) -> None:
+    logs.put_subscription_filter(
+        logGroupName="app",
+        filterName=name,
+        filterPattern='{ $.level = "error" }',
+        destinationArn=f"arn:aws:opentrail:{REGION}:{ACCOUNT}:target/{target}",
+    )
+
+
+def put(logs: Any, moment: int, *messages: str) -> None:
+    events = [{"timestamp": moment, "message": message} for message in messages]
+    logs.put_log_events(logGroupName="app", logStreamName="one", logEvents=events)
+
+
+def messages_at(server: RunningServer) -> list[tuple[str, str, int]]:
+    logs = client(server, "logs")
+    groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    events = logs.filter_log_events(logGroupName="app")["events"] if "app" in groups else []
+    return [(one["logStreamName"], one["message"], one["timestamp"]) for one in events]
+
+
+def test_another_installation_and_a_webhook_get_what_a_filter_picks(make_server: MakeServer) -> None:
+    with web_endpoint() as hook:
+        central = make_server("central", upstream="").start()
+        address = central.ready["gateway_url"].removeprefix("http://")
+        key = central.owner_key()
+        settings = {
+            "OPENTRAIL_TARGET_CENTRAL_OPENTRAIL": f"http://{address}",
+            "OPENTRAIL_TARGET_CENTRAL_ACCESS_KEY_ID": key["access_key_id"],
+            "OPENTRAIL_TARGET_CENTRAL_SECRET_ACCESS_KEY": key["secret_access_key"],
+            "OPENTRAIL_TARGET_HOOK_URL": hook.url,
+            "OPENTRAIL_TARGET_HOOK_SECRET": SECRET,
+        }
+        branch = make_server("branch", upstream="", settings=settings).start()
+        logs = client(branch, "logs")
+        logs.create_log_group(logGroupName="app")
+        logs.create_log_stream(logGroupName="app", logStreamName="one")
+        for name in ("central", "hook"):
+            subscribe(logs, name, name)
+        moment = int(time.time() * 1000)
+
+        put(logs, moment, '{"level": "error", "n": 1}', '{"level": "info"}')
+        wait_until(lambda: len(messages_at(central)) == 1, "the event at the other installation")
+        wait_until(lambda: len(hook.received) == 1, "the event at the webhook")
+
+        data = json.loads(gzip.decompress(base64.b64decode(json.loads(hook.received[0][1])["awslogs"]["data"])))
+        assert (data["logGroup"], data["logStream"], data["subscriptionFilters"]) == ("app", "one", ["hook"])
+        assert [event["message"] for event in data["logEvents"]] == ['{"level": "error", "n": 1}']
+        assert messages_at(central) == [("one", '{"level": "error", "n": 1}', moment)]
