@@ -31,6 +31,9 @@ from opentrail.resource.organization import Organization
 TICK_SECONDS = 1.0
 """Readers look for work this often."""
 
+BUSY_TICK_SECONDS = 0.1
+"""Readers that just found much look again after so long."""
+
 UPKEEP_SECONDS = 60.0
 """Small files to join are looked for this often."""
 
@@ -178,7 +181,8 @@ class LakeDelivery:
             if abs((now - next_upkeep).total_seconds()) >= UPKEEP_SECONDS:
                 next_upkeep = now
                 await self._keep_up(arn)
-            await pause(stop, TICK_SECONDS)
+            reader = self._readers.get(arn)
+            await pause(stop, BUSY_TICK_SECONDS if reader is not None and reader.is_busy else TICK_SECONDS)
 
     async def _keep_up(self, arn: str) -> None:
         try:

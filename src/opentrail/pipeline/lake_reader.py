@@ -25,6 +25,9 @@ MAX_LAG_ENTRIES = 50_000
 MAX_FUTURE = timedelta(days=1)
 """An event time further ahead is set aside."""
 
+BUSY_ENTRIES = 1_000
+"""A reader that finds so many entries at once looks again soon: the journal still has the next ones in memory then."""
+
 _ENTRIES_PER_STEP = 200
 
 OnCommit = Callable[[str, Commit], None]
@@ -64,6 +67,7 @@ class LakeReader:
         self._fresh_bytes = 0
         self._fresh_since: datetime | None = None
         self._unstored = 0
+        self._read = 0
         self._set_store(EventDataStore.from_json(state.settings) if state.settings is not None else None)
 
     def _set_store(self, store: EventDataStore | None) -> None:
@@ -79,6 +83,11 @@ class LakeReader:
     def position(self) -> Position:
         """The position up to which the journal was read."""
         return self._position
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the last look at the journal found BUSY_ENTRIES or more."""
+        return self._read >= BUSY_ENTRIES
 
     @property
     def fresh_events(self) -> int:
@@ -169,10 +178,12 @@ class LakeReader:
 
     async def _follow(self, now: datetime) -> None:
         head = self._journal.head()
+        self._read = 0
         if head <= self._position:
             return
         try:
             async for page in self._journal.read(self._position, until=head):
+                self._read += len(page)
                 for number, (position, entry) in enumerate(page, 1):
                     self._unstored += 1
                     if isinstance(entry, SettingsEntry):

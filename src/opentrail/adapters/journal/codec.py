@@ -92,7 +92,7 @@ def count_entries(body: bytes) -> int:
 
 def format_number(number: int) -> Position:
     """Return the position of the entry with this number; 0 is START."""
-    return Position(f"{number:0{_NUMBER_DIGITS}x}") if number else START
+    return Position(f"{number:016x}") if number else START
 
 
 def parse_number(text: str) -> int:

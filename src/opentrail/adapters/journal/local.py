@@ -14,6 +14,7 @@ from typing import Any
 from opentrail.adapters.journal import segments
 from opentrail.adapters.journal.codec import check_size, encode_entries, format_number, parse_number
 from opentrail.adapters.journal.pages import Page, PageReader, follow
+from opentrail.adapters.journal.recent import RECENT_SECONDS, RecentRow, RecentRows
 from opentrail.adapters.journal.recovery import Recovered, leave_mark, recover
 from opentrail.adapters.journal.segments import ENTRIES, OPENED, SETTLED
 from opentrail.adapters.journal.writer import Outcomes, SegmentLimits, Stop, Trim, Waiter, Write, Writer
@@ -61,6 +62,8 @@ class LocalJournal:
         self._loop = asyncio.get_running_loop()
         outcomes = Outcomes(self._in_loop(self._committed), self._in_loop(self._failed), self._in_loop(self._trimmed))
         self._writer = Writer(folder, recovered.state, outcomes, clock, limits)
+        self._recent = RecentRows()
+        self._is_expiry_due = False
         self._pages = PageReader(lambda: self._writer.segments)
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="journal-reader")
         self._writer.start()
@@ -86,7 +89,7 @@ class LocalJournal:
             self._require_open()
             return self.head()
         appending = self._waiter()
-        self.write(ENTRIES, 0, len(entries), encode_entries(entries), appending)
+        self.write(ENTRIES, 0, len(entries), encode_entries(entries), appending, tuple(entries))
         return await appending
 
     def open_call(self, event: bytes) -> "asyncio.Future[CallId]":
@@ -100,7 +103,8 @@ class LocalJournal:
     def close_call(self, call: CallId, entries: Sequence[JournalEntry]) -> "asyncio.Future[Position]":
         settling = self._waiter()
         try:
-            self.write(SETTLED, _call_number(call), len(entries), encode_entries(entries), settling)
+            body = encode_entries(entries)
+            self.write(SETTLED, _call_number(call), len(entries), body, settling, tuple(entries))
         except (Unavailable, ValueError, KeyError) as error:
             settling.set_exception(error)
         return settling
@@ -119,8 +123,12 @@ class LocalJournal:
         self._require_open()
         return self._head, self._changed
 
-    def _read_page(self, after: int, through: int) -> "asyncio.Future[Page]":
-        return self._loop.run_in_executor(self._reading, self._pages.read, after, through)
+    async def _read_page(self, after: int, through: int) -> Page:
+        await asyncio.sleep(0)  # others have their turn, also between pages that take no waiting
+        page = self._recent.page(after, through)
+        if page is None:
+            page = await self._loop.run_in_executor(self._reading, self._pages.read, after, through)
+        return page
 
     async def trim(self, through: Position) -> None:
         self._require_open()
@@ -151,6 +159,7 @@ class LocalJournal:
         if self._is_closed:
             return
         self._is_closed = True
+        self._recent.clear()
         self._hand_over()
         self._wake()
         await asyncio.to_thread(self._drain)
@@ -167,12 +176,21 @@ class LocalJournal:
         finally:
             os.close(self._lock)
 
-    def write(self, kind: int, call: int, entries: int, body: bytes, done: Waiter) -> None:
+    def write(
+        self,
+        kind: int,
+        call: int,
+        entries: int,
+        body: bytes,
+        done: Waiter,
+        decoded: Sequence[JournalEntry] | None = None,
+    ) -> None:
         """Take one batch as a row of ``kind`` (``segments``); once it is committed ``done`` learns its position, or the
         call's id.
 
-        ``call`` is the number of the call that it settles; ``entries`` how many entries ``body`` frames. Raises, and
-        then ``done`` learns nothing: Unavailable, ValueError, and KeyError for a call that is not open.
+        ``call`` is the number of the call that it settles; ``entries`` how many entries ``body`` frames, and
+        ``decoded`` these, where they are at hand. Raises, and then ``done`` learns nothing: Unavailable, ValueError,
+        and KeyError for a call that is not open.
         """
         self._require_open()
         if kind == OPENED:
@@ -188,7 +206,7 @@ class LocalJournal:
         self._waiting_bytes += len(body)
         if not self._accepted:
             self._loop.call_soon(self._hand_over)
-        self._accepted.append(Write(kind, call, entries, body, done, perf_counter()))
+        self._accepted.append(Write(kind, call, entries, body, done, perf_counter(), decoded))
         self._open_calls.discard(call)
 
     def _hand_over(self) -> None:
@@ -213,6 +231,7 @@ class LocalJournal:
     def _committed(self, writes: list[Write], head: int) -> None:
         self._release(writes)
         self._head = head
+        self._keep(writes)
         if self._observer is not None:
             _tell(self._observer, writes)
         for write in writes:
@@ -227,6 +246,25 @@ class LocalJournal:
                 write.done.set_result(format_number(write.number if holds_position else head))
         self._wake()
 
+    def _keep(self, writes: list[Write]) -> None:
+        """Keep what was committed at hand for those who read it next."""
+        if self._is_closed:
+            return
+        now = self._loop.time()
+        if not self._is_expiry_due:
+            self._is_expiry_due = True
+            self._loop.call_later(RECENT_SECONDS, self._expire)
+        for write in writes:
+            first = write.number - max(write.entries, 1) + 1
+            decoded = write.decoded if write.entries else ()
+            self._recent.add(RecentRow(first, write.number, decoded, write.body if write.entries else b"", now))
+
+    def _expire(self) -> None:
+        self._recent.expire(self._loop.time() - RECENT_SECONDS)
+        self._is_expiry_due = not self._recent.is_empty
+        if self._is_expiry_due:
+            self._loop.call_later(RECENT_SECONDS, self._expire)
+
     def _failed(self, writes: list[Write], error: Exception) -> None:
         self._release(writes)
         if self._observer is not None:
@@ -238,6 +276,7 @@ class LocalJournal:
                 write.done.set_exception(error)
 
     def _trimmed(self, trim: Trim) -> None:
+        self._recent.clear()
         if not trim.done.done():
             trim.done.set_result(None)
 

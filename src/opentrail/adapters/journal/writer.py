@@ -6,7 +6,7 @@ and reports the outcome. Bounding the queue is the owner's business (``local.py`
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +20,7 @@ from opentrail.adapters.journal.segments import OPENED, SETTLED, Beginning, RowV
 from opentrail.clock import Clock
 from opentrail.errors import JournalCorrupt
 from opentrail.ports import Unavailable
+from opentrail.ports.journal import JournalEntry
 
 MAX_COMMIT_BATCHES = 1024
 MAX_COMMIT_BYTES = 8 * 1024 * 1024
@@ -52,17 +53,28 @@ class Waiter(Protocol):
 
 class Write:
     """A batch on its way: ``call`` is the call it settles, ``number`` its last number once it is committed,
-    ``accepted_at`` the reading of time.perf_counter when it was taken."""
+    ``accepted_at`` the reading of time.perf_counter when it was taken, ``decoded`` what ``body`` frames where that is
+    at hand."""
 
-    __slots__ = ("accepted_at", "body", "call", "done", "entries", "kind", "number")
+    __slots__ = ("accepted_at", "body", "call", "decoded", "done", "entries", "kind", "number")
 
-    def __init__(self, kind: int, call: int, entries: int, body: bytes, done: Waiter, accepted_at: float) -> None:
+    def __init__(
+        self,
+        kind: int,
+        call: int,
+        entries: int,
+        body: bytes,
+        done: Waiter,
+        accepted_at: float,
+        decoded: Sequence[JournalEntry] | None = None,
+    ) -> None:
         self.kind = kind
         self.call = call
         self.entries = entries
         self.body = body
         self.done = done
         self.accepted_at = accepted_at
+        self.decoded = decoded
         self.number = 0
 
 

@@ -64,10 +64,11 @@ class SqlEventDataStores:
         return [Channel.from_json(settings) for settings in found]
 
     async def resource_policy(self, resource_arn: str) -> str:
-        query = select(resource_policies.c.policy).where(resource_policies.c.resource_arn == resource_arn)
-        return await self._remembered(
-            self._policies, resource_arn, lambda connection: connection.execute(query).scalar() or ""
-        )
+        def read(connection: Connection) -> str:
+            query = select(resource_policies.c.policy).where(resource_policies.c.resource_arn == resource_arn)
+            return connection.execute(query).scalar() or ""
+
+        return await self._remembered(self._policies, resource_arn, read)
 
     async def _remembered(
         self, known: RecentlyUsed[str, _Value], key: str, read: Callable[[Connection], _Value]
