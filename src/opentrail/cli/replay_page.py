@@ -12,7 +12,16 @@ import orjson
 
 from opentrail import __version__
 from opentrail.cli.console import plain
-from opentrail.cli.replay_plot import alarm_words, condition_words, duration, histogram, share_words, short_name
+from opentrail.cli.replay_plot import (
+    alarm_words,
+    condition_words,
+    duration,
+    extreme_words,
+    histogram,
+    share_words,
+    short_name,
+    telling_transitions,
+)
 from opentrail.clock import format_time, parse_time
 from opentrail.query.replay.histogram import Histogram, step_words
 
@@ -215,17 +224,19 @@ def _list(group: dict[str, Any], title: str) -> str:
 
 
 def _alarm(alarm: dict[str, Any]) -> str:
-    rows = (
+    told = telling_transitions(alarm)
+    rows = "".join(
         f'<tr><td class=num>{one["Time"]}</td><td class="state {one["To"]}">{one["To"]}</td>'
         f"<td>{_escape(one['Reason'])}</td></tr>"
-        for one in alarm["Transitions"][:_SHOWN_TRANSITIONS]
+        for one in told[:_SHOWN_TRANSITIONS]
     )
-    left = alarm["StateChanges"] - min(len(alarm["Transitions"]), _SHOWN_TRANSITIONS)
-    more = f'<p class="soft">and {left:,} further changes of state</p>' if left > 0 else ""
+    table = f"<table><thead><tr><th>Time</th><th>State</th><th>Reason</th></tr></thead><tbody>{rows}</tbody></table>"
+    left = alarm["StateChanges"] - min(len(told), _SHOWN_TRANSITIONS)
+    more = f'<p class="soft">and {left:,} other changes of state</p>' if left > 0 and told else ""
     return (
         f"<h3>Alarm</h3><p>{_escape(alarm_words(alarm))}. {_fired(alarm)}, in ALARM for "
-        f"{duration(alarm['SecondsInAlarm'])}, {alarm['FinalState']} at the end.</p><table><thead><tr><th>Time</th>"
-        f"<th>State</th><th>Reason</th></tr></thead><tbody>{''.join(rows)}</tbody></table>{more}"
+        f"{duration(alarm['SecondsInAlarm'])}, {alarm['FinalState']} at the end; {extreme_words(alarm)}.</p>"
+        f"{table if rows else ''}{more}"
     )
 
 

@@ -117,15 +117,17 @@ class ReplayPrinter:
         said.append(f", in ALARM for {duration(alarm['SecondsInAlarm'])}, at the end {alarm['FinalState']}")
         output.print(said, soft_wrap=True)
         output.print(plain(f"  {alarm_words(alarm)}"), style="dim", soft_wrap=True)
-        for one in alarm["Transitions"][:_SHOWN_TRANSITIONS]:
+        output.print(plain(f"  {extreme_words(alarm)}"), style="dim", soft_wrap=True)
+        told = telling_transitions(alarm)
+        for one in told[:_SHOWN_TRANSITIONS]:
             mark = "▲" if one["To"] == "ALARM" else "▽" if one["To"] == "OK" else "·"
             text = plain(
                 f"  {one['Time']}  {mark} {one['To']:<17}  {one['Reason'].removeprefix('Threshold Crossed: ')}"
             )
             output.print(_cut(text, max(self._width, 60)), style="red" if one["To"] == "ALARM" else "", soft_wrap=True)
-        left = alarm["StateChanges"] - min(len(alarm["Transitions"]), _SHOWN_TRANSITIONS)
-        if left > 0:
-            output.print(f"  ... and {left:,} further changes of state (--json has them)", style="dim")
+        left = alarm["StateChanges"] - min(len(told), _SHOWN_TRANSITIONS)
+        if left > 0 and told:
+            output.print(f"  ... and {left:,} other changes of state (--json has them)", style="dim")
 
     def _print_examples(self, rule: dict[str, Any]) -> None:
         if not rule["Examples"]:
@@ -276,6 +278,19 @@ def alarm_words(alarm: dict[str, Any]) -> str:
         f"{settings['Statistic']}{value} {compared} for {of} of {duration(settings['Period'])}"
         f"{default}, missing data: {settings['TreatMissingData']}"
     )
+
+
+def extreme_words(alarm: dict[str, Any]) -> str:
+    """Return how far the metric went, which tells what threshold would make another alarm of it."""
+    if alarm["ExtremeValue"] is None:
+        return "no datapoint in the span"
+    side = "highest" if alarm["Settings"]["ComparisonOperator"].startswith("GreaterThan") else "lowest"
+    return f"{side} datapoint: {alarm['ExtremeValue']:g} at {alarm['ExtremeTime']}"
+
+
+def telling_transitions(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the changes of state into ALARM and out of it: those between the other states tell of gaps in the data."""
+    return [one for one in alarm["Transitions"] if "ALARM" in (one["From"], one["To"])]
 
 
 def _times_fired(times: int) -> str:

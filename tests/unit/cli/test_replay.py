@@ -66,6 +66,15 @@ def test_one_rule_shows_counts_bars_names_alarm_and_examples(monkeypatch: pytest
     assert 'errorCode is "AccessDenied", wanted a text that begins with "AccessDenied"' in said
 
 
+def test_an_alarm_that_does_not_fire_tells_how_near_it_came_and_not_its_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = a_report([DENIED | {"Alarm": {"Threshold": 99, "Period": 60}}], EVENTS)
+
+    for said in (printed(report, monkeypatch), page(report, NOW)):
+        assert "ould not have fired" in said
+        assert "highest datapoint: 3 at 2026-11-20T11:01:00Z" in said
+        assert "Insufficient Data" not in said
+
+
 def test_several_rules_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     other = {"Name": "nothing", "Rule": "EventName=NeverCalled"}
     said = printed(a_report([DENIED, other], EVENTS), monkeypatch)

@@ -83,13 +83,18 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class AlarmHistory:
-    """What an alarm did in a span: the first MAX_TRANSITIONS changes, all of them counted, and how it ended."""
+    """What an alarm did in a span: the first MAX_TRANSITIONS changes, all of them counted, and how it ended.
+
+    ``extreme`` is the datapoint that went furthest towards the threshold or beyond it, and the second that its period
+    ended at; None when there was no datapoint.
+    """
 
     transitions: tuple[Transition, ...]
     changes: int
     times_fired: int
     seconds_in_alarm: int
     final_state: State
+    extreme: tuple[float, int] | None
 
 
 def replay_alarm(samples: Mapping[int, Sample], alarm: Alarm, start: int, end: int) -> AlarmHistory:
@@ -102,7 +107,12 @@ def replay_alarm(samples: Mapping[int, Sample], alarm: Alarm, start: int, end: i
     state: State = "INSUFFICIENT_DATA"
     changes = fired = in_alarm = 0
     last = start
+    extreme: tuple[float, int] | None = None
+    furthest = max if alarm.comparison.startswith("GreaterThan") else min
     for time, points in series.evaluations(start, end):
+        newest = points[-1]
+        if newest is not None and (extreme is None or furthest(newest, extreme[0]) != extreme[0]):
+            extreme = newest, time
         after = state_after(points, alarm, state)
         if after == state:
             continue
@@ -112,7 +122,7 @@ def replay_alarm(samples: Mapping[int, Sample], alarm: Alarm, start: int, end: i
             transitions.append(Transition(time, state, after, reason_of(time, points, alarm, after)))
         state = after
     in_alarm += max(0, end - last) if state == "ALARM" else 0
-    return AlarmHistory(tuple(transitions), changes, fired, in_alarm, state)
+    return AlarmHistory(tuple(transitions), changes, fired, in_alarm, state, extreme)
 
 
 class _Series:

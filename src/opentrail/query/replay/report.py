@@ -124,6 +124,8 @@ def _alarm(asked: AskedRule, tally: Tally, span: tuple[int, int]) -> dict[str, A
         "SecondsInAlarm": history.seconds_in_alarm,
         "StateChanges": history.changes,
         "FinalState": history.final_state,
+        "ExtremeValue": history.extreme[0] if history.extreme else None,
+        "ExtremeTime": _time(history.extreme[1] if history.extreme else None),
         "Transitions": [
             {"Time": _time(one.time), "From": one.before, "To": one.after, "Reason": one.reason}
             for one in history.transitions

@@ -166,3 +166,14 @@ def test_reasons_read_as_cloudwatch_writes_them() -> None:
 def test_settings_that_put_metric_alarm_refuses_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidReplay):
         Alarm.from_wire({"Threshold": 1, **wrong})
+
+
+def test_the_datapoint_that_went_furthest_is_told_with_the_end_of_its_period() -> None:
+    samples = series((2, 3), (7, 5), (9, 4))
+
+    above = replay_alarm(samples, Alarm(17.0, 60), START, START + 1200)
+    below = replay_alarm(samples, Alarm(1.0, 60, comparison="LessThanThreshold"), START, START + 1200)
+
+    assert (above.times_fired, above.extreme) == (0, (5.0, START + 60 * 8))
+    assert below.extreme == (3.0, START + 60 * 3)
+    assert replay_alarm({}, Alarm(17.0, 60), START, START + 1200).extreme is None
