@@ -305,7 +305,8 @@ def _dispatch(invocation: Invocation) -> Dispatch:
         return Dispatch(invocation.invocation_id, invocation.destination, text, invocation.event, {}, attributes)
     occasion = Occasion(invocation.rule_arn, _rule_name(invocation.rule_arn), format_time(invocation.matched_at))
     text = shape(target, invocation.event, occasion)
-    return Dispatch(invocation.invocation_id, invocation.destination, text, invocation.event, target)
+    cause = invocation.rule_arn
+    return Dispatch(invocation.invocation_id, invocation.destination, text, invocation.event, target, cause=cause)
 
 
 def _rule_name(rule_arn: str) -> str:

@@ -29,8 +29,8 @@ class TargetBusy(Unavailable):
 class Dispatch:
     """One delivery: ``text`` for the resource ``destination`` (an ARN), as the target in wire form wants it.
 
-    ``event`` is the event before it was shaped. ``attributes`` are texts that a queue gets as message attributes,
-    ``typed_attributes`` such with their Type and Value.
+    ``event`` is the event before it was shaped, ``cause`` the ARN of the rule that it fired. ``attributes`` are texts
+    that a queue gets as message attributes, ``typed_attributes`` such with their Type and Value.
     """
 
     invocation_id: str
@@ -40,6 +40,7 @@ class Dispatch:
     target: Mapping[str, Any]
     attributes: Mapping[str, str] = field(default_factory=dict)
     typed_attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    cause: str = ""
 
 
 class Targets(Protocol):

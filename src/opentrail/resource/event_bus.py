@@ -16,8 +16,8 @@ _KIND = "event-bus/"
 
 @dataclass(frozen=True, slots=True)
 class EventBus:
-    """A custom event bus, or what was set of the default one. ``settings`` holds Description, KmsKeyIdentifier,
-    DeadLetterConfig and LogConfig as they were given."""
+    """A custom event bus, or what was set of the default one. ``settings`` holds Description and Policy (the resource
+    policy's text), as the API spells them."""
 
     arn: str
     name: str
@@ -26,6 +26,11 @@ class EventBus:
     created_at: datetime
     modified_at: datetime
     settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def policy(self) -> str:
+        """The resource policy's text, "" for none."""
+        return str(self.settings.get("Policy", ""))
 
     def to_json(self) -> bytes:
         """Return the snapshot that settings entries carry."""

@@ -49,7 +49,7 @@ class Rules:
         senders: dict[str, Targets] = {
             **aws,
             NAMED_SERVICE: open_named_targets(settings, mail, clock, self._closing.callback),
-            "events": OwnEvents(OwnBuses(installation.journal, installation.event_rules), self._api(installation)),
+            "events": OwnEvents(self._buses(installation), self._api(installation)),
             "logs": OwnLogGroups(
                 installation.log_groups, installation.log_store, installation.clock, installation.identifiers
             ),
@@ -87,6 +87,9 @@ class Rules:
         self.metric_filters = MetricFilters(
             installation.log_groups, installation.log_store, installation.metrics, installation.clock
         )
+
+    def _buses(self, installation: Installation) -> OwnBuses:
+        return OwnBuses(installation.journal, installation.event_rules, installation.settings.organization())
 
     def _api(self, installation: Installation) -> ApiDestinationTargets:
         guard = CredentialGuard(installation.settings.outgoing__allow)

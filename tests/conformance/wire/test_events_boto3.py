@@ -153,3 +153,19 @@ def test_the_aws_cli_makes_changes_and_ends_them(api: ApiInThread, tmp_path: Pat
     assert aws("list-connections")["Connections"][0]["Name"] == "c"
     aws("delete-api-destination", "--name", "d")
     assert aws("delete-connection", "--name", "c")["ConnectionState"] == "DELETING"
+
+
+def test_a_buss_policy_is_put_shown_and_removed(events: Any) -> None:
+    events.put_permission(Action="events:PutEvents", Principal="222222222222", StatementId="one")
+    events.put_permission(Action="events:PutEvents", Principal="*", StatementId="two")
+
+    statements = json.loads(events.describe_event_bus()["Policy"])["Statement"]
+    assert [statement["Sid"] for statement in statements] == ["one", "two"]
+    events.remove_permission(StatementId="one")
+    assert "one" not in events.describe_event_bus()["Policy"]
+    events.remove_permission(RemoveAllPermissions=True)
+    assert "Policy" not in events.describe_event_bus()
+    assert refusal(lambda: events.remove_permission(StatementId="two")) == (
+        "ResourceNotFoundException",
+        "EventBus does not have a policy.",
+    )

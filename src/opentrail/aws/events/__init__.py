@@ -1,7 +1,7 @@
 """EventBridge (2015-10-07): buses, rules, targets, API destinations and their connections, an application's own events,
 trying event patterns.
 
-No schedules, archives, replays, endpoints, partner sources or permissions of other accounts.
+No schedules, archives, replays, endpoints, or partner sources.
 """
 
 from opentrail.aws.events.api_destinations import (
@@ -11,6 +11,7 @@ from opentrail.aws.events.api_destinations import (
     list_api_destinations,
     update_api_destination,
 )
+from opentrail.aws.events.bus_policies import put_permission, remove_permission
 from opentrail.aws.events.buses import (
     create_event_bus,
     delete_event_bus,
@@ -67,8 +68,10 @@ SERVICE = Service(
         "ListTagsForResource": Handler(list_tags_for_resource),
         "ListTargetsByRule": Handler(list_targets_by_rule),
         "PutEvents": Handler(put_events),
+        "PutPermission": Handler(put_permission, is_change=True),
         "PutRule": Handler(put_rule, is_change=True),
         "PutTargets": Handler(put_targets, is_change=True),
+        "RemovePermission": Handler(remove_permission, is_change=True),
         "RemoveTargets": Handler(remove_targets, is_change=True),
         "TagResource": Handler(tag_resource, is_change=True),
         "TestEventPattern": Handler(test_event_pattern),

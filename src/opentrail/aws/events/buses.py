@@ -50,15 +50,15 @@ async def create_event_bus(ports: ApiPorts, call: Call) -> Outcome:
 async def update_event_bus(ports: ApiPorts, call: Call) -> Outcome:
     """Plan a bus's new description."""
     _check_supported(call.parameters)
-    bus = await _named_bus(ports, call)
-    changed = replace(bus, modified_at=ports.clock.now(), settings=_described(call.parameters))
-    output = {"Arn": bus.arn, "Name": bus.name, **changed.settings}
+    bus = await named_bus(ports, call, call.parameters.get("Name", ""))
+    changed = replace(bus, modified_at=ports.clock.now(), settings=_policy(bus) | _described(call.parameters))
+    output = {"Arn": bus.arn, "Name": bus.name, **_described(call.parameters)}
     return Outcome(output, settings=(SettingsEntry(bus.arn, changed.to_json()),))
 
 
 async def describe_event_bus(ports: ApiPorts, call: Call) -> Outcome:
     """Show one bus, by default the default one."""
-    return Outcome(_shown_bus(await _named_bus(ports, call)))
+    return Outcome(_shown_bus(await named_bus(ports, call, call.parameters.get("Name", ""))))
 
 
 async def list_event_buses(ports: ApiPorts, call: Call) -> Outcome:
@@ -83,8 +83,9 @@ async def delete_event_bus(ports: ApiPorts, call: Call) -> Outcome:
     return Outcome(settings=(SettingsEntry(arn, None),), weakens_record=True)
 
 
-async def _named_bus(ports: ApiPorts, call: Call) -> EventBus:
-    name = bus_name(call, call.parameters.get("Name", ""))
+async def named_bus(ports: ApiPorts, call: Call, given: str) -> EventBus:
+    """Return the bus that ``given`` names, "" for the default one; raises ResourceNotFoundException."""
+    name = bus_name(call, given)
     found = await ports.event_rules.event_bus(event_bus_arn(call.region, call.account_id, name))
     if found is not None:
         return found
@@ -108,6 +109,10 @@ def _shown_bus(bus: EventBus) -> dict[str, Any]:
 
 def _described(given: dict[str, Any]) -> dict[str, Any]:
     return {"Description": given["Description"]} if given.get("Description") else {}
+
+
+def _policy(bus: EventBus) -> dict[str, Any]:
+    return {"Policy": bus.policy} if bus.policy else {}
 
 
 def _check_supported(given: dict[str, Any]) -> None:

@@ -50,6 +50,13 @@ class ResourceAlreadyExistsException(AwsError):
         return cls(f"An api-destination '{name}' already exists.")
 
 
+class PolicyLengthExceededException(AwsError):
+    """The bus's policy would be longer than a policy may be."""
+
+    def __init__(self) -> None:
+        super().__init__("The policy is too long.")
+
+
 class LimitExceededException(AwsError):
     """One more would be too many (docs/rules.md, section Bounds)."""
 

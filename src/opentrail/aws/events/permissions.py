@@ -19,6 +19,7 @@ _ON_RULES = frozenset(
     }
 )
 _ON_BUSES = frozenset({"CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus"})
+_ON_POLICIES = frozenset({"PutPermission", "RemovePermission"})
 _ON_CONNECTIONS = frozenset(
     {"CreateConnection", "DeauthorizeConnection", "DeleteConnection", "DescribeConnection", "UpdateConnection"}
 )
@@ -40,8 +41,9 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
         bus = _bus_in(given.get("EventBusName", ""))
         arn = event_rule_arn(call.region, call.account_id, bus, rule)
         return _with_tags(call, Requirement(action, arn, context))
-    if name in _ON_BUSES:
-        arn = event_bus_arn(call.region, call.account_id, _bus_in(given.get("Name", "")))
+    if name in _ON_BUSES or name in _ON_POLICIES:
+        bus = _bus_in(given.get("EventBusName" if name in _ON_POLICIES else "Name", ""))
+        arn = event_bus_arn(call.region, call.account_id, bus)
         return _with_tags(call, Requirement(action, arn, context))
     if name in _KINDS:
         place = f"arn:{partition_of(call.region)}:events:{call.region}:{call.account_id}"

@@ -5,12 +5,16 @@ from typing import Any
 
 import orjson
 
+from opentrail.arn import Arn
+from opentrail.aws.authorization import access_request, denial
 from opentrail.aws.common_errors import ValidationFailed
-from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.aws.service import ApiPorts, Call, Outcome, Requirement
 from opentrail.clock import format_time
 from opentrail.pattern.filter_pattern import json_object
+from opentrail.policy.bus_use import PUT_EVENTS, event_conditions, judge_bus_use, organization_conditions
+from opentrail.policy.evaluation import RESOURCE_BASED, Authorization, Decision
 from opentrail.ports.journal import EventEntry
-from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
+from opentrail.resource.event_bus import DEFAULT_BUS, EventBus, event_bus_arn
 
 MAX_TOTAL_BYTES = 256 * 1024
 """Of a call's entries; each is at most that, so every event fits the rules' bound less its envelope."""
@@ -28,6 +32,7 @@ async def put_events(ports: ApiPorts, call: Call) -> Outcome:
         raise ValidationFailed("EndpointId is not supported by this installation.")
     if sum(map(_entry_size, entries)) > MAX_TOTAL_BYTES:
         raise ValidationFailed("Total size of the entries in the request is over the limit.")
+    buses = {name: await _bus_of(ports, call, name) for name in buses_of(call)}
     results: list[dict[str, str]] = []
     events: list[EventEntry] = []
     for entry in entries:
@@ -38,9 +43,10 @@ async def put_events(ports: ApiPorts, call: Call) -> Outcome:
             continue
         event = _taken_event(ports, call, entry, detail)
         results.append({"EventId": event["id"]})
-        bus = _entry_bus_arn(call, entry.get("EventBusName", ""))
-        if await _is_there(ports, call, bus):
-            events.append(EventEntry(orjson.dumps(event), bus))
+        bus = buses[_entry_bus_arn(call, entry.get("EventBusName", ""))]
+        if bus is not None:
+            _check_policy(ports, call, bus, event)
+            events.append(EventEntry(orjson.dumps(event), bus.arn))
     failed = sum("ErrorCode" in result for result in results)
     return Outcome({"FailedEntryCount": failed, "Entries": results}, events=tuple(events))
 
@@ -55,12 +61,31 @@ def _entry_bus_arn(call: Call, name: str) -> str:
     return name if name.startswith("arn:") else event_bus_arn(call.region, call.account_id, name or DEFAULT_BUS)
 
 
-async def _is_there(ports: ApiPorts, call: Call, bus: str) -> bool:
-    """Say whether a bus is one of the caller's account and Region."""
-    own = event_bus_arn(call.region, call.account_id, "")
-    if not bus.startswith(own):
-        return False
-    return bus == own + DEFAULT_BUS or await ports.event_rules.event_bus(bus) is not None
+async def _bus_of(ports: ApiPorts, call: Call, arn: str) -> EventBus | None:
+    """Return the bus of an ARN, None when there is none in the call's Region.
+
+    Another account's that is not there is shown without a policy, so that nobody learns which buses others have.
+    """
+    found = await ports.event_rules.event_bus(arn)
+    place = Arn.parse(arn)
+    name = place.resource.removeprefix("event-bus/")
+    is_own = place.account_id == call.account_id
+    if place.region != call.region or (found is None and is_own and name != DEFAULT_BUS):
+        return None
+    return found or EventBus(arn, name, place.account_id, place.region, call.received_at, call.received_at)
+
+
+def _check_policy(ports: ApiPorts, call: Call, bus: EventBus, event: dict[str, Any]) -> None:
+    """Raise AccessDenied where the bus's policy denies the event, and of another account's bus unless it allows it."""
+    is_own = bus.account_id == call.account_id
+    if is_own and not bus.policy:
+        return
+    context = event_conditions(event["source"], event["detail-type"], is_from_bus=False)
+    context |= organization_conditions(ports.organization, call.account_id)
+    requirement = Requirement(PUT_EVENTS, bus.arn, context)
+    decision = judge_bus_use(bus.policy, access_request(call, requirement))
+    if decision is Decision.EXPLICIT_DENY or (decision is not Decision.ALLOW and not is_own):
+        raise denial(call, requirement, Authorization(decision, RESOURCE_BASED))
 
 
 def _entry_size(entry: dict[str, Any]) -> int:

@@ -111,7 +111,8 @@ def _target_arn(call: Call, target: dict[str, Any]) -> Arn:
         raise ValidationFailed(_said_of(target["Arn"], "Provided Arn is not in correct format.")) from None
     if arn.service not in _RESOURCES or not arn.resource.startswith(_RESOURCES[arn.service]):
         raise ValidationFailed(_said_of(target["Arn"], "Targets of this kind are not supported by this installation."))
-    if arn.account_id != call.account_id or not arn.region:
+    is_own = arn.account_id == call.account_id or is_event_bus_arn(target["Arn"])  # another's has a policy
+    if not is_own or not arn.region:
         raise ValidationFailed(
             _said_of(target["Arn"], "Targets in other accounts are not supported by this installation.")
         )
