@@ -95,6 +95,16 @@ class EventPrinter:
             output.print(line(row_cells, widths), soft_wrap=True)
 
 
+def followed_line(row: Row, width: int) -> Text:
+    """Return one event as a line of a table that has no end."""
+    return line(_cells(row), fit(_FOLLOWED, [], width))
+
+
+def followed_header(width: int) -> Text:
+    """Return the header of such a table."""
+    return line([Text(column.title, style="bold") for column in _FOLLOWED], fit(_FOLLOWED, [], width))
+
+
 def _cells(row: Row) -> list[Text]:
     event = orjson.loads(row["event"])
     return [

@@ -158,8 +158,10 @@ def _print_status(stand: Sequence[Status]) -> None:
     print_table(columns, rows, "No pack is on: opentrail guard list", is_cut=False)
     for each in stand:
         for one in each.remedied:
-            times = f"{len(one.attempts)} times in the last day" if one.attempts else "not once in the last day"
-            output.print(plain(f"{one.trail} is put right by the role {one.role}: {times}"), soft_wrap=True)
+            count = len(one.attempts)
+            times = ("never", "once")[count] if count < 2 else f"{count} times"
+            said = f"{one.trail} is put right by the role {one.role}: {times} in the last day"
+            output.print(plain(said), soft_wrap=True)
         for warning in each.warnings:
             _warn(warning)
 

@@ -12,16 +12,21 @@ import orjson
 import typer
 from rich.text import Text
 
+from opentrail.admin.resource_names import short_name
 from opentrail.cli.console import Context, HomeOption, errors, output, plain
-from opentrail.cli.event_printer import terminal_json
+from opentrail.cli.event_printer import followed_header, followed_line, terminal_json
 from opentrail.cli.log_query import query_logs
 from opentrail.cli.lookup import parse_when
 from opentrail.errors import OperatorError
+from opentrail.event.lookup_attributes import resources, username
 
 FOLLOW_SECONDS = 0.5
 FOLLOW_OVERLAP = timedelta(seconds=60)
 """How far back each look of ``tail --follow`` reaches: an event carries its own time and comes a moment later."""
 SEEN_EVENTS = 50_000
+
+_EVENT_TEXTS = frozenset({"eventTime", "eventSource", "eventName"})
+"""Members that every event of a trail has."""
 
 Row = dict[str, Any]
 
@@ -35,6 +40,11 @@ StreamOption = Annotated[
 RegionOption = Annotated[str, typer.Option(metavar="REGION", help="In this Region; default: the installation's own.")]
 AccountOption = Annotated[str, typer.Option(metavar="ID", help="Of this account; default: the installation's own.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON: one event a line.")]
+
+
+RawOption = Annotated[
+    bool, typer.Option("--raw", help="Print a trail's events as they are, too; in a terminal they are a table.")
+]
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,7 @@ def filter_logs(
     region: RegionOption = "",
     account: AccountOption = "",
     as_json: JsonOption = False,
+    raw: RawOption = False,
     home: HomeOption = None,
 ) -> None:
     """Search a log group with a filter pattern, or show all of it; the oldest event comes first.
@@ -107,7 +118,7 @@ def filter_logs(
     if search.start is not None and search.start > (search.end or now):
         raise OperatorError("--since is after --until: nothing can be between them")
     newest = list(islice(search.rows(is_newest_first=True), max_results + 1))
-    print_rows(reversed(newest[:max_results]), as_json=as_json)
+    RowPrinter(as_json=as_json, raw=raw).print(reversed(newest[:max_results]))
     if len(newest) > max_results:
         errors.print(plain(f"opentrail: there are more; these are the newest {max_results} (--max)"), style="yellow")
     elif not newest and not as_json:
@@ -127,6 +138,7 @@ def tail_logs(
     region: RegionOption = "",
     account: AccountOption = "",
     as_json: JsonOption = False,
+    raw: RawOption = False,
     home: HomeOption = None,
 ) -> None:
     """Print a log group's latest events, and with --follow those that come.
@@ -137,10 +149,11 @@ def tail_logs(
     start = parse_when(since, datetime.now(UTC))
     search = LogSearch(Context.of(context, home), group, pattern, start, None, stream, region, account)
     follower = LogFollower(search)
-    print_rows(follower.fresh(), as_json=as_json)
+    printer = RowPrinter(as_json=as_json, raw=raw)
+    printer.print(follower.fresh())
     while follow:
         time.sleep(FOLLOW_SECONDS)
-        print_rows(follower.fresh(datetime.now(UTC) - FOLLOW_OVERLAP), as_json=as_json)
+        printer.print(follower.fresh(datetime.now(UTC) - FOLLOW_OVERLAP))
 
 
 class LogFollower:
@@ -164,19 +177,56 @@ class LogFollower:
             del self._seen[old]
 
 
-def print_rows(rows: Iterable[Row], *, as_json: bool) -> None:
-    """Print events, one a line: time, stream and message, or JSON."""
-    for row in rows:
-        if as_json:
-            shown = {name: row[name] for name in ("timestamp", "stream", "message")}
-            typer.echo(terminal_json(orjson.dumps(shown).decode()))
-        else:
-            moment = datetime.fromtimestamp(row["timestamp"] / 1000, UTC).isoformat(timespec="milliseconds")
-            told = Text.assemble(
-                (moment.replace("+00:00", "Z"), "green"), " ", (plain(row["stream"]).plain, "cyan"), " "
-            )
-            output.print(told + plain(row["message"]), soft_wrap=True)
-    sys.stdout.flush()
+class RowPrinter:
+    """Prints events, one a line: as JSON, as time, stream and message, or, in a terminal, a trail's as a table."""
+
+    def __init__(self, *, as_json: bool, raw: bool) -> None:
+        self._as_json = as_json
+        self._has_table = output.is_terminal and not raw
+        self._has_header = False
+
+    def print(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            event = trail_event(row["message"]) if self._has_table and not self._as_json else None
+            if self._as_json:
+                shown = {name: row[name] for name in ("timestamp", "stream", "message")}
+                typer.echo(terminal_json(orjson.dumps(shown).decode()))
+            elif event is not None:
+                self._print_event(event)
+            else:
+                output.print(_line(row), soft_wrap=True)
+        sys.stdout.flush()
+
+    def _print_event(self, event: Row) -> None:
+        if not self._has_header:
+            output.print(followed_header(output.width), soft_wrap=True)
+            self._has_header = True
+        output.print(followed_line(event, output.width), soft_wrap=True)
+
+
+def trail_event(message: str) -> Row | None:
+    """Return a message that is an event of a trail as tables of events want it, None for any other."""
+    try:
+        event = orjson.loads(message)
+    except orjson.JSONDecodeError:
+        return None
+    if (
+        not isinstance(event, dict)
+        or not event.keys() >= _EVENT_TEXTS
+        or any(not isinstance(event.get(name, ""), str) for name in (*_EVENT_TEXTS, "sourceIPAddress", "errorCode"))
+    ):
+        return None
+    if not isinstance(event.get("userIdentity", {}), dict):
+        return None
+    account, region = str(event.get("recipientAccountId", "")), str(event.get("awsRegion", ""))
+    named = dict.fromkeys(short_name(name, account, region) for _, name in resources(event))
+    return {"event": message, "username": username(event), "resources": list(named)}
+
+
+def _line(row: Row) -> Text:
+    moment = datetime.fromtimestamp(row["timestamp"] / 1000, UTC).isoformat(timespec="milliseconds")
+    told = Text.assemble((moment.replace("+00:00", "Z"), "green"), " ", (plain(row["stream"]).plain, "cyan"), " ")
+    return told + plain(row["message"])
 
 
 def _milliseconds(moment: datetime) -> int:

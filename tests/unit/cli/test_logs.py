@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from opentrail.admin.log_reading import LogReading
 from opentrail.cli import app
 from opentrail.cli.console import Context
-from opentrail.cli.logs import LogFollower, LogSearch
+from opentrail.cli.logs import LogFollower, LogSearch, RowPrinter, trail_event
 from opentrail.errors import OperatorError
 from opentrail.home import Home
 from opentrail.ports.log_store import LogEvent
@@ -120,6 +121,48 @@ def test_events_are_printed_oldest_first_and_cannot_steer_the_terminal(monkeypat
     assert [line for line in shown.stdout.splitlines() if line.startswith("2026")] == [
         f"2026-11-20T12:00:00.00{number}Z one \\x1b[31m{number}" for number in (2, 3, 4)
     ]
+
+
+def test_in_a_terminal_a_trail_s_events_are_a_table_and_others_stay_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = {
+        "eventTime": "2026-11-20T12:00:00Z",
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "CreateBucket",
+        "userIdentity": {"type": "Root"},
+        "sourceIPAddress": "192.0.2.7",
+        "errorCode": "\x1b[31mAccessDenied",
+        "requestParameters": {"bucketName": "photos"},
+    }
+    rows = [a_row(1, json.dumps(event)), a_row(2, "plain"), a_row(3, json.dumps(event))]
+
+    for raw in (False, True):
+        monkeypatch.setattr("opentrail.cli.logs.output", Console(force_terminal=True, width=140, no_color=True))
+        RowPrinter(as_json=False, raw=raw).print(rows)
+    table, _, raw_lines = capsys.readouterr().out.replace("\x1b[1m", "").replace("\x1b[0m", "").rpartition("2026")
+
+    header, first, other, last = table.splitlines()[:4]
+    assert header.split() == ["Time", "Event", "User", "From", "Result", "Resources"]
+    assert first == last
+    assert first.split()[:4] == ["2026-11-20T12:00:00Z", "s3:CreateBucket", "root", "192.0.2.7"]
+    assert ("\\x1b[31mAccessDenied" in first, "photos" in first) == (True, True)
+    assert other.endswith("Z one plain")
+    assert '"eventName": "CreateBucket"' in raw_lines
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "text",
+        "[1]",
+        '{"eventTime": 1, "eventSource": "s", "eventName": "n"}',
+        '{"eventTime": "t", "eventSource": "s", "eventName": "n", "userIdentity": "me"}',
+        '{"eventTime": "t", "eventSource": "s", "eventName": "n", "errorCode": 5}',
+    ],
+)
+def test_what_only_looks_like_a_trail_s_event_is_none(message: str) -> None:
+    assert trail_event(message) is None
 
 
 def test_events_are_printed_as_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,15 +166,15 @@ def picks(selectors: Selectors, event: Event) -> bool:
     return compile_predicate(compile_event_selectors(selectors.basic))(event)
 
 
-@settings(max_examples=60, deadline=None)
-@given(SELECTORS, SELECTORS, st.lists(events(), min_size=20, max_size=40))
+@settings(max_examples=30, deadline=None)
+@given(SELECTORS, SELECTORS, st.lists(events(), min_size=10, max_size=20))
 def test_an_event_that_is_left_out_is_never_overlooked(before: Selectors, after: Selectors, seen: list[Event]) -> None:
     is_left_out = any(picks(before, event) and not picks(after, event) for event in seen)
 
     assert not (is_left_out and narrowing(before, after) is Narrowing.NONE)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(SELECTORS, SELECTORS)
 def test_selectors_are_never_narrowed_by_having_more_of_them(first: Selectors, second: Selectors) -> None:
     both = Selectors(advanced=(*first.advanced, *second.advanced))
