@@ -24,10 +24,13 @@ async def put_permission(ports: ApiPorts, call: Call) -> Outcome:
     given = call.parameters
     bus = await named_bus(ports, call, given.get("EventBusName", ""))
     if given.get("Policy"):
-        return _with_policy(ports, bus, _checked(given["Policy"]))
-    statement = _statement(given, bus)
-    others = [each for each in _statements(bus) if each.get("Sid") != statement["Sid"]]
-    return _with_statements(ports, bus, [*others, statement])
+        policy = _checked(given["Policy"])
+    else:
+        statement = _statement(given, bus)
+        policy = _text([*(each for each in _statements(bus) if each.get("Sid") != statement["Sid"]), statement])
+    if len(policy.encode()) > MAX_POLICY_BYTES:
+        raise PolicyLengthExceededException
+    return _with_policy(ports, bus, policy)
 
 
 async def remove_permission(ports: ApiPorts, call: Call) -> Outcome:
@@ -42,7 +45,7 @@ async def remove_permission(ports: ApiPorts, call: Call) -> Outcome:
     left = [each for each in before if each.get("Sid") != given.get("StatementId")]
     if len(left) == len(before):
         raise ResourceNotFoundException("Statement with the provided id does not exist.")
-    return _with_statements(ports, bus, left)
+    return _with_policy(ports, bus, _text(left))
 
 
 def _statement(given: dict[str, Any], bus: EventBus) -> dict[str, Any]:
@@ -72,15 +75,11 @@ def _statements(bus: EventBus) -> list[dict[str, Any]]:
     return kept if isinstance(kept, list) else [kept]
 
 
-def _with_statements(ports: ApiPorts, bus: EventBus, statements: list[dict[str, Any]]) -> Outcome:
-    if not statements:
-        return _with_policy(ports, bus, "")
-    return _with_policy(ports, bus, orjson.dumps({"Version": CURRENT_VERSION, "Statement": statements}).decode())
+def _text(statements: list[dict[str, Any]]) -> str:
+    return orjson.dumps({"Version": CURRENT_VERSION, "Statement": statements}).decode() if statements else ""
 
 
 def _with_policy(ports: ApiPorts, bus: EventBus, policy: str) -> Outcome:
-    if len(policy.encode()) > MAX_POLICY_BYTES:
-        raise PolicyLengthExceededException
     settings = {name: value for name, value in bus.settings.items() if name != "Policy"}
     changed = replace(bus, modified_at=ports.clock.now(), settings=settings | ({"Policy": policy} if policy else {}))
     return Outcome(settings=(SettingsEntry(bus.arn, changed.to_json()),))
