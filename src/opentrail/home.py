@@ -114,8 +114,8 @@ class Home:
 
     @property
     def topic_key_file(self) -> Path:
-        """The key that signs messages of topics, with its certificate."""
-        return self.path / "topic-signing.pem"
+        """The key that signs messages of topics, sealed, with its certificate."""
+        return self.path / "topic-signing.json"
 
     @property
     def master_key_file(self) -> Path:

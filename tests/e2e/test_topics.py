@@ -10,7 +10,7 @@ import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
-from tests.support.clients import require_library
+from tests.support.clients import require_aws_cli, require_library
 from tests.support.mail_server import mail_server
 from tests.support.moto_server import moto_server
 from tests.support.server import RunningServer, wait_until
@@ -198,5 +198,66 @@ def test_an_ansible_play_makes_repeats_changes_and_removes_topic_and_rule(
     assert json.loads(report.read_bytes()) == {
         "topic": [True, False, True, True],
         "rule": [True, False, True, True],
+        "told": True,
     }
     assert client(server, "sns").list_topics()["Topics"] == []
+
+
+CLI = """
+set -e
+sns() { "$AWS" sns "$@" --output json; }
+topic=arn:aws:sns:us-east-1:123456789012:cli
+sns create-topic --name cli --attributes DisplayName=Cli --tags Key=team,Value=audit
+sns subscribe --topic-arn $topic --protocol sqs --notification-endpoint arn:aws:sqs:us-east-1:123456789012:cli \\
+    --attributes "$WANTS"
+sns subscribe --topic-arn $topic --protocol https --notification-endpoint https://hooks.example.com/
+held=$(sns list-subscriptions-by-topic --topic-arn $topic --query 'Subscriptions[?Protocol==`sqs`].SubscriptionArn|[0]')
+held=$(echo $held | tr -d '"')
+sns set-subscription-attributes --subscription-arn $held --attribute-name FilterPolicy \\
+    --attribute-value '{"level":["low"]}'
+sns get-subscription-attributes --subscription-arn $held
+sns add-permission --topic-arn $topic --label other --aws-account-id 222222222222 --action-name Publish
+sns get-topic-attributes --topic-arn $topic
+sns list-tags-for-resource --resource-arn $topic
+sns unsubscribe --subscription-arn $held
+sns delete-topic --topic-arn $topic
+sns list-topics
+"""
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(180)
+def test_the_aws_cli_makes_reads_changes_and_removes_topics_and_subscriptions(
+    make_server: MakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wants = {
+        "FilterPolicy": '{"level":["high"]}',
+        "RawMessageDelivery": "true",
+        "RedrivePolicy": '{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:letters"}',
+    }
+    monkeypatch.setenv("WANTS", json.dumps(wants))
+    monkeypatch.setenv("AWS", require_aws_cli())
+    server = make_server(upstream="").start()
+
+    done = server.opentrail("exec", "--", "sh", "-c", CLI, seconds=170)
+
+    assert done.returncode == 0, done.stderr
+    said = list(documents(done.stdout))
+    assert said[0] == {"TopicArn": "arn:aws:sns:us-east-1:123456789012:cli"}
+    assert said[2] == {"SubscriptionArn": "pending confirmation"}
+    shown = said[3]["Attributes"]
+    assert shown["SubscriptionArn"] == said[1]["SubscriptionArn"]
+    assert {name: shown[name] for name in wants} == wants | {"FilterPolicy": '{"level":["low"]}'}
+    topic = said[4]["Attributes"]
+    assert (topic["DisplayName"], topic["SubscriptionsConfirmed"], topic["SubscriptionsPending"]) == ("Cli", "1", "1")
+    assert json.loads(topic["Policy"])["Statement"][1]["Sid"] == "other"
+    assert said[5:] == [{"Tags": [{"Key": "team", "Value": "audit"}]}, {"Topics": []}]
+
+
+def documents(text: str) -> Iterator[Any]:
+    """Yield the JSON documents that stand one after the other in a text."""
+    decoder = json.JSONDecoder()
+    while text := text.lstrip():
+        document, end = decoder.raw_decode(text)
+        yield document
+        text = text[end:]

@@ -18,6 +18,7 @@ from opentrail.resource.delivery_policy import (
     MANAGED_ATTEMPTS,
     InvalidDeliveryPolicy,
     delays_of,
+    effective_retries,
     retries_of,
 )
 from opentrail.resource.topic import CONFIRMATION, Subscription, Topic, is_subscription_arn, is_topic_arn
@@ -139,7 +140,7 @@ def _patience(topic: Topic, subscription: Subscription) -> dict[str, Any]:
         return _policy(MAIL_ATTEMPTS, MAIL_AGE_SECONDS)
     own, topics = subscription.attributes.get("DeliveryPolicy", ""), topic.attributes.get("DeliveryPolicy", "")
     try:
-        retries = retries_of(own, "healthyRetryPolicy") if own else retries_of(topics, "defaultHealthyRetryPolicy")
+        retries = effective_retries(topics, own)
     except InvalidDeliveryPolicy:
         retries = retries_of("", "healthyRetryPolicy")
     return _policy(retries["numRetries"], HTTP_AGE_SECONDS) | {"RetryDelays": delays_of(retries)}

@@ -56,6 +56,21 @@ def retries_of(policy: str, member: str) -> dict[str, Any]:
     return retries
 
 
+def is_overriding_disabled(topics: str) -> bool:
+    """Say whether a topic's delivery policy keeps its subscriptions from having their own. Raises
+    InvalidDeliveryPolicy."""
+    document = _document(topics)
+    inner = document.get("http", document)
+    return isinstance(inner, dict) and inner.get("disableSubscriptionOverrides") is True
+
+
+def effective_retries(topics: str, own: str) -> dict[str, Any]:
+    """Return the retry policy that holds for a subscription: its own, or its topic's. Raises InvalidDeliveryPolicy."""
+    if own and not is_overriding_disabled(topics):
+        return retries_of(own, "healthyRetryPolicy")
+    return retries_of(topics, "defaultHealthyRetryPolicy")
+
+
 def delays_of(retries: Mapping[str, Any]) -> list[float]:
     """Return the seconds before each retry: none, the shortest, the back-off's, the longest."""
     least, most = retries["minDelayTarget"], retries["maxDelayTarget"]
@@ -77,6 +92,17 @@ def _between(function: str, least: float, most: float, step: int, number: int) -
 
 
 def _member(policy: str, member: str) -> Mapping[str, Any]:
+    document = _document(policy)
+    inner = document.get("http", document) if member == "defaultHealthyRetryPolicy" else document
+    found = inner.get(member) if isinstance(inner, dict) else None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise InvalidDeliveryPolicy(f"{member} is no JSON object")
+    return found
+
+
+def _document(policy: str) -> Mapping[str, Any]:
     if not policy:
         return {}
     try:
@@ -85,10 +111,4 @@ def _member(policy: str, member: str) -> Mapping[str, Any]:
         raise InvalidDeliveryPolicy("it is no JSON") from None
     if not isinstance(document, dict):
         raise InvalidDeliveryPolicy("it is no JSON object")
-    inner = document.get("http", document) if member == "defaultHealthyRetryPolicy" else document
-    found = inner.get(member) if isinstance(inner, dict) else None
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise InvalidDeliveryPolicy(f"{member} is no JSON object")
-    return found
+    return document

@@ -5,8 +5,9 @@ import asyncio
 from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.resealing import reseal
 from opentrail.adapters.signer import local as signing_keys
+from opentrail.adapters.targets import message_signer
 from opentrail.errors import OperatorError
-from opentrail.home import Home
+from opentrail.home import Home, write_private
 from opentrail.ports import Unavailable
 from opentrail.settings import Settings
 from opentrail.wiring.installation import open_installation
@@ -33,6 +34,7 @@ async def rotate_master_key(home: Home, settings: Settings) -> int:
             finally:
                 await database.close()
             count += await asyncio.to_thread(signing_keys.reseal, home.signing_keys, sealer)
+            count += await asyncio.to_thread(message_signer.reseal, home.topic_key_file, sealer, write_private)
         except Unavailable as error:
             raise OperatorError(f"not everything is sealed anew: {error}; run the command again") from error
         home.finish_master_key()

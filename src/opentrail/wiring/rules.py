@@ -43,7 +43,9 @@ class Rules:
     def __init__(self, installation: Installation, upstream_url: str, owner_key: Mapping[str, str]) -> None:
         self._closing = ExitStack()
         aws = {service: self._sender(service, installation.settings, upstream_url, owner_key) for service in SERVICES}
-        self.message_signer = MessageSigner(installation.home.topic_key_file, installation.clock, write_private)
+        self.message_signer = MessageSigner(
+            installation.home.topic_key_file, installation.clock, installation.home.sealer(), write_private
+        )
         mail = self._mail(installation)
         settings, clock = installation.settings, installation.clock
         senders: dict[str, Targets] = {

@@ -112,3 +112,13 @@ def test_patience_is_the_protocols_or_the_delivery_policys() -> None:
     assert targets["own"]["DeadLetterConfig"] == {"Arn": "arn:aws:sqs:us-east-1:123456789012:letters"}
     assert targets["queue"]["RetryPolicy"]["MaximumRetryAttempts"] == 100_015
     assert targets["mail"]["RetryPolicy"] == {"MaximumRetryAttempts": 50, "MaximumEventAgeInSeconds": 21_600}
+
+
+def test_a_topic_may_keep_its_subscriptions_from_policies_of_their_own() -> None:
+    retries = {"numRetries": 2, "minDelayTarget": 1, "maxDelayTarget": 1}
+    topics = {"http": {"defaultHealthyRetryPolicy": retries, "disableSubscriptionOverrides": True}}
+    own = a_subscription("own", attributes={"DeliveryPolicy": '{"healthyRetryPolicy":{"numRetries":4}}'})
+
+    [copy] = copies(a_fan_out(own, DeliveryPolicy=orjson.dumps(topics).decode())).values()
+
+    assert copy.target["RetryDelays"] == [1.0, 1.0]

@@ -14,9 +14,10 @@ from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.resealing import SEALED, SecretDamaged
 from opentrail.adapters.metadata_store.tables import credentials, metadata
 from opentrail.adapters.signer import local as signing_keys
+from opentrail.adapters.targets.message_signer import MessageSigner
 from opentrail.envelope import new_material
 from opentrail.errors import HomeInUse, OperatorError
-from opentrail.home import Home
+from opentrail.home import Home, write_private
 from opentrail.identity.mfa import MfaDevice
 from opentrail.policy.context import request_principal
 from opentrail.ports import Unavailable
@@ -26,7 +27,7 @@ from opentrail.sealing import MASTER_KEY_BYTES, SealBroken, Sealer
 from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation, open_installation
 from opentrail.wiring.master_key import rotate_master_key
-from tests.builders import ACCOUNT, REGION, a_credential, a_root, a_user
+from tests.builders import ACCOUNT, REGION, HandClock, a_credential, a_root, a_user
 from tests.conformance.ports.test_api_destinations import a_connection
 from tests.unit.wiring.test_installation import events_of
 
@@ -52,11 +53,17 @@ async def a_home(tmp_path: Path) -> tuple[Home, DataKey]:
         await installation.keys.rotate(KEY.key_id, new_material(), NOW, is_on_demand=True)
         await installation.signer.current_key(REGION, NOW)
         await installation.connections.put(a_connection(), b"secret")
+    await message_signer(home).certificate()
     return home, data_key
 
 
-SECRETS = 1 + USERS * 2 + 2 + 1 + 1
-"""The owner's key, those of the users and their devices, two versions of a key, a signing key, a connection's."""
+def message_signer(home: Home) -> MessageSigner:
+    return MessageSigner(home.topic_key_file, HandClock(), home.sealer(), write_private)
+
+
+SECRETS = 1 + USERS * 2 + 2 + 1 + 1 + 1
+"""The owner's key, those of the users and their devices, two versions of a key, a signing key, a connection's, topics'
+own."""
 
 
 async def assert_everything_opens(installation: Installation, data_key: DataKey) -> None:
@@ -86,9 +93,10 @@ async def test_everything_opens_with_the_new_key_and_nothing_with_the_old(
     assert (len(new), new == old) == (MASTER_KEY_BYTES, False)
     async with open_installation(home, Settings()) as installation:
         await assert_everything_opens(installation, data_key)
+        assert await message_signer(home).certificate()
         assert [event["eventName"] for event in await events_of(installation)] == ["RotateMasterKey"]
     assert await sealed_under(home, old) == 0
-    assert await sealed_under(home, new) == SECRETS - 1
+    assert await sealed_under(home, new) == SECRETS - 2
 
 
 def _rows(query: Select[Any], connection: Connection) -> Sequence[RowMapping]:

@@ -1,6 +1,8 @@
 """The key that signs topics' messages, as SNS does: RSA-2048 PKCS#1 v1.5 over SHA-1 (version 1) or SHA-256 (version 2).
 
-Made once, with a certificate of its own that receivers fetch from ``SigningCertURL``; one private file keeps both.
+Made once, with a certificate of its own that receivers fetch from ``SigningCertURL``. One private file keeps both, a
+JSON object: ``certificate`` (PEM) and ``sealed_private_key`` (base64 of the sealed PKCS#8 DER; docs/formats/keys.md).
+What an earlier version left beside it as a PEM file, not sealed, is taken up and removed.
 """
 
 import asyncio
@@ -10,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -17,20 +20,27 @@ from cryptography.x509.oid import NameOID
 
 from opentrail.clock import Clock
 from opentrail.errors import OperatorError
+from opentrail.sealing import SealBroken, Sealer
 
 KEY_BITS = 2048
 CERTIFICATE_LIFE = timedelta(days=3650)
+CONTEXT = "topic-signing-key"
+"""What the sealed key is bound to."""
+
+Write = Callable[[Path, bytes], None]
+"""Stores a file's bytes privately and durably."""
 
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _OTHER = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 
 
 class MessageSigner:
-    """``write`` stores the file's bytes privately and durably."""
+    """Keeps its key at ``path``, sealed."""
 
-    def __init__(self, path: Path, clock: Clock, write: Callable[[Path, bytes], None]) -> None:
+    def __init__(self, path: Path, clock: Clock, sealer: Sealer, write: Write) -> None:
         self._path = path
         self._clock = clock
+        self._sealer = sealer
         self._write = write
         self._opening = asyncio.Lock()
         self._opened: tuple[rsa.RSAPrivateKey, bytes] | None = None
@@ -58,17 +68,16 @@ class MessageSigner:
 
     def _read_or_make(self) -> tuple[rsa.RSAPrivateKey, bytes]:
         if not self._path.exists():
-            self._write(self._path, self._made())
-        kept = self._path.read_bytes()
-        try:
-            key = serialization.load_pem_private_key(kept, None)
-            certificate = x509.load_pem_x509_certificate(kept)
-        except ValueError as error:
-            raise OperatorError(f"{self._path} is damaged: restore it, or remove it for a new key") from error
+            former = self._path.with_suffix(".pem")
+            private, certificate = _from_pem(former) if former.exists() else self._made()
+            self._write(self._path, _format(private, certificate, self._sealer))
+            former.unlink(missing_ok=True)
+        private, certificate = _read(self._path, self._sealer)
+        key = serialization.load_der_private_key(private, None)
         assert isinstance(key, rsa.RSAPrivateKey)
-        return key, certificate.public_bytes(serialization.Encoding.PEM)
+        return key, certificate
 
-    def _made(self) -> bytes:
+    def _made(self) -> tuple[bytes, bytes]:
         key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Opentrail topics")])
         now = self._clock.now()
@@ -82,10 +91,51 @@ class MessageSigner:
             .not_valid_after(now + CERTIFICATE_LIFE)
             .sign(key, hashes.SHA256())
         )
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return private + certificate.public_bytes(serialization.Encoding.PEM)
+        return _der(key), certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def reseal(path: Path, sealer: Sealer, write: Write) -> int:
+    """Seal the key at ``path`` anew, under the sealer's present key; return how many there are. Raises
+    OperatorError."""
+    if not path.exists():
+        return 0
+    private, certificate = _read(path, sealer)
+    write(path, _format(private, certificate, sealer))
+    return 1
+
+
+def _format(private: bytes, certificate: bytes, sealer: Sealer) -> bytes:
+    sealed = base64.b64encode(sealer.seal(private, CONTEXT)).decode()
+    document = {"certificate": certificate.decode(), "sealed_private_key": sealed}
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+
+def _read(path: Path, sealer: Sealer) -> tuple[bytes, bytes]:
+    """Return the private key as DER and the certificate as PEM."""
+    try:
+        document = orjson.loads(path.read_bytes())
+        private = sealer.unseal(base64.b64decode(document["sealed_private_key"]), CONTEXT)
+        certificate = x509.load_pem_x509_certificate(document["certificate"].encode())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SealBroken) as error:
+        raise OperatorError(f"{path} is damaged: restore it, or remove it for a new key") from error
+    return private, certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _from_pem(path: Path) -> tuple[bytes, bytes]:
+    kept = path.read_bytes()
+    try:
+        key = serialization.load_pem_private_key(kept, None)
+        certificate = x509.load_pem_x509_certificate(kept)
+    except ValueError as error:
+        raise OperatorError(f"{path} is damaged: restore it, or remove it for a new key") from error
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return _der(key), certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _der(key: rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def text_to_sign(message: Mapping[str, str]) -> bytes:

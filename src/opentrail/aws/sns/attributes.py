@@ -7,7 +7,12 @@ from opentrail.aws.sns.errors import InvalidParameterException
 from opentrail.pattern.errors import InvalidFilterPolicy
 from opentrail.pattern.filter_policy import Scope, parse_filter_policy
 from opentrail.policy.document import MalformedPolicy, parse_policy
-from opentrail.resource.delivery_policy import InvalidDeliveryPolicy, retries_of
+from opentrail.resource.delivery_policy import (
+    InvalidDeliveryPolicy,
+    effective_retries,
+    is_overriding_disabled,
+    retries_of,
+)
 from opentrail.resource.topic import Subscription, Topic
 
 MAX_DISPLAY_NAME = 100
@@ -95,11 +100,12 @@ def check_subscription_attributes(protocol: str, attributes: dict[str, str], whe
 
 def shown_topic(topic: Topic, confirmed: int, pending: int) -> dict[str, str]:
     """Return the attributes of GetTopicAttributes."""
-    retries = retries_of(topic.attributes.get("DeliveryPolicy", ""), "defaultHealthyRetryPolicy")
+    policy = topic.attributes.get("DeliveryPolicy", "")
+    retries = retries_of(policy, "defaultHealthyRetryPolicy")
     effective = {
         "http": {
             "defaultHealthyRetryPolicy": retries,
-            "disableSubscriptionOverrides": False,
+            "disableSubscriptionOverrides": is_overriding_disabled(policy),
             "defaultRequestPolicy": {"headerContentType": "text/plain; charset=UTF-8"},
         }
     }
@@ -115,8 +121,8 @@ def shown_topic(topic: Topic, confirmed: int, pending: int) -> dict[str, str]:
     }
 
 
-def shown_subscription(subscription: Subscription) -> dict[str, str]:
-    """Return the attributes of GetSubscriptionAttributes."""
+def shown_subscription(subscription: Subscription, topic: Topic | None) -> dict[str, str]:
+    """Return the attributes of GetSubscriptionAttributes; its topic may be gone."""
     shown = {
         "SubscriptionArn": subscription.arn,
         "TopicArn": subscription.topic_arn,
@@ -132,7 +138,8 @@ def shown_subscription(subscription: Subscription) -> dict[str, str]:
     if shown.get("FilterPolicy"):
         shown.setdefault("FilterPolicyScope", "MessageAttributes")
     if subscription.protocol in ("http", "https"):
-        retries = retries_of(subscription.attributes.get("DeliveryPolicy", ""), "healthyRetryPolicy")
+        topics = topic.attributes.get("DeliveryPolicy", "") if topic is not None else ""
+        retries = effective_retries(topics, subscription.attributes.get("DeliveryPolicy", ""))
         shown["EffectiveDeliveryPolicy"] = orjson.dumps({"healthyRetryPolicy": retries}).decode()
     return shown
 

@@ -99,7 +99,7 @@ def _message(ports: ApiPorts, topic: Topic, given: dict[str, Any]) -> tuple[str,
 def _texts(given: dict[str, Any]) -> dict[str, str]:
     """Return the message's texts by protocol, ``default`` among them."""
     structure = given.get("MessageStructure", "")
-    if not structure:
+    if structure in ("", "string"):
         return {"default": given["Message"]}
     if structure != "json":
         raise InvalidParameterException("MessageStructure")

@@ -116,7 +116,7 @@ async def list_subscriptions_by_topic(ports: ApiPorts, call: Call) -> Outcome:
 async def get_subscription_attributes(ports: ApiPorts, call: Call) -> Outcome:
     """Show a subscription."""
     found = await find_subscription(ports, call, call.parameters["SubscriptionArn"])
-    return Outcome({"Attributes": shown_subscription(found)})
+    return Outcome({"Attributes": shown_subscription(found, await ports.topic_store.topic(found.topic_arn))})
 
 
 async def set_subscription_attributes(ports: ApiPorts, call: Call) -> Outcome:
