@@ -82,7 +82,7 @@ simulate: setup setup-all-clients ## long seeded runs: thousands of fail points 
 	@$(BIN)/pytest -n 2 --timeout 1800 -m simulate --ignore tests/simulation tests
 
 bench: setup-compiled setup-clients ## every benchmark of the compiled wheel, both sides in one run (Debian packages: scripts/install-packages bench)
-	@for run in codec journal lookup "lookup --events 1000000" "validate_logs --digests 100" proof delivery archive_encryption matching imports gateway react memory; do \
+	@for run in codec journal lookup "lookup --events 1000000" "validate_logs --digests 100" proof delivery archive_encryption matching imports "sql --events 1000000" gateway react memory; do \
 		echo "== $$run"; $(COMPILED)/bin/python -m bench.$$run || exit 1; done
 
 docs: setup ## write the generated pages again

@@ -3,24 +3,25 @@
 Events come at a steady rate of a third of a million a day, so a home that grows has more days, as a real one has.
 """
 
-import asyncio
 import gzip
 import time
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import datetime
-from itertools import islice
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
 
+import orjson
+
 from bench.lake_events import an_event
-from opentrail.adapters.event_history.local import LocalEventHistory
+from opentrail.adapters.event_history.layout import DAY_SECONDS, segment_name
+from opentrail.adapters.event_history.rows import make_row
+from opentrail.adapters.event_history.segment import Segment
+from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS
+from opentrail.adapters.event_history.segment_writer import train_dictionary, write_segment
+from opentrail.adapters.event_history.store import HistoryStore
 from opentrail.event.encoding import decode_event
 from opentrail.home import Home
 from opentrail.pipeline.history import history_event
-from opentrail.ports import Unavailable
-from opentrail.ports.event_history import HistoryEvent
-from opentrail.ports.journal import Position
 from opentrail.settings import Settings
 from opentrail.wiring.imports import import_commands
 
@@ -29,6 +30,16 @@ MOST_EVENTS, DAYS = 10_000_000, 30
 
 FILE_EVENTS = 2_000
 PROCESSES = 2
+
+
+def beginning(folder: Path) -> datetime:
+    """Return the "now" that the folder's events end at: the one of an earlier run in it, whose log files then serve
+    again, or this moment."""
+    kept = folder / "now"
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        kept.write_text(datetime.now(UTC).isoformat())
+    return datetime.fromisoformat(kept.read_text())
 
 
 def event(number: int, now: datetime) -> bytes:
@@ -46,9 +57,12 @@ def write_logs(folder: Path, numbers: range, now: datetime) -> list[Path]:
 
 def _write_log(folder: Path, start: int, now: datetime) -> Path:
     path = folder / f"{start:09d}.json.gz"
+    if path.exists():
+        return path
     records = [event(number, now) for number in range(start, start + FILE_EVENTS)]
-    path.write_bytes(gzip.compress(b'{"Records":[' + b",".join(records) + b"]}", 3))
-    return path
+    partial = path.with_suffix(".part")
+    partial.write_bytes(gzip.compress(b'{"Records":[' + b",".join(records) + b"]}", 3))
+    return partial.replace(path)
 
 
 async def import_logs(home: Path, folder: Path) -> float:
@@ -62,29 +76,39 @@ async def import_logs(home: Path, folder: Path) -> float:
         return int(standing["statistics"]["events_completed"]) / (time.perf_counter() - began)
 
 
-async def store_history(home: Path, numbers: range, now: datetime) -> float:
-    """Store events in the home's Event history, sealed and joined; return the events a second."""
-    history = await LocalEventHistory.open(Home(home).history)
-    try:
-        seconds, events = 0.0, _history_events(numbers, now)
-        while batch := list(islice(events, 1_000)):
-            began = time.perf_counter()
-            await _store(history, batch)
-            seconds += time.perf_counter() - began
-        began = time.perf_counter()
-        await history.settle()
-        return len(numbers) / (seconds + time.perf_counter() - began)
-    finally:
-        await history.close()
+def build_history(home: Path, numbers: range, now: datetime) -> None:
+    """Have the home's Event history hold events, too, in finished segments of a day each, as sealing and joining leave
+    them: recording them one batch after the other would take hours."""
+    folder = Home(home).history
+    store = HistoryStore(folder)
+    taken = len(list((folder / "segments").iterdir()))
+    parts = [(folder / "segments", part, now, taken + at) for at, part in enumerate(_days(numbers, now), 1)]
+    with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+        names = list(pool.map(_write_segment, *zip(*parts, strict=True)))
+    store._publish([Segment(folder / "segments" / name) for name in names], (), ())
+    store.close()
 
 
-def _history_events(numbers: range, now: datetime) -> Iterator[HistoryEvent]:
-    return (history_event(decode_event(event(number, now))) for number in numbers)
+def _days(numbers: range, now: datetime) -> list[range]:
+    """Return the events of each day, and of at most MAX_SEGMENT_ROWS."""
+    found, start = list[range](), numbers.start
+    while start < numbers.stop:
+        day, least, most = _day(start, now), start, min(start + MAX_SEGMENT_ROWS, numbers.stop)
+        while most - least > 1:  # the last event of that day, halving
+            middle = (least + most) // 2
+            least, most = (middle, most) if _day(middle, now) == day else (least, middle)
+        found.append(range(start, most))
+        start = most
+    return found
 
 
-async def _store(history: LocalEventHistory, batch: Sequence[HistoryEvent]) -> None:
-    while True:
-        try:
-            return await history.store(batch, Position(batch[-1].event_id))
-        except Unavailable:  # until sealing has made room, as the history's feeder waits
-            await asyncio.sleep(0.1)
+def _day(number: int, now: datetime) -> int:
+    return int(datetime.fromisoformat(orjson.loads(event(number, now))["eventTime"]).timestamp()) // DAY_SECONDS
+
+
+def _write_segment(segments: Path, numbers: range, now: datetime, number: int) -> str:
+    rows = sorted(make_row(history_event(decode_event(event(at, now)))) for at in numbers)
+    day = _day(numbers.start, now)
+    name = segment_name(day, number)
+    write_segment(segments / name, day, rows, train_dictionary([row.record for row in rows]))
+    return name
