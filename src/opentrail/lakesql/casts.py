@@ -159,6 +159,8 @@ def cast(value: Typed, kind: SqlType, *, is_try: bool) -> Typed:
         return Typed(f"{verb}(round({value.text}) AS {kind.duckdb})", kind)
     if kind == DATE and source in (TIMESTAMP, TIMESTAMP_TZ):
         return Typed(f"CAST(lake_utc({value.text}) AS DATE)", kind)
+    if source == JSON and kind.is_row:
+        return Typed(_row_of_json(value, kind, is_try=is_try), kind)
     if source.is_row and kind.is_row:
         return Typed(_row_by_place(value, kind, is_try=is_try), kind)
     return Typed(f"{verb}({value.text} AS {kind.duckdb})", kind)
@@ -172,6 +174,19 @@ def _row_by_place(value: Typed, kind: SqlType, *, is_try: bool) -> str:
         field = Typed(f"{value.text}.{quoted_name(name or f'f{at}')}", part)
         fields.append(f"{quoted_name(wanted or f'f{at}')} := {cast(field, target, is_try=is_try).text}")
     return f"(CASE WHEN {value.text} IS NOT NULL THEN struct_pack({', '.join(fields)}) END)"
+
+
+def _row_of_json(value: Typed, kind: SqlType, *, is_try: bool) -> str:
+    """Return a row made of a JSON object, by names, or of an array, by places."""
+    fields = []
+    for at, (name, target) in enumerate(kind.fields):
+        element = Typed(f"json_extract({value.text}, '$[{at}]')", JSON)
+        fields.append(f"{quoted_name(name or f'f{at + 1}')} := {cast(element, target, is_try=is_try).text}")
+    verb = "TRY_CAST" if is_try else "CAST"
+    return (
+        f"(CASE WHEN json_type({value.text}) = 'ARRAY' THEN struct_pack({', '.join(fields)}) "
+        f"ELSE {verb}({value.text} AS {kind.duckdb}) END)"
+    )
 
 
 def _is_castable(source: SqlType, kind: SqlType) -> bool:

@@ -163,7 +163,16 @@ def _comparison(self: Expressions, node: exp.Expression, scope: Scope) -> Typed:
     operator = operators.COMPARISONS[type(node).__name__]
     if isinstance(node.expression, exp.Any | exp.All):
         return _quantified(self, node, scope, operator)
+    if _is_all_values(node.expression):  # which the parser takes for a function's call
+        rows = exp.All(this=node.expression.expressions[0])
+        return _quantified(self, type(node)(this=node.this, expression=rows), scope, operator)
     return operators.compare(operator, self.emit(node.this, scope), self.emit(node.expression, scope))
+
+
+def _is_all_values(node: exp.Expression) -> bool:
+    if not isinstance(node, exp.Anonymous) or node.name.upper() != "ALL":
+        return False
+    return len(node.expressions) == 1 and isinstance(node.expressions[0], exp.Values)
 
 
 def _quantified(self: Expressions, node: exp.Expression, scope: Scope, operator: str) -> Typed:
@@ -191,10 +200,16 @@ def _negation(self: Expressions, node: exp.Expression, scope: Scope) -> Typed:
 
 def _concatenation(self: Expressions, node: exp.Expression, scope: Scope) -> Typed:
     left, right = self.emit(node.this, scope), self.emit(node.expression, scope)
+    if left.kind.is_array != right.kind.is_array and UNKNOWN not in (left.kind, right.kind):  # an element and an array
+        left, right = (value if value.kind.is_array else _in_array(value) for value in (left, right))
     kind = common_type([left.kind, right.kind])
     if kind is None or not (kind.is_text or kind.is_array):
         raise InvalidStatement(f"Cannot apply operator: {left.kind} || {right.kind}")
     return Typed(f"({left.text} || {right.text})", VARCHAR if kind.is_text else kind)
+
+
+def _in_array(value: Typed) -> Typed:
+    return Typed(f"[{value.text}]", array(value.kind))
 
 
 def _between(self: Expressions, node: exp.Expression, scope: Scope) -> Typed:

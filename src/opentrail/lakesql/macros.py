@@ -36,6 +36,10 @@ MACROS: tuple[str, ...] = (
     "lake_from_base(s, b) AS CAST(list_reduce(list_transform(string_split(lower(s), ''), "
     "lambda c: CAST(strpos('0123456789abcdefghijklmnopqrstuvwxyz', c) - 1 AS BIGINT)), "
     "lambda x, y: x * b + y) AS BIGINT)",
+    # A day, a week's Monday or one of its days, a day of the year.
+    "lake_iso_date(s) AS CASE WHEN regexp_full_match(s, '\\d{4}-W\\d{2}(-\\d)?') "
+    "THEN CAST(strptime(CASE WHEN length(s) = 8 THEN s || '-1' ELSE s END, '%G-W%V-%u') AS DATE) "
+    "WHEN regexp_full_match(s, '\\d{4}-\\d{3}') THEN CAST(strptime(s, '%Y-%j') AS DATE) ELSE CAST(s AS DATE) END",
     "lake_no_nan(x) AS CASE WHEN NOT isnan(x) THEN x END",
     # Java's text of a double: plain from 0.001 to 10,000,000, else as 1.25E-5, always with a digit behind the point.
     "lake_digits(t) AS rtrim(ltrim(replace(split_part(t, 'e', 1), '.', ''), '0'), '0')",
@@ -55,6 +59,7 @@ MACROS: tuple[str, ...] = (
     "lake_json_size(j, p) AS CAST(CASE json_type(j, p) WHEN 'OBJECT' THEN len(json_keys(j, p)) "
     "WHEN 'ARRAY' THEN json_array_length(j, p) WHEN NULL THEN NULL ELSE 0 END AS BIGINT)",
     "lake_json_array_length(j) AS CASE WHEN json_type(j) = 'ARRAY' THEN CAST(json_array_length(j) AS BIGINT) END",
+    "lake_json_element(j, n) AS json_extract(j, '$[' || CASE WHEN n < 0 THEN '#' ELSE '' END || n || ']')",
     "lake_json_array_contains(j, x) AS CASE WHEN json_type(j) = 'ARRAY' THEN "
     "list_contains(list_transform(CAST(j AS JSON[]), lambda e: CAST(e AS VARCHAR)), CAST(to_json(x) AS VARCHAR)) END",
     # Of what is an object alone: anything else is no map, and has neither a key nor a value.
@@ -64,6 +69,8 @@ MACROS: tuple[str, ...] = (
     "lake_unless_null_in(a, r) AS CASE WHEN NOT lake_has_null(a) THEN r END",
     "lake_contains(a, x) AS CASE WHEN list_contains(a, x) THEN true WHEN lake_has_null(a) THEN NULL "
     "ELSE list_contains(a, x) END",
+    "lake_overlap(a, b) AS CASE WHEN list_has_any(a, b) THEN true WHEN lake_has_null(a) OR lake_has_null(b) THEN NULL "
+    "ELSE list_has_any(a, b) END",
     "lake_distinct(a) AS list_filter(a, lambda e, i: CASE WHEN e IS NULL "
     "THEN i = 1 OR NOT lake_has_null(a[1:i - 1]) ELSE list_position(a, e) = i END)",
     "lake_join(a, d) AS array_to_string(list_transform(a, lambda e: CAST(e AS VARCHAR)), d)",

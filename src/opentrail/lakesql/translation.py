@@ -118,6 +118,8 @@ class Translator:
     def column_query(self, node: exp.Expression, scope: Scope) -> tuple[str, SqlType]:
         """Return a query that gives one column; it is called c1 there."""
         inner = node.this if isinstance(node, exp.Subquery) else node
+        if isinstance(inner, exp.Values):
+            inner = exp.Select(expressions=[exp.Star()], from_=exp.From(this=inner.copy()))
         emitted = self.query(inner, scope)
         if len(emitted.columns) != 1:
             raise InvalidStatement(f"Multiple columns returned by subquery are not supported: {len(emitted.columns)}")

@@ -133,7 +133,7 @@ ARRAYS: tuple[Function, ...] = (
     scalar("array_union", "array array", _common, "lake_distinct(list_concat({0}, {1}))"),
     scalar("array_intersect", "array array", _common, "lake_intersect({0}, {1})"),
     scalar("array_except", "array array", _common, "lake_except({0}, {1})"),
-    scalar("arrays_overlap", "array array", BOOLEAN, "list_has_any({0}, {1})"),
+    scalar("arrays_overlap", "array array", BOOLEAN, "lake_overlap({0}, {1})"),
     scalar("concat", "array array", _common, "({0} || {1})"),
     scalar("concat", "array array array", _common, "({0} || {1} || {2})"),
     scalar("flatten", "arrays", _element, "flatten({0})"),

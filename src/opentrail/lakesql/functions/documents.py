@@ -73,7 +73,7 @@ DOCUMENTS: tuple[Function, ...] = (
     scalar("json_extract", "json literal", JSON, _json_extract),
     scalar("json_extract_scalar", "json literal", VARCHAR, _json_extract_scalar),
     scalar("json_size", "json literal", BIGINT, _json_size),
-    scalar("json_parse", "text", JSON, "CAST({0} AS JSON)"),
+    scalar("json_parse", "text", JSON, "json({0})"),
     scalar("json_format", "json", VARCHAR, "CAST({0} AS VARCHAR)"),
     scalar("json_array_length", "json", BIGINT, lambda args: f"lake_json_array_length({_document(args)})"),
     scalar(
@@ -83,7 +83,7 @@ DOCUMENTS: tuple[Function, ...] = (
         lambda args: f"lake_json_array_contains({_document(args)}, {args[1].text})",
     ),
     scalar(
-        "json_array_get", "json integer", JSON, lambda args: f"json_extract({_document(args)}, '/' || {args[1].text})"
+        "json_array_get", "json integer", JSON, lambda args: f"lake_json_element({_document(args)}, {args[1].text})"
     ),
     scalar("is_json_scalar", "json", BOOLEAN, "(json_type({0}) NOT IN ('OBJECT', 'ARRAY'))"),
 )

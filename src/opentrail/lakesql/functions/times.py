@@ -141,7 +141,7 @@ _FIELDS = {
 
 TIMES: tuple[Function, ...] = (
     scalar("date", "time", DATE, _of_plain("CAST({0} AS DATE)")),
-    scalar("date", "text", DATE, "CAST({0} AS DATE)"),
+    scalar("date", "text", DATE, "lake_iso_date({0})"),
     scalar("date_trunc", "literal time", _second_kind, _date_trunc),
     scalar("date_add", "literal integer time", _third_kind, _date_add),
     scalar("date_diff", "literal time time", BIGINT, _date_diff),
@@ -150,7 +150,7 @@ TIMES: tuple[Function, ...] = (
     scalar("format_datetime", "time literal", VARCHAR, _format_datetime),
     scalar("parse_datetime", "text literal", TIMESTAMP_TZ, _parse_datetime),
     scalar("from_iso8601_timestamp", "text", TIMESTAMP_TZ, "CAST(CAST({0} AS TIMESTAMPTZ) AS TIMESTAMP)"),
-    scalar("from_iso8601_date", "text", DATE, "CAST({0} AS DATE)"),
+    scalar("from_iso8601_date", "text", DATE, "lake_iso_date({0})"),
     scalar("to_iso8601", "time", VARCHAR, _to_iso8601),
     scalar(
         "from_unixtime",
