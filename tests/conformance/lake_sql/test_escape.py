@@ -2,6 +2,7 @@
 account's events, and no word of how this installation is made."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -17,11 +18,14 @@ from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.query_engine.duckdb import DuckDbEngine
 from opentrail.aws.cloudtrail import SERVICE
 from opentrail.errors import AwsError
+from opentrail.lakesql.errors import InvalidStatement
+from opentrail.lakesql.store_schema import schema_of_kind
+from opentrail.lakesql.translation import translate
 from opentrail.ports.journal import Position
 from opentrail.ports.lake_table import LakeSnapshot
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.resource.event_data_store import EventDataStoreKind
-from tests.builders import World, a_credential, a_root, an_event
+from tests.builders import NOON, World, a_credential, a_root, an_event
 
 OTHER = "444455556666"
 MARK = "SECRET-OF-ANOTHER-ACCOUNT"
@@ -188,6 +192,171 @@ REFUSED = [
     "SELECT * FROM <MINE> USING SAMPLE 10%",
     "SELECT * FROM <MINE> TABLESAMPLE BERNOULLI (10)",
     "SELECT * FROM <MINE> PIVOT (count(*) FOR eventName IN ('a'))",
+    # other accounts' tables, named in other ways
+    'WITH "<OTHERS>" AS (SELECT * FROM "<OTHERS>") SELECT * FROM "<OTHERS>"',
+    'SELECT b.* FROM (WITH "<OTHERS>" AS (SELECT 1 AS x) SELECT * FROM "<OTHERS>") a CROSS JOIN "<OTHERS>" b',
+    'WITH x AS (WITH "<OTHERS>" AS (SELECT 1 AS n) SELECT n FROM "<OTHERS>") SELECT * FROM x, "<OTHERS>"',
+    'WITH x AS (SELECT * FROM y), y AS (SELECT * FROM "<OTHERS>") SELECT * FROM x',
+    'SELECT * FROM memory.main."<OTHERS>"',
+    'SELECT * FROM "444455556666"."<OTHERS>"',
+    'SELECT * FROM "<OTHERS> "',
+    "SELECT * FROM /* <MINE> */ <OTHERS>",
+    "SELECT eventID FROM <MINE> EXCEPT SELECT eventID FROM <OTHERS>",
+    "SELECT * FROM <MINE> a LEFT JOIN <OTHERS> b ON a.eventID = b.eventID",
+    "SELECT transform(ARRAY[1], x -> (SELECT max(eventName) FROM <OTHERS>)) FROM <MINE>",
+    "SELECT * FROM <MINE> WHERE EXISTS (SELECT 1 FROM <OTHERS>)",
+    "SELECT * FROM <MINE> ORDER BY (SELECT max(eventName) FROM <OTHERS>)",
+    "SELECT eventName = ANY (SELECT eventName FROM <OTHERS>) FROM <MINE>",
+    "SELECT count(*) FILTER (WHERE eventName IN (SELECT eventName FROM <OTHERS>)) FROM <MINE>",
+    "SELECT * FROM query('SELECT * FROM <OTHERS>')",
+    "SELECT * FROM query_table(['lake_table_0', '<OTHERS>'])",
+    "TABLE <OTHERS>",
+    # files, named in other ways
+    "FROM read_text('<FILE>')",
+    "FROM '<FILE>'",
+    "TABLE '<CSV>'",
+    "SELECT * FROM (FROM '<CSV>')",
+    "SELECT * FROM/**/'<CSV>'",
+    'SELECT * FROM "<CSV>" AS <MINE>',
+    "WITH x AS (FROM read_csv('<CSV>')) SELECT * FROM x",
+    "WITH x AS MATERIALIZED (SELECT * FROM '<CSV>') SELECT * FROM x",
+    "SELECT * FROM <MINE> WHERE eventName IN (SELECT content FROM read_text('<FILE>'))",
+    "SELECT * FROM <MINE> WHERE EXISTS (SELECT 1 FROM '<CSV>')",
+    "SELECT eventName = ALL (SELECT content FROM read_text('<FILE>')) FROM <MINE>",
+    "SELECT * FROM <MINE> SEMI JOIN '<CSV>' ON true",
+    "SELECT * FROM <MINE> POSITIONAL JOIN read_text('<FILE>')",
+    "SELECT * FROM read_ndjson_objects('<CSV>')",
+    "SELECT * FROM read_json_objects_auto('<CSV>')",
+    "SELECT * FROM parquet_schema('<TABLE>')",
+    "SELECT * FROM parquet_bloom_probe('<TABLE>', 'eventid', 'x')",
+    "SELECT * FROM parquet_kv_metadata('<TABLE>')",
+    "SELECT * FROM iceberg_scan('/')",
+    "SELECT * FROM read_duckdb('<FILE>')",
+    "SELECT * FROM ST_Read('<FILE>')",
+    "SELECT * FROM postgres_query('x', 'SELECT 1')",
+    "SELECT * FROM 'http://127.0.0.1:1/x.parquet'",
+    "SELECT * FROM 's3://bucket/x.parquet'",
+    "SELECT * FROM arrow_scan(1, 2, 3)",
+    "SELECT * FROM python_map_function('x')",
+    "SELECT * FROM seq_scan('lake_table_0')",
+    "SELECT * FROM JSON_TABLE('[]', 'strict $' COLUMNS (id integer PATH 'strict $.id'))",
+    # a function hidden where one may stand
+    "SELECT transform(ARRAY['HOME'], x -> getenv(x)) FROM <MINE>",
+    "SELECT filter(ARRAY['HOME'], x -> getenv(x) IS NOT NULL) FROM <MINE>",
+    "SELECT reduce(ARRAY['HOME'], '', (s, x) -> s || getenv(x), s -> s) FROM <MINE>",
+    "SELECT transform(ARRAY[ARRAY['x']], a -> transform(a, x -> read_text(x))) FROM <MINE>",
+    "SELECT transform(ARRAY[1], getenv -> getenv('HOME')) FROM <MINE>",
+    "SELECT zip_with(ARRAY['HOME'], ARRAY[1], (k, v) -> getenv(k)) FROM <MINE>",
+    "SELECT * FROM <MINE> ORDER BY getenv('HOME')",
+    "SELECT count(*) FROM <MINE> GROUP BY getenv('HOME')",
+    "SELECT count(*) FROM <MINE> HAVING getenv('HOME') = 'x'",
+    "SELECT row_number() OVER (ORDER BY getenv('HOME')) FROM <MINE>",
+    "SELECT row_number() OVER w FROM <MINE> WINDOW w AS (PARTITION BY getenv('HOME'))",
+    "SELECT count(*) FILTER (WHERE getenv('HOME') = 'x') FROM <MINE>",
+    "SELECT array_agg(eventName ORDER BY getenv('HOME')) FROM <MINE>",
+    "SELECT listagg(getenv('HOME'), ',') WITHIN GROUP (ORDER BY eventName) FROM <MINE>",
+    "SELECT CASE WHEN true THEN getenv('HOME') END FROM <MINE>",
+    "SELECT try(getenv('HOME')) FROM <MINE>",
+    "SELECT IF(true, getenv('HOME')) FROM <MINE>",
+    "SELECT coalesce(getenv('HOME'), 'x') FROM <MINE>",
+    "SELECT CAST(getenv('HOME') AS varchar) FROM <MINE>",
+    "SELECT ARRAY[getenv('HOME')][1] FROM <MINE>",
+    "SELECT requestParameters[getenv('HOME')] FROM <MINE>",
+    "SELECT ROW(getenv('HOME')) FROM <MINE>",
+    "SELECT * FROM (VALUES (getenv('HOME'))) AS t(x)",
+    "SELECT * FROM UNNEST(ARRAY[getenv('HOME')]) AS t(x)",
+    "SELECT * FROM <MINE> a JOIN <MINE> b ON getenv('HOME') = 'x'",
+    "SELECT eventName LIKE getenv('HOME') FROM <MINE>",
+    "SELECT eventTime BETWEEN getenv('HOME') AND now() FROM <MINE>",
+    "SELECT eventTime AT TIME ZONE getenv('HOME') FROM <MINE>",
+    "SELECT extract(year FROM getenv('HOME')) FROM <MINE>",
+    "SELECT * FROM <MINE> LIMIT getenv('HOME')",
+    "SELECT * FROM <MINE> LIMIT (SELECT 1 FROM '<CSV>')",
+    # its name written in another way
+    "SELECT \"getenv\"('HOME') FROM <MINE>",
+    "SELECT GetEnv ('HOME') FROM <MINE>",
+    "SELECT getenv/* x */('HOME') FROM <MINE>",
+    "SELECT getenv -- x\n ('HOME') FROM <MINE>",
+    "SELECT main.getenv('HOME') FROM <MINE>",
+    "SELECT system.main.getenv('HOME') FROM <MINE>",
+    "SELECT pg_catalog.current_setting('memory_limit') FROM <MINE>",
+    "SELECT 'HOME'.getenv() FROM <MINE>",
+    "SELECT ('HOME').getenv() FROM <MINE>",
+    "SELECT eventName.getenv() FROM <MINE>",
+    "SELECT \uff47\uff45\uff54\uff45\uff4e\uff56('HOME') FROM <MINE>",
+    "SELECT getenv\u200b('HOME') FROM <MINE>",
+    "SELECT U&'\\0041' || getenv('HOME') FROM <MINE>",
+    "SELECT getvariable('x') FROM <MINE>",
+    "SELECT lake_url_part('x', 1) FROM <MINE>",
+    "SELECT lake_repeat(1, 10) FROM <MINE>",
+    "SELECT list_transform([1], lambda x: getenv('HOME')) FROM <MINE>",
+    "SELECT [getenv(x) FOR x IN ['HOME']] FROM <MINE>",
+    "SELECT {'a': getenv('HOME')} FROM <MINE>",
+    "SELECT MAP {'a': getenv('HOME')} FROM <MINE>",
+    "SELECT list_aggregate([1], 'sum') FROM <MINE>",
+    "SELECT which_secret('x', 's3') FROM <MINE>",
+    "SELECT add_parquet_key('k', 'v') FROM <MINE>",
+    "SELECT txid_current(), version(), current_database(), current_schemas(true) FROM <MINE>",
+    "SELECT current_user FROM <MINE>",
+    "SELECT current_schema FROM <MINE>",
+    "SELECT current_role FROM <MINE>",
+    "SELECT sleep_ms(1000) FROM <MINE>",
+    # the engine's own syntax
+    "SELECT * REPLACE (getenv('HOME') AS eventID) FROM <MINE>",
+    "SELECT * RENAME (eventID AS x) FROM <MINE>",
+    "SELECT COLUMNS(c -> c LIKE 'event%') FROM <MINE>",
+    "SELECT *COLUMNS('event.*') FROM <MINE>",
+    "SELECT #1 FROM <MINE>",
+    "SELECT $1 FROM <MINE>",
+    "SELECT ? FROM <MINE>",
+    "SELECT :x FROM <MINE>",
+    "SELECT @x FROM <MINE>",
+    "SELECT eventJson::varchar::json -> '$.x' FROM <MINE>",
+    "SELECT eventJson ->> '$.x' FROM <MINE>",
+    "SELECT * FROM <MINE> ASOF JOIN <MINE> b ON true",
+    "SELECT * FROM <MINE> AT (VERSION => 1)",
+    "SELECT * FROM <MINE> FOR VERSION AS OF 1",
+    "SELECT * FROM <MINE> FOR TIMESTAMP AS OF TIMESTAMP '2020-01-01 00:00:00'",
+    "SELECT * FROM <MINE> QUALIFY row_number() OVER () = 1",
+    "SELECT * FROM <MINE> UNPIVOT (x FOR y IN (eventID))",
+    "SELECT * FROM <MINE> MATCH_RECOGNIZE (PATTERN (A) DEFINE A AS true)",
+    "SELECT DISTINCT ON (eventName) eventID FROM <MINE>",
+    "SELECT count(*) FROM <MINE> GROUP BY ALL",
+    "SELECT * FROM <MINE> ORDER BY ALL",
+    "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x) SELECT n FROM x",
+    "WITH x USING KEY (a) AS (SELECT 1 AS a) SELECT * FROM x",
+    "WITH x AS (DELETE FROM <MINE> RETURNING *) SELECT * FROM x",
+    "WITH x AS (INSERT INTO <MINE> SELECT 1 RETURNING *) SELECT * FROM x",
+    "WITH FUNCTION f(x integer) RETURNS integer RETURN x SELECT f(1)",
+    # statements of the engine, and one behind another
+    "SUMMARIZE <MINE>",
+    "PIVOT <MINE> ON eventName",
+    "SHOW ALL TABLES",
+    "SET VARIABLE x = 1",
+    "SET SESSION memory_limit = '1TB'",
+    "BEGIN TRANSACTION",
+    "COMMIT",
+    "EXECUTE x",
+    "EXECUTE IMMEDIATE 'SELECT 1'",
+    "DEALLOCATE x",
+    "ANALYZE",
+    "COMMENT ON TABLE <MINE> IS 'x'",
+    "IMPORT DATABASE '/tmp/x'",
+    "DETACH memory",
+    "FORCE INSTALL httpfs",
+    "UPDATE EXTENSIONS",
+    "PRAGMA enable_profiling = 'json'",
+    "CREATE VIEW x AS SELECT * FROM <MINE>",
+    "CREATE OR REPLACE TEMP MACRO lower(x) AS getenv('HOME')",
+    "CREATE TYPE x AS ENUM ('a')",
+    "COPY FROM DATABASE a TO b",
+    "COPY (SELECT 1) TO PROGRAM 'sh'",
+    "SELECT 1 FROM <MINE>;;SET x = 1",
+    "SELECT 1 FROM <MINE>\x00; ATTACH '<FILE>'",
+    "/* */ ATTACH '<FILE>' /* */",
+    "-- x\nINSTALL httpfs",
+    "(ATTACH '<FILE>')",
+    "EXPLAIN (FORMAT json) SELECT 1 FROM <MINE>",
 ]
 
 
@@ -203,6 +372,18 @@ async def test_a_hostile_statement_is_refused_before_it_runs(attacked: Attacked,
         said = said.replace(own, "")
     assert MARK not in said
     assert "duckdb" not in said.replace("duckdb_settings", "").replace("duckdb_secrets", "")
+
+
+def test_shapes_that_hid_a_function_are_taken_with_one_that_is_allowed() -> None:
+    taken = 0
+    for statement in REFUSED:
+        if "getenv(" in statement:
+            shape = statement.replace("getenv(", "lower(").replace("<MINE>", "events")
+            with contextlib.suppress(InvalidStatement):
+                translate(shape, lambda _: schema_of_kind(EventDataStoreKind.CLOUDTRAIL), NOON)
+                taken += 1
+
+    assert taken >= 25  # the others are no Trino
 
 
 HARMLESS = [
