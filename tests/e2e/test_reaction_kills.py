@@ -1,0 +1,185 @@
+"""SIGKILLs of the whole process while calls run through it: whatever was recorded still sets off what it must.
+
+A rule sends every CreateUser to a queue. A trail puts them into a log group, where the names of each of the server's
+lives have a metric filter and an alarm of their own; the alarms tell a topic, and the topic another queue.
+"""
+
+import asyncio
+import json
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.e2e.conftest import MakeServer
+from tests.e2e.test_restart import an_upstream, call_until, history, recorded_names
+from tests.support.moto_server import moto_server
+from tests.support.server import RunningServer, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1700)]
+
+KILLS = 200 if os.environ.get("OPENTRAIL_SIMULATE") == "full" else 10
+CALLERS = 2
+ANSWERS = (0, 1, 5, 30)
+"""How many calls are answered before a kill: after none, what the last life left is still being made up for."""
+
+LONGEST_WAIT = 0.3
+"""Seconds from then until the kill, at most."""
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:trails:*"
+CREATED = json.dumps({"source": ["aws.iam"], "detail": {"eventName": ["CreateUser"]}})
+LIVES_WITH_ALARMS = 10
+PERIOD = 300
+
+
+@pytest.fixture(scope="module")
+def queues() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
+
+
+def client(server: RunningServer, service: str, url: str = "") -> Any:
+    key = server.owner_key()
+    return boto3.client(
+        service,
+        endpoint_url=url or server.ready["gateway_url"],
+        region_name=REGION,
+        aws_access_key_id=key["access_key_id"],
+        aws_secret_access_key=key["secret_access_key"],
+    )
+
+
+class Drained:
+    """A queue, and the different texts that were taken out of it so far."""
+
+    def __init__(self, sqs: Any, name: str) -> None:
+        self._sqs = sqs
+        self._url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        self.arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        self.found: list[dict[str, Any]] = []
+
+    def drain(self) -> list[dict[str, Any]]:
+        """Take out what is there; return all that was taken out."""
+        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
+            self.found += [json.loads(message["Body"]) for message in messages]
+            entries = [
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
+                for number, message in enumerate(messages)
+            ]
+            self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
+        return self.found
+
+    def users(self) -> set[str]:
+        return {each["detail"]["requestParameters"]["userName"] for each in self.drain()}
+
+    def alarms(self) -> Counter[str]:
+        """Return how often the queue was told of each alarm's ALARM."""
+        return Counter(each["AlarmName"] for each in self.drain() if each.get("NewStateValue") == "ALARM")
+
+
+def set_up(server: RunningServer, calls: Drained, alarms: Drained) -> None:
+    """Set the rule, the trail with its log group, and filter, alarm and topic of each of the first lives."""
+    assert server.opentrail("archive", "create", "audit-archive").returncode == 0
+    events, logs, trails = client(server, "events"), client(server, "logs"), client(server, "cloudtrail")
+    sns, cloudwatch = client(server, "sns"), client(server, "cloudwatch")
+    events.put_rule(Name="users", EventPattern=CREATED)
+    events.put_targets(Rule="users", Targets=[{"Id": "queue", "Arn": calls.arn}])
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=alarms.arn, Attributes={"RawMessageDelivery": "true"})
+    logs.create_log_group(logGroupName="trails")
+    put_filter(logs, "all", '{ $.eventName = "CreateUser" }')
+    for life in range(LIVES_WITH_ALARMS):
+        put_filter(logs, f"life-{life}", f'{{ $.requestParameters.userName = "u{life}-*" }}')
+        cloudwatch.put_metric_alarm(
+            AlarmName=f"life-{life}",
+            Namespace="Audit",
+            MetricName=f"life-{life}",
+            Statistic="Sum",
+            Period=PERIOD,
+            EvaluationPeriods=1,
+            Threshold=1.0,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            AlarmActions=[topic],
+        )
+    role = f"arn:aws:iam::{ACCOUNT}:role/delivery"
+    trails.create_trail(
+        Name="main", S3BucketName="audit-archive", CloudWatchLogsLogGroupArn=GROUP, CloudWatchLogsRoleArn=role
+    )
+    trails.start_logging(Name="main")
+
+
+def put_filter(logs: Any, name: str, pattern: str) -> None:
+    counted = {"metricNamespace": "Audit", "metricName": name, "metricValue": "1"}
+    logs.put_metric_filter(
+        logGroupName="trails", filterName=name, filterPattern=pattern, metricTransformations=[counted]
+    )
+
+
+async def test_sigkills_lose_no_match_and_no_alarm(make_server: MakeServer, queues: str) -> None:
+    chance, answered = random.Random(7), Counter[str]()
+    async with an_upstream(Counter()) as upstream:
+        server = make_server(upstream=upstream, settings={"OPENTRAIL_UPSTREAM_SQS": queues})
+        await asyncio.to_thread(server.start)
+        sqs = client(server, "sqs", queues)
+        calls, alarms = Drained(sqs, "calls"), Drained(sqs, "alarms")
+        await asyncio.to_thread(set_up, server, calls, alarms)
+        for life in range(KILLS):
+            stop = asyncio.Event()
+            callers = [
+                asyncio.create_task(call_until(stop, server, answered, f"u{life}-{caller}"))
+                for caller in range(CALLERS)
+            ]
+            enough = len(answered) + chance.choice(ANSWERS)
+            await asyncio.to_thread(wait_for_answers, answered, enough)
+            await asyncio.sleep(chance.uniform(0, LONGEST_WAIT))
+            await asyncio.to_thread(server.kill)
+            stop.set()
+            await asyncio.gather(*callers)
+            await asyncio.to_thread(server.start)
+        await asyncio.to_thread(check, server, answered, calls, alarms)
+
+
+def wait_for_answers(answered: Counter[str], number: int) -> None:
+    """Wait until so many calls were answered."""
+    wait_until(lambda: len(answered) >= number, f"{number} answered calls", 60)
+
+
+def check(server: RunningServer, answered: Counter[str], calls: Drained, alarms: Drained) -> None:
+    """What is on record reached the queue; it is in the log group and in the metric once; and every alarm was told."""
+    recorded = recorded_names(history(server))
+    assert set(answered) <= set(recorded)
+    lives = {name.partition("-")[0] for name in recorded}
+    wait_until(lambda: calls.users() >= set(recorded), "every match to reach the queue", 120)
+    assert calls.users() == set(recorded)
+    wanted = {f"life-{life}" for life in range(LIVES_WITH_ALARMS) if f"u{life}" in lives}
+    assert len(wanted) >= LIVES_WITH_ALARMS / 2
+    wait_until(lambda: alarms.alarms().keys() >= wanted, "every alarm to be told", 120)
+    assert log_names(server) == recorded
+    wait_until(lambda: counted(server) >= recorded.total(), "every event to be counted", 60)
+    assert counted(server) == recorded.total()
+
+
+def log_names(server: RunningServer) -> Counter[str]:
+    pages = client(server, "logs").get_paginator("filter_log_events").paginate(logGroupName="trails")
+    events = [json.loads(event["message"]) for page in pages for event in page["events"]]
+    return recorded_names(events)
+
+
+def counted(server: RunningServer) -> float:
+    """Return what the metric filter on every CreateUser counted."""
+    now = datetime.now(UTC)
+    found = client(server, "cloudwatch").get_metric_statistics(
+        Namespace="Audit",
+        MetricName="all",
+        Period=3600,
+        Statistics=["Sum"],
+        StartTime=now - timedelta(hours=6),
+        EndTime=now + timedelta(hours=1),
+    )
+    return float(sum(point["Sum"] for point in found["Datapoints"]))
