@@ -25,7 +25,9 @@ MAX_CONNECTIONS = 8
 """Calls of one service under way at once."""
 
 MAX_WAITING = 256
-"""Calls of one service that wait for a thread; more are Unavailable, and tried again."""
+"""Calls of one service that have a thread or wait for one; more wait WAIT_S for that, and are Unavailable then."""
+
+WAIT_S = 10
 
 MAX_CLIENTS = 32
 """Regions of a service whose client is kept."""
@@ -77,7 +79,7 @@ class AwsTargets:
         self._threads = ThreadPoolExecutor(MAX_CONNECTIONS, f"target-{service}")
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
-        self._waiting = 0
+        self._room = asyncio.Semaphore(MAX_WAITING)
 
     async def send(self, dispatch: Dispatch) -> None:
         await self.ask(dispatch.destination, lambda client: self._send_one(client, dispatch))
@@ -86,16 +88,15 @@ class AwsTargets:
         """Do ``work`` with the client of a destination's Region, in a thread. Raises TargetRefused and Unavailable."""
         if self._endpoint is None:
             raise TargetRefused("NO_RESOURCE", f"there is no upstream that could have {destination}")
-        if self._waiting >= MAX_WAITING:
-            raise Unavailable(f"too many calls wait for {self._service}")
-        self._waiting += 1
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self._room.acquire()
+        except TimeoutError:
+            raise Unavailable(f"too many calls wait for {self._service}") from None
         region = Arn.parse(destination).region
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._call, self._endpoint, region, work)
-        future.add_done_callback(self._done)
+        future.add_done_callback(lambda _: self._room.release())
         return await future
-
-    def _done(self, _: Any) -> None:
-        self._waiting -= 1
 
     def _call(self, endpoint: TargetEndpoint, region: str, work: Callable[[Any], T]) -> T:
         # Imported here because a tenth of a second of every start is too much for what most do without.

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from opentrail.adapters.targets import aws
 from opentrail.adapters.targets.aws import TargetEndpoint
 from opentrail.adapters.targets.queues import QueueTargets
 from opentrail.ports import Unavailable
@@ -139,6 +140,17 @@ async def test_a_queue_that_is_gone_refuses_every_message(service: QueueService,
 
     assert [isinstance(fate, TargetRefused) and fate.code for fate in fates] == ["NO_RESOURCE"] * 2
     assert len(service.calls) == 1
+
+
+async def test_many_queues_at_once_wait_for_one_another(service: QueueService, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "MAX_WAITING", 2)
+    queues = QueueTargets(TargetEndpoint(f"http://127.0.0.1:{service.server_port}", "k", "s"))
+    dispatches = [Dispatch(f"id-{number}", f"{ARN}-{number}", f"{number}", b"{}", {}) for number in range(20)]
+
+    await asyncio.gather(*map(queues.send, dispatches))
+
+    queues.close()
+    assert sorted(int(text) for call in service.calls for text in call) == list(range(20))
 
 
 async def test_a_service_that_is_away_is_worth_trying_again_for_every_message() -> None:
