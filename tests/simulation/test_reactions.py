@@ -34,7 +34,7 @@ from opentrail.ports.alarms import HistoryQuery
 from opentrail.ports.journal import EventEntry, SettingsEntry
 from opentrail.ports.log_store import LogRange
 from opentrail.ports.metric_store import MetricRange
-from opentrail.ports.targets import Dispatch
+from opentrail.ports.targets import Dispatch, Targets
 from opentrail.resource.alarm import FIRST_REASON, METRIC_ALARM, Alarm, AlarmState, alarm_arn
 from opentrail.resource.event_rule import EventRule, event_rule_arn
 from opentrail.resource.log_group import METRIC_FILTER, SUBSCRIPTION_FILTER, LogFilter
@@ -78,11 +78,11 @@ class Taking:
 class Senders:
     """The kinds of targets, those of this installation with it."""
 
-    def __init__(self, outside: Any, buses: OwnBuses, topics: OwnTopics) -> None:
+    def __init__(self, outside: Targets, buses: OwnBuses, topics: OwnTopics) -> None:
         self._outside, self._buses, self._topics = outside, buses, topics
 
     async def send(self, dispatch: Dispatch) -> None:
-        services = {"events": self._buses, "sns": self._topics}
+        services: dict[str, Targets] = {"events": self._buses, "sns": self._topics}
         await services.get(dispatch.destination.split(":")[2], self._outside).send(dispatch)
 
 
