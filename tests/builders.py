@@ -43,6 +43,7 @@ from tests.memory.journal import InMemoryJournal
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.lake_table import InMemoryLakeTables
 from tests.memory.log_groups import InMemoryLogGroups
+from tests.memory.log_policies import InMemoryLogPolicies
 from tests.memory.log_store import InMemoryLogRows, InMemoryLogStore
 from tests.memory.metric_store import InMemoryMetricStore
 from tests.memory.object_store import InMemoryObjectStore, InMemoryObjectStores
@@ -231,7 +232,7 @@ class World:
         self.delegation = InMemoryDelegation(self.organization)
         self.event_data_stores = InMemoryEventDataStores()
         self.log_groups, self.log_store = InMemoryLogGroups(), InMemoryLogStore()
-        self.query_definitions = InMemoryQueryDefinitions()
+        self.query_definitions, self.log_policies = InMemoryQueryDefinitions(), InMemoryLogPolicies()
         self.metrics = InMemoryMetricStore()
         self.waiting: Counter[str] = Counter()
         self.alarm_store = InMemoryAlarms()
@@ -305,6 +306,7 @@ class World:
             log_store=self.log_store,
             log_queries=self.log_queries,
             query_definitions=self.query_definitions,
+            log_policies=self.log_policies,
             metrics=self.metrics,
             alarms=self.alarms,
             clock=self.clock,

@@ -22,6 +22,7 @@ from opentrail.adapters.metadata_store import (
     SqlKeyStore,
     SqlLakeSeals,
     SqlLogGroups,
+    SqlLogPolicies,
     SqlLogReaders,
     SqlNoticeLog,
     SqlQueryDefinitions,
@@ -40,6 +41,7 @@ from opentrail.ports.invocations import Invocations
 from opentrail.ports.key_store import KeyStore
 from opentrail.ports.lake_seals import LakeSeals
 from opentrail.ports.log_groups import LogGroups, LogReaders
+from opentrail.ports.log_policies import LogPolicies
 from opentrail.ports.notices import NoticeLog
 from opentrail.ports.query_definitions import QueryDefinitions
 from opentrail.ports.topic_store import TopicStore
@@ -57,6 +59,7 @@ from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.invocations import InMemoryInvocations
 from tests.memory.key_store import InMemoryKeyStore
 from tests.memory.log_groups import InMemoryLogGroups
+from tests.memory.log_policies import InMemoryLogPolicies
 from tests.memory.notice_log import InMemoryNoticeLog
 from tests.memory.query_definitions import InMemoryQueryDefinitions
 from tests.memory.topic_store import InMemoryTopicStore
@@ -105,6 +108,7 @@ class MetadataStores:
     topic_store: TopicStore
     trail_guards: TrailGuards
     query_definitions: QueryDefinitions
+    log_policies: LogPolicies
     connections: Connections
     api_destinations: ApiDestinations
     clock: TurnedClock
@@ -136,6 +140,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             topic_store,
             InMemoryTrailGuards(),
             InMemoryQueryDefinitions(),
+            InMemoryLogPolicies(),
             InMemoryConnections(),
             InMemoryApiDestinations(),
             clock,
@@ -169,6 +174,7 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlTopicStore(database),
             SqlTrailGuards(database),
             SqlQueryDefinitions(database),
+            SqlLogPolicies(database),
             SqlConnections(database, SEALER),
             SqlApiDestinations(database),
             clock,

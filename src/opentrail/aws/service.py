@@ -30,6 +30,7 @@ from opentrail.ports.key_ring import KeyRing
 from opentrail.ports.key_store import KeyStore
 from opentrail.ports.lake_table import Lake
 from opentrail.ports.log_groups import LogGroups
+from opentrail.ports.log_policies import LogPolicies
 from opentrail.ports.log_store import LogStore
 from opentrail.ports.metric_store import MetricStore
 from opentrail.ports.notices import Topics
@@ -76,6 +77,7 @@ class ApiPorts:
     log_store: LogStore
     log_queries: LogQueries
     query_definitions: QueryDefinitions
+    log_policies: LogPolicies
     metrics: MetricStore
     alarms: LiveAlarms
     clock: Clock

@@ -26,6 +26,7 @@ from opentrail.adapters.metadata_store.invocations import SqlInvocations
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
+from opentrail.adapters.metadata_store.log_policies import SqlLogPolicies
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.query_definitions import SqlQueryDefinitions
 from opentrail.adapters.metadata_store.topics import SqlTopicStore
@@ -95,6 +96,7 @@ class Installation:
     log_readers: SqlLogReaders
     log_store: LocalLogStore
     query_definitions: SqlQueryDefinitions
+    log_policies: SqlLogPolicies
     metrics: LocalMetricStore
     alarms: SqlAlarms
     archives: LocalArchives
@@ -260,6 +262,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             log_readers=SqlLogReaders(database),
             log_store=log_store,
             query_definitions=SqlQueryDefinitions(database),
+            log_policies=SqlLogPolicies(database),
             metrics=metrics,
             alarms=SqlAlarms(database),
             archives=LocalArchives(home.archives, clock=clock, keys=key_ring),

@@ -259,6 +259,7 @@ def _own_api(
             queries=queries,
             log_queries=insights,
             query_definitions=installation.query_definitions,
+            log_policies=installation.log_policies,
             imports=imports,
             channel_statuses=ChannelStatuses(),
             identities=installation.identities,

@@ -16,6 +16,7 @@ from opentrail.adapters.metadata_store.invocations import SqlInvocations
 from opentrail.adapters.metadata_store.key_store import SqlKeyStore
 from opentrail.adapters.metadata_store.lake_seals import SqlLakeSeals
 from opentrail.adapters.metadata_store.log_groups import SqlLogGroups, SqlLogReaders
+from opentrail.adapters.metadata_store.log_policies import SqlLogPolicies
 from opentrail.adapters.metadata_store.notice_log import SqlNoticeLog
 from opentrail.adapters.metadata_store.query_definitions import SqlQueryDefinitions
 from opentrail.adapters.metadata_store.topics import SqlTopicStore
@@ -37,6 +38,7 @@ __all__ = [
     "SqlKeyStore",
     "SqlLakeSeals",
     "SqlLogGroups",
+    "SqlLogPolicies",
     "SqlLogReaders",
     "SqlNoticeLog",
     "SqlQueryDefinitions",

@@ -569,3 +569,14 @@ api_destinations = Table(
     PrimaryKeyConstraint("arn"),
     Index(None, "account_id", "region", "name", unique=True),
 )
+
+log_policies = Table(
+    "log_policies",
+    metadata,
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("name", text(), nullable=False),
+    Column("document", text(), nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("account_id", "region", "name"),
+)

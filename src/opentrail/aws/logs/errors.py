@@ -71,6 +71,10 @@ class ResourceNotFoundException(AwsError):
         return cls("The specified query definition does not exist.")
 
     @classmethod
+    def policy(cls, name: str) -> "ResourceNotFoundException":
+        return cls(f"Policy with name [{name[:300]}] does not exist")
+
+    @classmethod
     def record(cls) -> "ResourceNotFoundException":
         return cls("The specified log record does not exist.")
 

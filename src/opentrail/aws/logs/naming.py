@@ -25,6 +25,7 @@ _BY_ARN = frozenset({"TagResource", "UntagResource", "ListTagsForResource"})
 _WITHOUT_RESOURCE = frozenset(
     {
         *("TestMetricFilter", "GetQueryResults", "StopQuery", "DescribeQueries", "GetLogRecord"),
+        *("PutResourcePolicy", "DescribeResourcePolicies", "DeleteResourcePolicy", "ListLogGroupsForQuery"),
         *("PutQueryDefinition", "DescribeQueryDefinitions", "DeleteQueryDefinition"),
     }
 )

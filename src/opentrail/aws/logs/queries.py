@@ -1,5 +1,7 @@
-"""Logs Insights: StartQuery, GetQueryResults, StopQuery, DescribeQueries. An account sees its own queries, those of the
-called Region."""
+"""Logs Insights: StartQuery, GetQueryResults, StopQuery, DescribeQueries, ListLogGroupsForQuery.
+
+An account sees its own queries, those of the called Region.
+"""
 
 from collections.abc import Sequence
 
@@ -130,6 +132,11 @@ async def stop_query(ports: ApiPorts, call: Call) -> Outcome:
         raise InvalidParameterException(f"Query with ID {query.id} is not running: it is {STATUSES[query.status]}.")
     await ports.log_queries.cancel(query)
     return Outcome({"success": True})
+
+
+async def list_log_groups_for_query(ports: ApiPorts, call: Call) -> Outcome:
+    """Show the groups that a query asks, by name; there are never more than one page holds."""
+    return Outcome({"logGroupIdentifiers": list(_find(ports, call).log_groups)})
 
 
 async def describe_queries(ports: ApiPorts, call: Call) -> Outcome:
