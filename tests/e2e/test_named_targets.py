@@ -111,6 +111,16 @@ def test_a_call_sets_off_every_kind_of_named_target(
     title = f"CreateBucket by arn:aws:iam::{ACCOUNT}:root"
     assert [each["title"] for each in chatted(endpoint)] == [title]
     assert [(each["To"], each["Subject"]) for each in mails.received] == [("ann@example.com", title)]
+    listed = json.loads(server.opentrail("targets", "list", "--json").stdout)["targets"]
+    assert {each["name"]: (each["kind"], each["delivered"], each["failing_since"]) for each in listed} == {
+        "ops-room": ("chat", 1, ""),
+        "pager": ("webhook", 1, ""),
+        "people": ("e-mail", 1, ""),
+        "react": ("command", 1, ""),
+    }
+    tried = server.opentrail("targets", "test", "react")
+    assert (tried.returncode, tried.stdout) == (0, "react took it\n"), tried.stderr
+    assert json.loads((tmp_path / "told").read_text())["detail-type"] == "Opentrail Target Test"
     with pytest.raises(events.exceptions.ClientError, match="name no such target"):
         events.put_targets(Rule="buckets", Targets=[{"Id": "x", "Arn": named("else")}])
 

@@ -25,6 +25,7 @@ from opentrail.cli.replay import replay_command
 from opentrail.cli.result_verification import verify_query_results_command
 from opentrail.cli.serving import serve_command, settings_command, status_command
 from opentrail.cli.signing_keys import list_signing_keys
+from opentrail.cli.targets import targets_app
 from opentrail.cli.validation import validate_logs_command
 from opentrail.errors import OperatorError
 from opentrail.ports import Unavailable
@@ -69,6 +70,7 @@ app.add_typer(guard_app, name="guard", cls=HelpGroup)
 app.add_typer(logs_app, name="logs", cls=HelpGroup)
 signing_keys_app.command("list")(list_signing_keys)
 app.add_typer(signing_keys_app, name="signing-keys", cls=HelpGroup)
+app.add_typer(targets_app, name="targets", cls=HelpGroup)
 app.add_typer(master_key_app, name="master-key", cls=HelpGroup)
 
 

@@ -35,6 +35,14 @@ def target_name(arn: Arn) -> str:
     return arn.resource.removeprefix(NAMED_KIND)
 
 
+def target_name_in(text: str) -> str:
+    """Return the name in a target's ARN, "" for any other text."""
+    try:
+        return target_name(Arn.parse(text))
+    except ValueError:
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class NamedTargets:
     """Which targets there are, by name, and the accounts that may name each."""

@@ -1,5 +1,6 @@
 """The doctor over an installation's stores, and the commands that tell what it finds."""
 
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -8,6 +9,8 @@ from opentrail.admin.administration import Answer
 from opentrail.admin.doctor.destinations import Destinations
 from opentrail.admin.doctor.doctor import Doctor
 from opentrail.admin.doctor.progress import Progress
+from opentrail.admin.doctor.targets import TargetChecks
+from opentrail.pipeline.invocation_delivery import InvocationDelivery
 from opentrail.ports.notices import Topics
 from opentrail.settings import Settings
 from opentrail.wiring.buckets import open_buckets
@@ -19,8 +22,14 @@ EXAMINING = frozenset({"diagnose", "status"})
 """The commands that the doctor answers, or has a part in."""
 
 
-def open_doctor(installation: Installation, upstream_url: str, topics: Topics | None = None) -> Doctor:
-    """Return the doctor. ``upstream_url`` is that of a running server; "" for none, then the settings' is asked."""
+def open_doctor(
+    installation: Installation,
+    upstream_url: str,
+    topics: Topics | None = None,
+    delivery: InvocationDelivery | None = None,
+) -> Doctor:
+    """Return the doctor. ``upstream_url`` and ``delivery`` are those of a running server; "" for none, then the
+    settings' is asked."""
     settings, owner = installation.settings, installation.owner
     url = upstream_url or settings.upstream__url.removeprefix("moto")
     owner_key = {"access_key_id": owner.access_key_id, "secret_access_key": owner.secret_access_key}
@@ -52,14 +61,23 @@ def open_doctor(installation: Installation, upstream_url: str, topics: Topics | 
         host=LocalHost(installation.home.path),
         clock=installation.clock,
         endpoints=_endpoints(settings, url),
+        targets=TargetChecks(
+            {name: each.command[0] for name, each in settings.targets.items() if each.command},
+            lambda program: os.access(program, os.X_OK),
+            lambda: delivery.health if delivery is not None else {},
+        ),
     )
 
 
 def examining_commands(
-    installation: Installation, upstream_url: str, commands: Mapping[str, Command], topics: Topics | None = None
+    installation: Installation,
+    upstream_url: str,
+    commands: Mapping[str, Command],
+    topics: Topics | None = None,
+    delivery: InvocationDelivery | None = None,
 ) -> dict[str, Command]:
     """Return ``diagnose``, and ``status`` with the findings beside what it tells."""
-    doctor = open_doctor(installation, upstream_url, topics)
+    doctor = open_doctor(installation, upstream_url, topics, delivery)
 
     async def status(**arguments: Any) -> Answer:
         return {**await commands["status"](**arguments), **await doctor.diagnose()}

@@ -6,20 +6,65 @@ from opentrail.adapters.targets import chat
 from opentrail.adapters.targets.chat import ChatTarget
 from opentrail.adapters.targets.command import Command, CommandTarget
 from opentrail.adapters.targets.installation import InstallationEndpoint, InstallationTarget
-from opentrail.adapters.targets.mail import Mail
+from opentrail.adapters.targets.mail import Mail, MailServer
 from opentrail.adapters.targets.mailbox import MailboxTarget
 from opentrail.adapters.targets.named import NamedTargetKinds
 from opentrail.adapters.targets.webhook import WebhookTarget
+from opentrail.admin.targets import TargetCommands
 from opentrail.clock import Clock
 from opentrail.errors import SettingsError
 from opentrail.outgoing.webhook import WebhookCaller, WebhookEndpoint
+from opentrail.pipeline.invocation_delivery import InvocationDelivery
 from opentrail.ports.targets import Targets
 from opentrail.resource.named_target import NamedTargets
 from opentrail.settings import Settings, TargetKind, TargetSettings
+from opentrail.settings.values import as_address
 from opentrail.wiring.certificates import check_ca_bundle
+from opentrail.wiring.installation import Installation
 
 OnClose = Callable[[Callable[[], None]], object]
 """Takes what is to be called at the end."""
+
+
+TARGET_COMMANDS = frozenset({"list_targets", "try_target"})
+"""The operator's commands over named targets."""
+
+_KINDS = {
+    TargetKind.WEBHOOK: "webhook",
+    TargetKind.COMMAND: "command",
+    TargetKind.CHAT: "chat",
+    TargetKind.EMAIL: "e-mail",
+    TargetKind.OPENTRAIL: "opentrail",
+}
+
+
+def target_commands(
+    installation: Installation, targets: Targets, delivery: InvocationDelivery | None = None
+) -> TargetCommands:
+    """Return the operator's commands over named targets; ``delivery`` is a running server's."""
+    settings = installation.settings
+    kinds = {name: _KINDS[each.kind] for name, each in settings.targets.items()}
+    clock, identifiers = installation.clock, installation.identifiers
+    return TargetCommands(kinds, names_of(settings), targets, settings.region, clock, identifiers, delivery)
+
+
+def open_mail(settings: Settings, clock: Clock, on_close: OnClose) -> Mail | None:
+    """Return the mail server of the settings, None when they name none."""
+    if not settings.mail__server:
+        return None
+    host, port = as_address(settings.mail__server)
+    server = MailServer(
+        host=host,
+        port=port,
+        sender=settings.mail__sender,
+        tls=settings.mail__tls,
+        username=settings.mail__username,
+        password=settings.mail__password,
+        ca_bundle=settings.mail__ca_bundle,
+    )
+    mail = Mail(server, clock)
+    on_close(mail.close)
+    return mail
 
 
 def names_of(settings: Settings) -> NamedTargets:

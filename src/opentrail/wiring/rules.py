@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from opentrail.adapters.targets.api_destinations import ApiDestinationTargets
 from opentrail.adapters.targets.aws import SERVICES, AwsTargets, TargetEndpoint
 from opentrail.adapters.targets.kinds import TargetKinds
-from opentrail.adapters.targets.mail import Mail, MailServer
+from opentrail.adapters.targets.mail import Mail
 from opentrail.adapters.targets.message_signer import MessageSigner
 from opentrail.adapters.targets.oauth_tokens import OAuthTokens
 from opentrail.adapters.targets.own_events import OwnEvents
@@ -27,9 +27,8 @@ from opentrail.pipeline.rules import RulesReader
 from opentrail.ports.targets import Targets
 from opentrail.resource.named_target import NAMED_SERVICE
 from opentrail.settings import Settings
-from opentrail.settings.values import as_address
 from opentrail.wiring.installation import Installation
-from opentrail.wiring.named_targets import open_named_targets
+from opentrail.wiring.named_targets import open_mail, open_named_targets
 
 _ALIASES = {"states": "stepfunctions"}
 """botocore's names of services that ARNs call otherwise."""
@@ -46,8 +45,8 @@ class Rules:
         self.message_signer = MessageSigner(
             installation.home.topic_key_file, installation.clock, installation.home.sealer(), write_private
         )
-        mail = self._mail(installation)
         settings, clock = installation.settings, installation.clock
+        mail = open_mail(settings, clock, self._closing.callback)
         senders: dict[str, Targets] = {
             **aws,
             NAMED_SERVICE: open_named_targets(settings, mail, clock, self._closing.callback),
@@ -122,24 +121,6 @@ class Rules:
             installation.clock,
             is_upstream="sns" in settings.upstream_services,
         )
-
-    def _mail(self, installation: Installation) -> Mail | None:
-        settings = installation.settings
-        if not settings.mail__server:
-            return None
-        host, port = as_address(settings.mail__server)
-        server = MailServer(
-            host=host,
-            port=port,
-            sender=settings.mail__sender,
-            tls=settings.mail__tls,
-            username=settings.mail__username,
-            password=settings.mail__password,
-            ca_bundle=settings.mail__ca_bundle,
-        )
-        mail = Mail(server, installation.clock)
-        self._closing.callback(mail.close)
-        return mail
 
     def _sender(self, service: str, settings: Settings, upstream_url: str, owner_key: Mapping[str, str]) -> AwsTargets:
         urls = settings.service_urls(upstream_url)

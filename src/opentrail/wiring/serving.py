@@ -68,7 +68,7 @@ from opentrail.wiring.key_names import open_key_names
 from opentrail.wiring.lake_holds import lake_holds
 from opentrail.wiring.log_querying import log_queries, log_query_commands
 from opentrail.wiring.logs import configure_logging
-from opentrail.wiring.named_targets import names_of
+from opentrail.wiring.named_targets import names_of, target_commands
 from opentrail.wiring.notices import open_receivers, open_topics, receivers_of
 from opentrail.wiring.probes import Probes
 from opentrail.wiring.querying import lake_queries, query_commands
@@ -206,9 +206,10 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         stack.push_async_callback(following.close)
         commands: Commands = {
             **changes,
-            **examining_commands(installation, upstream_url, changes, topics),
+            **examining_commands(installation, upstream_url, changes, topics, rules.delivery),
             **query_commands(installation, queries).commands(),
             **log_query_commands(installation, insights).commands(),
+            **target_commands(installation, rules.targets, rules.delivery).commands(),
             **importing.commands(),
             **following.commands(),
             **remediation.guarding.commands(),

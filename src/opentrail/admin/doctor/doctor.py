@@ -1,7 +1,7 @@
 """The doctor: looks at one installation, with a server or without, and tells every fault that it knows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from opentrail.admin.doctor.destinations import Destinations
 from opentrail.admin.doctor.findings import Finding
 from opentrail.admin.doctor.machine import check_disk, check_endpoints
 from opentrail.admin.doctor.progress import Progress
+from opentrail.admin.doctor.targets import TargetChecks
 from opentrail.admin.doctor.trails import check_settings, check_trails
 from opentrail.clock import Clock
 from opentrail.ports.host import Host
@@ -28,6 +29,7 @@ class Doctor:
     host: Host
     clock: Clock
     endpoints: Mapping[str, str]
+    targets: TargetChecks = field(default_factory=TargetChecks)
 
     async def diagnose(self) -> dict[str, Any]:
         """Return the findings as JSON-ready values: the machine first, then each trail by name."""
@@ -48,6 +50,7 @@ class Doctor:
         for trail in trails:
             found += [_placed(finding, trail, self.account_id) for finding in await self._of_trail(trail, regions, now)]
         found += [finding async for finding in self.progress.check_witnesses(now)]
+        found += self.targets.check(now)
         return found
 
     async def _of_trail(self, trail: Trail, regions: list[str], now: datetime) -> list[Finding]:

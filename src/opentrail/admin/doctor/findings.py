@@ -25,6 +25,8 @@ class Fault(StrEnum):
     DELIVERY_LATE = "delivery-late"
     DIGEST_BEHIND = "digest-behind"
     WITNESS_BEHIND = "witness-behind"
+    TARGET_COMMAND = "target-command"
+    TARGET_FAILING = "target-failing"
     JOURNAL_FULL = "journal-near-its-bound"
     DISK_SPACE = "disk-space"
     DISK_INODES = "disk-inodes"

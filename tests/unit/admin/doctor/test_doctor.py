@@ -11,7 +11,9 @@ from opentrail.admin.doctor.destinations import Destinations
 from opentrail.admin.doctor.doctor import Doctor
 from opentrail.admin.doctor.findings import Fault, Finding
 from opentrail.admin.doctor.progress import Progress
+from opentrail.admin.doctor.targets import TargetChecks
 from opentrail.identity import Role
+from opentrail.pipeline.invocation_delivery import TargetHealth
 from opentrail.ports import Unavailable
 from opentrail.ports.host import DiskSpace
 from opentrail.ports.object_store import AccessRefused, BucketNotFound
@@ -71,6 +73,8 @@ class Clinic:
         self.journal_max_bytes = 10 * GB
         self.lag_seconds = 0.0
         self.witnesses: dict[str, timedelta] = {}
+        self.health: dict[str, TargetHealth] = {}
+        self.is_program_there = True
 
     async def open(self) -> "Clinic":
         self.trail = await self.world.start(is_multi_region=True)
@@ -104,8 +108,9 @@ class Clinic:
             lambda _: self.lag_seconds,
         )
         endpoints = {"upstream.url": "http://127.0.0.1:9000"}
+        targets = TargetChecks({"react": "/bin/react"}, lambda _: self.is_program_there, lambda: self.health)
         doctor = Doctor(
-            ACCOUNT, REGION, self.world.trails, destinations, progress, self.host, self.world.clock, endpoints
+            ACCOUNT, REGION, self.world.trails, destinations, progress, self.host, self.world.clock, endpoints, targets
         )
         return await doctor.findings()
 
@@ -281,6 +286,17 @@ async def endpoint(clinic: Clinic) -> None:
     clinic.host.is_down = True
 
 
+async def program_missing(clinic: Clinic) -> None:
+    clinic.is_program_there = False
+
+
+async def target_failing(clinic: Clinic) -> None:
+    now = clinic.world.clock.now()
+    clinic.health["a"] = TargetHealth(last_error="it answered 503", failing_since=now - timedelta(minutes=2))
+    clinic.health["b"] = TargetHealth(failing_since=now - timedelta(seconds=30))
+    clinic.health["c"] = TargetHealth(delivered=1)
+
+
 MAKERS: list[tuple[Callable[[Clinic], Awaitable[None]], Fault, str]] = [
     (no_trail, Fault.NO_TRAIL, "create-trail"),
     (logging_stopped, Fault.LOGGING_STOPPED, "start-logging --region us-east-1 --name main"),
@@ -307,6 +323,8 @@ MAKERS: list[tuple[Callable[[Clinic], Awaitable[None]], Fault, str]] = [
     (reader_stuck, Fault.DELIVERY_LATE, "opentrail serve"),
     (digest_behind, Fault.DIGEST_BEHIND, "opentrail serve"),
     (witness_behind, Fault.WITNESS_BEHIND, "witness.vault"),
+    (program_missing, Fault.TARGET_COMMAND, "target.react.command"),
+    (target_failing, Fault.TARGET_FAILING, "see that it answers"),
     (journal_full, Fault.JOURNAL_FULL, "journal_max_bytes"),
     (disk_space, Fault.DISK_SPACE, "df -h"),
     (disk_inodes, Fault.DISK_INODES, "df -i"),
