@@ -1,4 +1,4 @@
-"""Subscription filters on running servers: log events at another Opentrail and at a webhook."""
+"""Subscription filters on running servers: log events at a webhook, and at another Opentrail that was out of reach."""
 
 import base64
 import gzip
@@ -57,7 +57,7 @@ def test_another_installation_and_a_webhook_get_what_a_filter_picks(make_server:
         address = central.ready["gateway_url"].removeprefix("http://")
         key = central.owner_key()
         settings = {
-            "OPENTRAIL_TARGET_CENTRAL_OPENTRAIL": f"http://{address}",
+            "OPENTRAIL_TARGET_CENTRAL_OPENTRAIL": "http://127.0.0.1:1",
             "OPENTRAIL_TARGET_CENTRAL_ACCESS_KEY_ID": key["access_key_id"],
             "OPENTRAIL_TARGET_CENTRAL_SECRET_ACCESS_KEY": key["secret_access_key"],
             "OPENTRAIL_TARGET_HOOK_URL": hook.url,
@@ -72,8 +72,12 @@ def test_another_installation_and_a_webhook_get_what_a_filter_picks(make_server:
         moment = int(time.time() * 1000)
 
         put(logs, moment, '{"level": "error", "n": 1}', '{"level": "info"}')
-        wait_until(lambda: len(messages_at(central)) == 1, "the event at the other installation")
         wait_until(lambda: len(hook.received) == 1, "the event at the webhook")
+        wait_until(lambda: "a target does not answer" in branch.log.read_text(), "the other installation to be missed")
+        branch.kill()
+        settings["OPENTRAIL_TARGET_CENTRAL_OPENTRAIL"] = f"http://{address}"
+        make_server("branch", upstream="", settings=settings).start()
+        wait_until(lambda: len(messages_at(central)) == 1, "the event at the other installation")
 
         data = json.loads(gzip.decompress(base64.b64decode(json.loads(hook.received[0][1])["awslogs"]["data"])))
         assert (data["logGroup"], data["logStream"], data["subscriptionFilters"]) == ("app", "one", ["hook"])

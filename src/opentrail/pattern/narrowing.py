@@ -57,7 +57,8 @@ def narrowing(before: Selectors, after: Selectors) -> Narrowing:
     """
     if before == after:
         return Narrowing.NONE
-    old, new = before.boxes(), after.boxes()
+    new = after.boxes()
+    old = [box for box in before.boxes() if box not in new]
     names = sorted({name for box in (*old, *new) for name in box})
     axes = [_Axis(name, [box[name] for box in (*old, *new) if name in box]) for name in names]
     if any(len(axis.values) > MAX_VALUES for axis in axes):

@@ -103,6 +103,7 @@ def test_where_the_search_is_too_long_nothing_is_decided(monkeypatch: pytest.Mon
     monkeypatch.setattr(decided, "MAX_STEPS", 5)
 
     assert narrowing(before, after) is Narrowing.UNDECIDED
+    assert narrowing(after, Selectors(advanced=after.advanced[::-1])) is Narrowing.NONE, "another order is no search"
     many = [f"{number}" for number in range(100)]
     wide = advanced(DATA | {"eventName": {"StartsWith": many, "NotEndsWith": many}})
     assert narrowing(before, wide) is Narrowing.UNDECIDED
