@@ -73,7 +73,7 @@ class LakeQueries(RunningQueries[LakeQuery]):
         history: HistoryTable | None = None,
         delivery: ResultDelivery | None = None,
     ) -> None:
-        super().__init__(log, engine, clock, CONCURRENT_QUERIES)
+        super().__init__(log, engine, clock)
         self._lake = lake
         self._identifiers = identifiers
         self._history = history
@@ -112,7 +112,7 @@ class LakeQueries(RunningQueries[LakeQuery]):
         translation = await asyncio.to_thread(_translate, statement, sources, now)
         if check_place is not None:
             await check_place()
-        self._check_room(account_id, region)
+        self._check_room(account_id, region, CONCURRENT_QUERIES)
         query = LakeQuery(
             id=self._identifiers.uuid(),
             account_id=account_id,

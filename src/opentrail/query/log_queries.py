@@ -52,7 +52,7 @@ class LogQueries(RunningQueries[LogQuery]):
         clock: Clock,
         identifiers: Identifiers,
     ) -> None:
-        super().__init__(log, engine, clock, CONCURRENT_QUERIES)
+        super().__init__(log, engine, clock)
         self._groups = groups
         self._rows = rows
         self._identifiers = identifiers
@@ -64,7 +64,7 @@ class LogQueries(RunningQueries[LogQuery]):
         """
         now = self._clock.now()
         compiled = _compile(question, self._clock)
-        self._check_room(question.account_id, question.region)
+        self._check_room(question.account_id, question.region, CONCURRENT_QUERIES)
         query = LogQuery(
             id=self._identifiers.uuid(),
             account_id=question.account_id,

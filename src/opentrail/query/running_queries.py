@@ -36,16 +36,12 @@ class TooManyQueries(PortError):
 
 
 class RunningQueries(Generic[Query]):
-    """All queries of one kind of this installation. ``open`` first; ``close`` cancels what runs.
+    """All queries of one kind of this installation. ``open`` first; ``close`` cancels what runs."""
 
-    ``concurrent`` is how many of an account and Region may wait and run; the engine runs fewer at a time.
-    """
-
-    def __init__(self, log: QueryLog[Query], engine: QueryEngine, clock: Clock, concurrent: int) -> None:
+    def __init__(self, log: QueryLog[Query], engine: QueryEngine, clock: Clock) -> None:
         self._log = log
         self._engine = engine
         self._clock = clock
-        self._concurrent = concurrent
         self._queries: dict[str, Query] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[str, float] = {}
@@ -118,9 +114,10 @@ class RunningQueries(Generic[Query]):
     async def _keep_up(self) -> None:
         """Do what else is due now and then."""
 
-    def _check_room(self, account_id: str, region: str) -> None:
+    def _check_room(self, account_id: str, region: str, most: int) -> None:
+        """Raise TooManyQueries when ``most`` queries of an account and Region wait or run."""
         active = [query for query in self.of(account_id, region) if not query.status.is_final]
-        if len(active) >= self._concurrent:
+        if len(active) >= most:
             raise TooManyQueries
 
     async def _begin(self, query: Query, work: Callable[[], Awaitable[None]]) -> None:
