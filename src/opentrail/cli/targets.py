@@ -45,7 +45,7 @@ def list_targets(
 @targets_app.command("test")
 def try_target(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The target's name in the settings.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
     home: HomeOption = None,
 ) -> None:
     """Send a target one message that says that it is a test. The exit code is 1 when it is not taken."""
