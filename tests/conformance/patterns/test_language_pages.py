@@ -233,7 +233,11 @@ def an_object(arn: str, **members: Any) -> dict[str, Any]:
     } | members
 
 
-MANAGEMENT = {"eventCategory": "Management", "eventName": "CreateUser", "eventSource": "iam.amazonaws.com"}
+MANAGEMENT: dict[str, Any] = {
+    "eventCategory": "Management",
+    "eventName": "CreateUser",
+    "eventSource": "iam.amazonaws.com",
+}
 BUCKET = "arn:aws:s3:::b/"
 
 SELECTORS = (
