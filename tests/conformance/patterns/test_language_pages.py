@@ -215,9 +215,8 @@ FILTER_POLICIES = (
 )
 
 
-def management(**fields: list[str]) -> list[dict[str, Any]]:
-    given = [{"Field": "eventCategory", "Equals": ["Management"]}]
-    return [{"FieldSelectors": [*given, *({"Field": name} | test for name, test in fields.items())]}]
+def management() -> list[dict[str, Any]]:
+    return [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}]
 
 
 def data(*tests: dict[str, Any]) -> list[dict[str, Any]]:
