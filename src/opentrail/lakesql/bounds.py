@@ -49,7 +49,7 @@ def bounds_by_use(where: exp.Expression, scope: Scope, now: datetime) -> dict[in
     What is not understood narrows nothing.
     """
     found: dict[int, TimeBounds] = {}
-    for condition in _conditions(where):
+    for condition in conditions(where):
         for column, bounds in _read(condition, now):
             use = _use_of(column, scope)
             if use is not None:
@@ -57,7 +57,8 @@ def bounds_by_use(where: exp.Expression, scope: Scope, now: datetime) -> dict[in
     return found
 
 
-def _conditions(where: exp.Expression) -> Iterator[exp.Expression]:
+def conditions(where: exp.Expression) -> Iterator[exp.Expression]:
+    """Return the conditions of a WHERE that must all hold."""
     rest = [where]
     while rest:
         node = rest.pop()

@@ -15,6 +15,7 @@ from opentrail.lakesql.errors import InvalidStatement
 from opentrail.lakesql.expressions import dotted_parts
 from opentrail.lakesql.functions.signature import Typed
 from opentrail.lakesql.grouping import check_grouped, has_aggregate
+from opentrail.lakesql.needles import sought_by_use
 from opentrail.lakesql.scope import Scope
 from opentrail.lakesql.sources import Sources
 from opentrail.lakesql.text import quoted_name
@@ -185,6 +186,8 @@ class Selects:
         text = self.translator.expressions.condition(where.this, scope, "WHERE clause")
         for use, bounds in bounds_by_use(where.this, scope, self.translator.now).items():
             self.translator.narrow(use, bounds)
+        for use, sought in sought_by_use(where.this, scope).items():
+            self.translator.seek(use, sought)
         return f" WHERE {text}"
 
     def _define_windows(self, node: exp.Select, scope: Scope) -> None:

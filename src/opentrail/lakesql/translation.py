@@ -13,7 +13,7 @@ from opentrail.lakesql.errors import InvalidStatement, Place
 from opentrail.lakesql.expressions import Expressions
 from opentrail.lakesql.functions.signature import Typed
 from opentrail.lakesql.parsing import Statement, parse
-from opentrail.lakesql.schema import TableSchema
+from opentrail.lakesql.schema import Sought, TableSchema
 from opentrail.lakesql.scope import Scope
 from opentrail.lakesql.selects import Emitted, Selects
 from opentrail.lakesql.types import SqlType
@@ -28,11 +28,12 @@ MAX_TABLE_USES = 40
 @dataclass(frozen=True, slots=True)
 class TableUse:
     """One place where a statement reads a table: the name it is read by in the DuckDB text, what the statement called
-    it, and the times that its WHERE leaves."""
+    it, the times that its WHERE leaves, and what its WHERE looks for."""
 
     view: str
     reference: str
     bounds: TimeBounds
+    sought: tuple[Sought, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Translator:
         self._names = 0
         self._uses: list[str] = []
         self._bounds: dict[int, TimeBounds] = {}
+        self._sought: dict[int, tuple[Sought, ...]] = {}
         self._windows: list[dict[str, str]] = []
         self.expressions = Expressions(self)
         self.calls = Calls(self.expressions)
@@ -107,7 +109,8 @@ class Translator:
             f"SELECT {shown} FROM ({emitted.text}) AS result",
             tuple(OutputColumn(label, str(kind)) for label, kind in emitted.columns),
             tuple(
-                TableUse(_view(use), reference, self._bounds.get(use, EVER)) for use, reference in enumerate(self._uses)
+                TableUse(_view(use), reference, self._bounds.get(use, EVER), self._sought.get(use, ()))
+                for use, reference in enumerate(self._uses)
             ),
         )
 
@@ -136,6 +139,10 @@ class Translator:
     def narrow(self, use: int, bounds: TimeBounds) -> None:
         """Note that only these times of a table are of interest."""
         self._bounds[use] = bounds
+
+    def seek(self, use: int, sought: tuple[Sought, ...]) -> None:
+        """Note what rows of a table must have."""
+        self._sought[use] = sought
 
     def new_name(self, prefix: str) -> str:
         self._names += 1

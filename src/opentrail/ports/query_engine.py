@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from opentrail.ports import PortError
 from opentrail.ports.lake_table import ArrowStream
@@ -34,10 +34,18 @@ class RowSource:
     named: Mapping[str, str]
 
 
+class Needle(NamedTuple):
+    """A column by its path (``useridentity.arn``), and the texts one of which it must be equal to."""
+
+    column: str
+    values: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineTable:
     """One table as the statement names it: Parquet files and rows in memory, both with ``columns`` among theirs; or the
-    rows of ``sources``, which the statement can read once."""
+    rows of ``sources``, which the statement can read once. Of no interest to the statement is a row of files that does
+    not have what each of ``needles`` says."""
 
     name: str
     columns: tuple[str, ...]
@@ -45,6 +53,7 @@ class EngineTable:
     files: tuple[str, ...]
     fresh: ArrowStream | None
     sources: tuple[RowSource, ...] = ()
+    needles: tuple[Needle, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

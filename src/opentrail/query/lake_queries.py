@@ -17,7 +17,7 @@ from opentrail.lakesql.store_schema import schema_of_kind
 from opentrail.ports import Unavailable
 from opentrail.ports.history_table import HistoryTable
 from opentrail.ports.lake_table import Lake, LakeFile, LakeSnapshot, TableNotFound
-from opentrail.ports.query_engine import EngineTable, QueryEngine
+from opentrail.ports.query_engine import EngineTable, Needle, QueryEngine
 from opentrail.ports.query_log import QueryLog
 from opentrail.query.result_delivery import ResultDelivery
 from opentrail.query.running_queries import RunningQueries
@@ -184,7 +184,9 @@ class LakeQueries(RunningQueries[LakeQuery]):
             scanned += sum(file.rows for file in files) + fresh_rows
             columns = schema_of_kind(source.kind).columns
             names, types = tuple(name for name, _ in columns), tuple(kind.duckdb for _, kind in columns)
-            tables.append(EngineTable(use.view, names, types, tuple(file.location for file in files), fresh))
+            needles = tuple(Needle(*sought) for sought in use.sought)
+            locations = tuple(file.location for file in files)
+            tables.append(EngineTable(use.view, names, types, locations, fresh, needles=needles))
         return tables, scanned
 
     async def _history_files(

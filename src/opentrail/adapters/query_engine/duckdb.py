@@ -10,12 +10,13 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from opentrail.adapters.query_engine.bloom_filters import BloomFilters
 from opentrail.adapters.query_engine.frames import HEADER, MAX_FRAME_BYTES, Kind
 from opentrail.adapters.query_engine.processes import EngineProcess, Processes
 from opentrail.ports.query_engine import (
@@ -58,6 +59,7 @@ class DuckDbEngine:
         self._limits = limits or EngineLimits()
         self._places = asyncio.Semaphore(self._limits.at_once)
         self._count = 0
+        self._filters = BloomFilters()
         for left in folder.glob("spill-*"):  # by a process that was killed
             shutil.rmtree(left, ignore_errors=True)
 
@@ -99,6 +101,7 @@ class DuckDbEngine:
             for table in tables
             if table.fresh is not None
         }
+        tables = [await self._narrowed(table) for table in tables]
         request = orjson.dumps(
             {
                 "sql": sql,
@@ -115,6 +118,12 @@ class DuckDbEngine:
             return await self._talk(process, frames, keep_page, on_progress)
         finally:
             await asyncio.shield(self._processes.end(starting))
+
+    async def _narrowed(self, table: EngineTable) -> EngineTable:
+        """Return a table without files that cannot have what its needles say."""
+        if not table.needles:
+            return table
+        return replace(table, files=await asyncio.to_thread(self._filters.possible, table.files, table.needles))
 
     def _settings(self, spill: Path) -> dict[str, Any]:
         limits = self._limits

@@ -5,6 +5,7 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest_asyncio
 from opentrail.adapters.lake_table.files import ROWS_PER_GROUP, write_parquet
 from opentrail.adapters.query_engine.duckdb import DuckDbEngine, EngineLimits
 from opentrail.adapters.query_engine.processes import Host
-from opentrail.ports.query_engine import EngineStatistics, EngineTable, QueryFailed, QueryTimedOut
+from opentrail.ports.query_engine import EngineStatistics, EngineTable, Needle, QueryFailed, QueryTimedOut
 from tests.builders import NOON
 
 
@@ -330,6 +331,30 @@ async def test_a_host_that_nobody_asks_ends(tmp_path: Path) -> None:
     await until(lambda: engine._processes._host is None)
     await asyncio.wait_for(asyncio.gather(*engine._processes._ending), 60)
     await engine.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_files_that_cannot_have_what_is_looked_for_are_not_opened(
+    shared_engine: DuckDbEngine, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{number}.parquet" for number in range(3)]
+    for number, file in enumerate(files):
+        write_parquet(file, pa.table({"eventid": [f"{number}-{at}" for at in range(99)]}))
+    memory = pa.table({"eventid": ["0-7", "fresh"]})
+    whole = EngineTable("lake_table_0", ("eventid",), ("VARCHAR",), tuple(map(str, files)), memory)
+    found: dict[str, list[bytes]] = {"0-7": [], "fresh": [], "nowhere": []}
+    for text, pages in found.items():
+
+        async def keep(page: bytes, _: int, pages: list[bytes] = pages) -> None:
+            pages.append(page)
+
+        sql = f"SELECT CAST(count(*) AS VARCHAR) FROM lake_table_0 WHERE eventid = '{text}'"
+        everything = await shared_engine.run(sql, [whole], keep)
+        narrowed = await shared_engine.run(sql, [replace(whole, needles=(Needle("eventid", (text,)),))], keep)
+        assert narrowed.rows_matched == everything.rows_matched
+        assert narrowed.bytes_scanned < everything.bytes_scanned
+
+    assert found == {"0-7": [b'[["2"]]'] * 2, "fresh": [b'[["1"]]'] * 2, "nowhere": [b'[["0"]]'] * 2}
 
 
 async def test_files_that_have_fewer_columns_than_others_are_read(tmp_path: Path) -> None:
