@@ -90,8 +90,9 @@ def test_a_group_is_queried_by_the_api_and_in_the_terminal(make_server: MakeServ
     query = ("stats sum(n) as total by user.name | sort total", "--group", "app")
     beside = in_terminal(server.home, *query, "--json")
     refused = in_terminal(server.home, "fields n | wher n", "--group", "app")
+    logs.put_query_definition(name="totals", queryString=query[0], logGroupNames=["app"])
     server.stop()
-    alone = in_terminal(server.home, *query, "--csv")
+    alone = in_terminal(server.home, "--saved", "totals", "--csv")
     assert [json.loads(line) for line in beside.stdout.splitlines()] == [
         {"user.name": "u0", "total": 20},
         {"user.name": "u1", "total": 25},

@@ -29,6 +29,9 @@ def query_logs(
         list[str] | None,
         typer.Option("--group", "-g", metavar="GROUP", help="Over this log group; several can be given."),
     ] = None,
+    saved: Annotated[
+        str, typer.Option("--saved", metavar="NAME", help="A saved query, over its own groups where none is given.")
+    ] = "",
     since: Annotated[str, typer.Option(metavar="WHEN", help="From then on: 90s, 15m, 2h, 7d ago, or a time.")] = "1h",
     until: Annotated[str, typer.Option(metavar="WHEN", help="Up to then, said the same way; default: now.")] = "",
     limit: Annotated[
@@ -46,16 +49,20 @@ def query_logs(
 
     \b
     opentrail logs query 'stats count(*) by eventName' -g trails --since 1d
+    opentrail logs query --saved audit/calls
     """
     if as_csv and as_json:
         raise OperatorError("choose one of --csv and --json")
+    chosen = Context.of(context, home)
+    if saved:
+        if words:
+            raise OperatorError("give a query or --saved, not both")
+        kept = chosen.run("saved_log_query", name=saved, region=region, account=account)
+        statement, groups = kept["query"], groups or kept["groups"]
+    else:
+        statement = _statement(words or [])
     if not groups:
         raise OperatorError("name a log group: --group GROUP")
-    statement = " ".join(words or [])
-    if statement in ("", "-"):
-        statement = "" if sys.stdin.isatty() else sys.stdin.read(MAX_QUERY_CHARACTERS + 1)
-        if not statement.strip():
-            raise OperatorError("there is no query: give one, as an argument or on standard input")
     now = datetime.now(UTC)
     start, end = parse_when(since, now) or now, parse_when(until, now) or now
     if start > end:
@@ -69,9 +76,19 @@ def query_logs(
         "account": account,
     }
     show = print_csv if as_csv else print_json if as_json else print_table_of
-    with LogQuerySession(Context.of(context, home), asked) as session:
+    with LogQuerySession(chosen, asked) as session:
         if not run_and_show(session, statement.rstrip("\n"), show):
             raise typer.Exit(EXIT_REFUSED)
+
+
+def _statement(words: list[str]) -> str:
+    """Return the query of the command line, or of standard input. Raises OperatorError when there is none."""
+    statement = " ".join(words)
+    if statement in ("", "-"):
+        statement = "" if sys.stdin.isatty() else sys.stdin.read(MAX_QUERY_CHARACTERS + 1)
+        if not statement.strip():
+            raise OperatorError("there is no query: give one, as an argument or on standard input")
+    return statement
 
 
 class LogQuerySession(QuerySession):

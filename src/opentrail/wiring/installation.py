@@ -37,6 +37,7 @@ from opentrail.adapters.object_store.archives import LocalArchives
 from opentrail.admin.administration import Administration, Answer, new_root_credential
 from opentrail.admin.inquiries import Inquiries
 from opentrail.admin.log_reading import LogReading
+from opentrail.admin.saved_log_queries import SavedLogQueries
 from opentrail.arn import Arn
 from opentrail.clock import RandomIdentifiers, SystemClock
 from opentrail.errors import OperatorError
@@ -168,7 +169,8 @@ class Installation:
         reading = LogReading(
             self.settings.account_id, self.settings.region, self.log_groups, self.log_store, self.clock
         )
-        return {**administration.commands(), **inquiries.commands(), **reading.commands()}
+        saved = SavedLogQueries(self.settings.account_id, self.settings.region, self.query_definitions)
+        return {**administration.commands(), **inquiries.commands(), **reading.commands(), **saved.commands()}
 
     async def record_change(self, event_source: str, event_name: str, details: dict[str, Any]) -> None:
         """Put on record what no API call did: the operator, or a rule of an archive."""
