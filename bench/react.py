@@ -5,6 +5,8 @@ upstream that is also the queue service. First the way of a call that a rule mat
 stored, sent to the queue, struck out. Calls are made at a steady rate, one in so many of them for the rule; measured is
 the time from a call's first byte and from its answer until the queue had the message; every such call must arrive.
 
+The same for the longest way: a trail's log group, metric filter and alarm for some of the calls, a topic, the queue.
+
 Then how fast calls are recorded with nothing to react to, with many rules that do not fire, with a rule whose queue
 takes every call, and with queues that are away: one refuses connections, one never answers. Homes alternate; medians;
 every home must have every event on record, and what its rule matched must have arrived or wait.
@@ -173,6 +175,56 @@ def measure_way(seconds: float, rate: float, shares: Sequence[int], rounds: int)
             server.close()
 
 
+def measure_alarms(seconds: float, rate: float, alarms: int) -> None:
+    """Print how long it takes from a call to what its alarm tells a queue."""
+    total = round(seconds * rate)
+    one_in = -(-total // alarms)
+    print(f"by log group, metric filter, alarm and topic to a queue, {rate:,.0f} calls/s asked for, {seconds:g} s")
+    with tempfile.TemporaryDirectory() as folder, an_upstream() as upstream:
+        server = RunningServer(Path(folder) / "home", upstream=upstream).start()
+        try:
+            set_alarms(server, range(0, total, one_in))
+            uvloop.run(call_all(server.ready["gateway_url"], range(1, 500), rate, total))
+            report(one_in, [reach(server, upstream, range(total), rate, one_in)])
+        finally:
+            server.close()
+
+
+def set_alarms(server: RunningServer, numbers: range) -> None:
+    """Set a metric filter and an alarm on each of these calls, on the log group of a trail."""
+    assert server.opentrail("archive", "create", "audit").returncode == 0
+    logs, cloudwatch, sns = (client(server, service) for service in ("logs", "cloudwatch", "sns"))
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=QUEUE, Attributes={"RawMessageDelivery": "true"})
+    logs.create_log_group(logGroupName="trails")
+    for number in numbers:
+        name, counted = f"alarm-{number}", {"metricNamespace": "bench", "metricName": f"m{number}", "metricValue": "1"}
+        pattern = f'{{ $.requestParameters.userName = "hit-{number}" }}'
+        logs.put_metric_filter(
+            logGroupName="trails", filterName=name, filterPattern=pattern, metricTransformations=[counted]
+        )
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace="bench",
+            MetricName=f"m{number}",
+            Statistic="Sum",
+            Period=300,
+            EvaluationPeriods=1,
+            Threshold=1.0,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            AlarmActions=[topic],
+        )
+    account = server.ready["account_id"]
+    trails = client(server, "cloudtrail")
+    trails.create_trail(
+        Name="main",
+        S3BucketName="audit",
+        CloudWatchLogsLogGroupArn=f"arn:aws:logs:us-east-1:{account}:log-group:trails:*",
+        CloudWatchLogsRoleArn=f"arn:aws:iam::{account}:role/delivery",
+    )
+    trails.start_logging(Name="main")
+
+
 def report(one_in: int, found: Sequence[Reaction]) -> None:
     def median(of: Callable[[Reaction], float]) -> float:
         return statistics.median(map(of, found))
@@ -292,17 +344,24 @@ def report_recording(sides: Sequence[Side]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=float, default=1_000, help="calls a second of the first part")
+    parser.add_argument("--rate", type=float, default=1_000, help="calls a second of the first parts")
     parser.add_argument("--seconds", type=float, default=10, help="length of each of its runs")
-    parser.add_argument("--one-in", type=int, nargs="+", default=[100, 10, 1], help="share of its calls that match")
-    parser.add_argument("--calls", type=int, default=4_000, help="calls of each round of the second part")
+    parser.add_argument(
+        "--one-in", type=int, nargs="+", default=[100, 10, 1], help="share of the first part's calls that match"
+    )
+    parser.add_argument("--calls", type=int, default=4_000, help="calls of each round of the last part")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rules", type=int, default=10_000, help="rules that do not fire")
-    parser.add_argument("--part", choices=["way", "recording", "both"], default="both")
+    parser.add_argument("--alarms", type=int, default=50, help="calls of the second part with an alarm, at most 100")
+    parser.add_argument(
+        "--part", choices=["way", "alarms", "recording"], nargs="+", default=["way", "alarms", "recording"]
+    )
     arguments = parser.parse_args()
     server_support.READY_SECONDS = 300  # a busy machine is no reason to give up
     os.environ.setdefault("OPENTRAIL_LOG_LEVEL", "error")
-    if arguments.part != "recording":
+    if "way" in arguments.part:
         measure_way(arguments.seconds, arguments.rate, arguments.one_in, arguments.rounds)
-    if arguments.part != "way":
+    if "alarms" in arguments.part:
+        measure_alarms(arguments.seconds, arguments.rate, arguments.alarms)
+    if "recording" in arguments.part:
         measure_recording(arguments.calls, arguments.rounds, arguments.rules)

@@ -1,7 +1,7 @@
 """An upstream and its queue service for the benchmark of reactions: python -m bench.react_upstream PORT
 
 Answers IAM's CreateUser and SQS's GetQueueUrl and SendMessage, and notes when it got each message. ``GET /taken`` tells
-and forgets what was noted: [number in the user's name, seconds of the monotonic clock], in the order of arrival.
+and forgets what was noted: [number in the user's or alarm's name, seconds of the monotonic clock], as it arrived.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ CREATED = (
     b'<CreateUserResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><ResponseMetadata>'
     b"<RequestId>1</RequestId></ResponseMetadata></CreateUserResponse>"
 )
-_NAME = re.compile(r'"userName":"[a-z]+-(\d+)"')
+_NAME = re.compile(r'"(?:userName|AlarmName)":"[a-z]+-(\d+)"')
 
 taken: list[tuple[int, float]] = []
 _message_ids = count(1)
