@@ -423,6 +423,7 @@ class LiveAlarms:
             await storing
         except BaseException:
             self._waiting.subtract(destinations)
+            self._on_stored(destinations)  # who failed may have done it all the same
             raise
         if destinations:
             self._on_stored(destinations)

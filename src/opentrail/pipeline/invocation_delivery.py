@@ -108,6 +108,7 @@ class InvocationDelivery:
         for destination in destinations:
             self._next_look.pop(destination, None)
         self._fresh.update(destinations)
+        self._waiting.update(dict.fromkeys(destinations, 0))
         self._woken.set()
 
     def waiting(self) -> Mapping[str, int]:
@@ -137,10 +138,9 @@ class InvocationDelivery:
         now = self._clock.now()
         self._tasks = {destination: task for destination, task in self._tasks.items() if not task.done()}
         for destination, number in list(self._waiting.items()):
-            if number <= 0:
+            if number <= 0 and destination not in self._fresh:
                 del self._waiting[destination]
                 self._next_look.pop(destination, None)
-                self._fresh.discard(destination)
             elif destination not in self._tasks and self._next_look.get(destination, now) <= now:
                 self._tasks[destination] = asyncio.create_task(self._serve_safely(destination))
 
@@ -168,6 +168,7 @@ class InvocationDelivery:
             self._next_look.pop(destination, None)
             self._fresh.discard(destination)
             due = await self._invocations.due(destination, self._clock.now(), PAGE)
+            self._know_of(destination, len(due))
             if not due:
                 await self._sleep_until_due(destination)
                 return
@@ -180,10 +181,14 @@ class InvocationDelivery:
                 await self._judge(destination, health, results)
                 if health.failing_since is not None:
                     break
-            if not self._waiting[destination]:
+            if len(due) < PAGE and not self._waiting[destination]:
                 return
         if health.retry_at is not None:
             self._next_look[destination] = health.retry_at
+
+    def _know_of(self, destination: str, number: int) -> None:
+        """Count at least what was seen: of a write that failed and was done all the same, nobody told us."""
+        self._waiting[destination] = max(self._waiting[destination], number)
 
     async def _drop_expired(self, destination: str, health: TargetHealth, due: Sequence[Invocation]) -> bool:
         """End what grew too old for a destination that takes nothing, without a further try; say whether any did.
@@ -204,6 +209,7 @@ class InvocationDelivery:
 
     async def _sleep_until_due(self, destination: str) -> None:
         moment = await self._invocations.next_due(destination)
+        self._know_of(destination, moment is not None)
         if moment is not None and destination not in self._fresh:
             self._next_look[destination] = moment
 

@@ -103,7 +103,7 @@ class RulesReader:
         pause = FIRST_RETRY_SECONDS
         while True:
             try:
-                await self._open()
+                await self._begin()
                 pause = FIRST_RETRY_SECONDS
                 await self.follow(None)
             except Unavailable as error:
@@ -113,14 +113,22 @@ class RulesReader:
 
     async def catch_up(self) -> None:
         """Match everything up to the journal's present head. Raises Unavailable."""
-        await self._open()
+        await self._begin()
         await self.follow(self._journal.head())
+
+    async def _begin(self) -> None:
+        """Take up what is in force where an earlier process ended; later, store what the store did not take.
+
+        The same again, and not matched anew: a write that failed may have been done, and is then passed over.
+        """
+        if self._position is None:
+            await self._open()
+        elif self._matched or self._settings:
+            await self._store(self._position)
 
     async def _open(self) -> None:
         kept = await self._invocations.in_force()
-        self._waiting.subtract(invocation.destination for invocation in self._matched)
-        self._rules, self._sets, self._settings, self._matched = {}, {}, [], []
-        self._fan_out = TopicFanOut()
+        self._rules, self._sets, self._fan_out = {}, {}, TopicFanOut()
         for arn, snapshot in kept.rules.items():
             self._put_in_force(arn, snapshot)
             await asyncio.sleep(0)

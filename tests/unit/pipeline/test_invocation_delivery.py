@@ -1,12 +1,13 @@
 """Delivery of invocations: back-off, retry policies, dead letters, and that one target keeps no other waiting."""
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
-from opentrail.pipeline.invocation_delivery import IN_FLIGHT, LONGEST_PAUSE, MAX_AGE, InvocationDelivery
+from opentrail.pipeline.invocation_delivery import IN_FLIGHT, LONGEST_PAUSE, MAX_AGE, PAGE, InvocationDelivery
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.invocations import Invocation
 from opentrail.ports.journal import Position
@@ -116,6 +117,22 @@ async def test_only_a_queue_gets_more_than_a_few_at_a_time() -> None:
     await delivering.tick()
 
     assert delivering.targets.tried == {QUEUE: 50, function: IN_FLIGHT}
+
+
+async def test_what_a_failed_write_stored_all_the_same_is_delivered_once_its_target_is_looked_at() -> None:
+    delivering = Delivering()
+    for number in range(PAGE + 5):
+        await delivering.add(number)
+    done = asyncio.Event()
+    delivering.delivery.on_ended = lambda *_: None if delivering.invocations.kept else done.set()
+    running = asyncio.create_task(delivering.delivery.run())
+
+    delivering.delivery.wake([QUEUE])
+    await asyncio.wait_for(done.wait(), 30)
+
+    running.cancel()
+    await asyncio.wait([running])
+    assert len(delivering.targets.taken) == PAGE + 5
 
 
 async def test_a_restart_delivers_what_was_left() -> None:

@@ -116,6 +116,26 @@ async def test_a_store_that_failed_gets_the_same_invocations_later() -> None:
     assert len(await reading.read()) == 1
 
 
+async def test_what_a_failed_write_stored_all_the_same_is_counted_as_waiting() -> None:
+    reading = Reading()
+    await reading.world.journal.append([a_rule(), a_call()])
+    reader, advance = reading.reader(), reading.invocations.advance
+
+    async def advance_and_fail(*arguments: Any) -> None:
+        await advance(*arguments)
+        raise Unavailable("the answer was lost")
+
+    reading.invocations.advance = advance_and_fail  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await reader.catch_up()
+    reading.invocations.advance = advance  # type: ignore[method-assign]
+    await reader.catch_up()
+
+    assert len(reading.invocations.kept) == 1
+    assert reading.waiting == {QUEUE: 1}
+    assert reading.woken == [QUEUE]
+
+
 async def test_an_event_is_seen_on_the_bus_of_its_account_and_region_alone() -> None:
     reading = Reading()
 
