@@ -125,10 +125,9 @@ async def test_what_a_failed_write_stored_all_the_same_is_counted_as_waiting() -
         await advance(*arguments)
         raise Unavailable("the answer was lost")
 
-    reading.invocations.advance = advance_and_fail  # type: ignore[method-assign]
-    with pytest.raises(Unavailable):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr(reading.invocations, "advance", advance_and_fail)
         await reader.catch_up()
-    reading.invocations.advance = advance  # type: ignore[method-assign]
     await reader.catch_up()
 
     assert len(reading.invocations.kept) == 1
