@@ -32,6 +32,12 @@ _PUBLIC_V6 = IPv6Network("2000::/3")
 _NOT_PUBLIC_V6 = tuple(
     IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "3ffe::/16")
 )
+_MACHINES_OWN = (
+    IPv4Network("169.254.0.0/16"),
+    IPv4Network("168.63.129.16/32"),
+    IPv6Network("fe80::/10"),
+    IPv6Network("fd00:ec2::/32"),
+)
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -61,3 +67,9 @@ def is_public(address: Address) -> bool:
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_V4)
     return address in _PUBLIC_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
+
+
+def is_machines_own(address: Address) -> bool:
+    """Say whether an address is link-local, as the services are that clouds have for each machine and its secrets."""
+    address = carried(address)
+    return any(address in network for network in _MACHINES_OWN if network.version == address.version)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
-from opentrail.outgoing.addresses import Address, carried, is_public
+from opentrail.outgoing.addresses import Address, carried, is_machines_own, is_public
 from opentrail.outgoing.endpoint import Endpoint
 
 USUAL_PORTS = frozenset({80, 443})
@@ -53,6 +53,7 @@ class Guard:
         if not addresses:
             raise DestinationRefused(f"the host {endpoint.host} has no address")
         if self._allows_all:
+            _check_named(endpoint, addresses)
             return
         for address in addresses:
             if any(allowance.covers(endpoint, address) for allowance in self._allowances):
@@ -79,7 +80,15 @@ class CredentialGuard(Guard):
 
 
 ANYWHERE = Guard(allows_all=True)
-"""For what the operator's settings name themselves, which may be anywhere."""
+"""For what the operator's settings name themselves, which may be anywhere; a name that turns out to be of a cloud's
+services for this machine was not meant, so such an address must be named itself."""
+
+
+def _check_named(endpoint: Endpoint, addresses: Sequence[Address]) -> None:
+    if endpoint.address is None and any(is_machines_own(address) for address in addresses):
+        raise DestinationRefused(
+            f"{endpoint.host} leads to a link-local address, which only settings that name it reach"
+        )
 
 
 def check_allowance(text: str) -> str:

@@ -31,7 +31,8 @@ class WebhookCaller:
         self._clock = clock
 
     async def post(self, message_id: str, body: bytes, content_type: str, seconds: float) -> int:
-        """Return the answer's status; nothing else of the answer is read. Raises NoAnswer and UnusableUrl."""
+        """Return the answer's status; nothing else of the answer is read. Raises NoAnswer, UnusableUrl and
+        DestinationRefused."""
         headers = {
             "Content-Type": content_type,
             "User-Agent": "Opentrail",

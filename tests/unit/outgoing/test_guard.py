@@ -61,6 +61,15 @@ def test_what_the_settings_name_themselves_may_be_anywhere() -> None:
     ANYWHERE.check(parse_endpoint("http://127.0.0.1:25/"), [ip_address("127.0.0.1")])
 
 
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.1.1", "fd00:ec2::254"])
+def test_a_name_in_the_settings_that_leads_to_a_clouds_own_services_is_refused(address: str) -> None:
+    for addresses in ([address], ["8.8.8.8", address]):
+        with pytest.raises(DestinationRefused, match="link-local"):
+            ANYWHERE.check(parse_endpoint("https://hooks.example/"), [ip_address(each) for each in addresses])
+    ANYWHERE.check(parse_endpoint("http://169.254.169.254/"), [ip_address("169.254.169.254")])
+    ANYWHERE.check(parse_endpoint("https://hooks.internal/"), [ip_address("10.0.0.8"), ip_address("fd00::1")])
+
+
 @pytest.mark.parametrize("text", ["", "http://a/", "10.0.0.0/33", "a b", "a:99999", "-a"])
 def test_what_is_no_allowance_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be"):

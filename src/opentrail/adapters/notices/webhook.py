@@ -10,6 +10,7 @@ import orjson
 from opentrail.clock import Clock, format_time
 from opentrail.outgoing.call import NoAnswer
 from opentrail.outgoing.endpoint import UnusableUrl
+from opentrail.outgoing.guard import DestinationRefused
 from opentrail.outgoing.webhook import WebhookCaller, WebhookEndpoint
 from opentrail.ports import Unavailable
 from opentrail.ports.notices import Notice, NoticeRefused, ReceiverNotFound
@@ -31,7 +32,7 @@ class Webhook:
         body = notice_body(notice)
         try:
             status = await self._caller.post(notice.notice_id, body, "application/json", ANSWER_SECONDS)
-        except (NoAnswer, UnusableUrl) as error:
+        except (NoAnswer, UnusableUrl, DestinationRefused) as error:
             raise Unavailable(f"the webhook did not answer: {error}") from error
         _judge(status)
 

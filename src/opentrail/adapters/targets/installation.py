@@ -18,7 +18,7 @@ from opentrail.deliver.subscription_data import LOG_DATA, unpacked
 from opentrail.http_message import HttpRequest
 from opentrail.outgoing.call import Answer, Call, NoAnswer, call
 from opentrail.outgoing.endpoint import UnusableUrl
-from opentrail.outgoing.guard import ANYWHERE
+from opentrail.outgoing.guard import ANYWHERE, DestinationRefused
 from opentrail.ports import Unavailable
 from opentrail.ports.targets import Dispatch, TargetRefused
 from opentrail.protocol.sigv4 import sign
@@ -130,7 +130,7 @@ class InstallationTarget:
         wanted = Call("POST", url, dict(signed.header_list), body, ANSWER_SECONDS, MAX_ANSWER_BYTES, endpoint.ca_bundle)
         try:
             return _read(operation, await call(wanted, ANYWHERE))
-        except (NoAnswer, UnusableUrl) as error:
+        except (NoAnswer, UnusableUrl, DestinationRefused) as error:
             raise Unavailable(f"the other installation did not answer: {error}") from error
 
 

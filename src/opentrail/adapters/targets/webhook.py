@@ -4,6 +4,7 @@ import orjson
 
 from opentrail.outgoing.call import NoAnswer
 from opentrail.outgoing.endpoint import UnusableUrl
+from opentrail.outgoing.guard import DestinationRefused
 from opentrail.outgoing.webhook import WebhookCaller
 from opentrail.ports import Unavailable
 from opentrail.ports.targets import Dispatch, TargetRefused
@@ -26,7 +27,7 @@ class WebhookTarget:
         kind = "application/json" if _is_json(body) else "text/plain; charset=UTF-8"
         try:
             status = await self._caller.post(dispatch.invocation_id, body, kind, ANSWER_SECONDS)
-        except (NoAnswer, UnusableUrl) as error:
+        except (NoAnswer, UnusableUrl, DestinationRefused) as error:
             raise Unavailable(f"the webhook did not answer: {error}") from error
         if status >= _SERVER_FAULT or status in _TRY_AGAIN:
             raise Unavailable(f"the webhook answered {status}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from opentrail.outgoing.call import Call, NoAnswer
 from opentrail.outgoing.call import call as call_out
 from opentrail.outgoing.endpoint import UnusableUrl, parse_endpoint
-from opentrail.outgoing.guard import ANYWHERE
+from opentrail.outgoing.guard import ANYWHERE, DestinationRefused
 from opentrail.ports import Unavailable
 from opentrail.ports.witness import WitnessRefused
 
@@ -27,7 +27,7 @@ async def call(method: str, url: str, headers: Mapping[str, str], body: bytes, m
         answer = await call_out(Call(method, url, headers, body, TIMEOUT_S, max_bytes), ANYWHERE)
     except UnusableUrl as error:
         raise WitnessRefused(f"the witness cannot be called: {error}") from error
-    except NoAnswer as error:
+    except (NoAnswer, DestinationRefused) as error:
         raise Unavailable(f"the witness at {error}") from error
     if answer.is_cut:
         raise WitnessRefused(f"the witness at {host} answered with more than {max_bytes} bytes")

@@ -26,7 +26,7 @@ _OF_ONE_METRIC = (
     *("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit"),
     "EvaluateLowSampleCountPercentile",
 )
-_ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
+ALARM_ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -57,7 +57,7 @@ def _check_common(given: Parameters) -> None:
     for name in _NOT_HERE:
         if given.get(name):
             raise ValidationFailed(f"{name} is not supported by this installation.")
-    for name in _ACTIONS:
+    for name in ALARM_ACTIONS:
         for action in given.get(name, ()):
             _check_action(name, action)
     tags = given.get("Tags", ())

@@ -1,6 +1,7 @@
 """What a caller must be allowed for each operation: ``cloudwatch:<Operation>`` on the alarms it names, else on all."""
 
 from opentrail.arn import partition_of
+from opentrail.aws.cloudwatch.alarm_settings import ALARM_ACTIONS
 from opentrail.aws.service import Call, Requirement
 
 _ON_ONE = frozenset({"PutCompositeAlarm", "PutMetricAlarm", "SetAlarmState"})
@@ -35,4 +36,7 @@ def _context(call: Call) -> dict[str, tuple[str, ...]]:
     context = {f"aws:RequestTag/{tag['Key']}": (tag["Value"],) for tag in tags}
     if call.operation.name == "PutMetricData":
         context["cloudwatch:namespace"] = (given["Namespace"],)
+    if call.operation.name in ("PutMetricAlarm", "PutCompositeAlarm"):
+        actions = tuple(dict.fromkeys(each for member in ALARM_ACTIONS for each in given.get(member, ())))
+        context |= {"cloudwatch:AlarmActions": actions} if actions else {}
     return context | ({"aws:TagKeys": keys} if keys else {})

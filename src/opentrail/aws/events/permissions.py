@@ -40,7 +40,8 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
         rule = str(given.get("Rule") or given["Name"])
         bus = _bus_in(given.get("EventBusName", ""))
         arn = event_rule_arn(call.region, call.account_id, bus, rule)
-        return _with_tags(call, Requirement(action, arn, context))
+        targets = {"events:TargetArn": tuple(each["Arn"] for each in given.get("Targets", ()))}
+        return _with_tags(call, Requirement(action, arn, context | (targets if name == "PutTargets" else {})))
     if name in _ON_BUSES or name in _ON_POLICIES:
         bus = _bus_in(given.get("EventBusName" if name in _ON_POLICIES else "Name", ""))
         arn = event_bus_arn(call.region, call.account_id, bus)
