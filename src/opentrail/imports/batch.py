@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from opentrail.imports.formats import Contents, Fault, read_contents
+from opentrail.imports.inflation import BATCH_LIMIT_BYTES
 from opentrail.ports.lake_table import LoadedBatch
 
 
@@ -69,21 +70,33 @@ def load_objects(objects: Sequence[tuple[str, bytes]], wanted: RecordFilter) -> 
     judged = partial(_judged_objects, objects, wanted)
     if not wanted.is_everything():
         return judged()
-    report = BatchReport()
+    report, read = BatchReport(), _Reading()
 
     def records_of(key: str, body: bytes) -> list[bytes]:
-        contents = read_contents(body)
+        contents = read.contents(body)
         _note(contents, key, report)
         return contents.records
 
     return LoadedBatch(chain.from_iterable(starmap(records_of, objects)), report, judged)
 
 
+class _Reading:
+    """Reads the objects of one batch, together within BATCH_LIMIT_BYTES: what does not fit any more is a fault."""
+
+    def __init__(self) -> None:
+        self._left = BATCH_LIMIT_BYTES
+
+    def contents(self, body: bytes) -> Contents:
+        contents = read_contents(body, self._left)
+        self._left -= contents.plain_bytes
+        return contents
+
+
 def _judged_objects(objects: Sequence[tuple[str, bytes]], wanted: RecordFilter) -> LoadedBatch:
-    report, moments = BatchReport(), dict[str, datetime | None]()
+    report, read, moments = BatchReport(), _Reading(), dict[str, datetime | None]()
 
     def records_of(key: str, body: bytes) -> list[bytes]:
-        contents, events = read_contents(body), list[bytes]()
+        contents, events = read.contents(body), list[bytes]()
         _judge(contents, wanted, events, report, moments)
         _note(contents, key, report)
         return events

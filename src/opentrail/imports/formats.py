@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from opentrail.imports.inflation import plain_body
+from opentrail.imports.inflation import INFLATED_LIMIT_BYTES, plain_body
 
 MAX_NESTING = 4
 """Envelopes inside one another that are opened."""
@@ -56,11 +56,13 @@ class Fault:
 
 @dataclass(slots=True)
 class Contents:
-    """The records of one file in their order, as compact JSON, each as it stood there; and what could not be read."""
+    """The records of one file in their order, as compact JSON, each as it stood there; and what could not be read.
+    ``plain_bytes`` is what the file holds, inflated."""
 
     records: list[bytes] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     faults_left_out: int = 0
+    plain_bytes: int = 0
 
     def fail(self, place: str, error_type: str, message: str) -> None:
         """Note a fault, within MAX_FAULTS."""
@@ -84,10 +86,11 @@ _RECORD_MEMBERS = frozenset({"eventName", "eventSource", "eventID", "eventTime",
 """An object that has two of these is a record."""
 
 
-def read_contents(body: bytes) -> Contents:
-    """Return the records of a file, and its faults. Never raises for what the file holds."""
-    plain = plain_body(body)
-    contents = Contents()
+def read_contents(body: bytes, limit_bytes: int = INFLATED_LIMIT_BYTES) -> Contents:
+    """Return the records of a file, and its faults: one of them where it inflates to more than ``limit_bytes``. Never
+    raises for what the file holds."""
+    plain = plain_body(body, limit_bytes)
+    contents = Contents(plain_bytes=len(plain.raw))
     raw = plain.raw.removeprefix(_BOM).strip(_SPACES)
     if plain.fault:
         contents.fail("", "CorruptObject", plain.fault)

@@ -9,6 +9,10 @@ from isal import isal_zlib
 INFLATED_LIMIT_BYTES = 256 * 1024 * 1024
 """More than five times the largest log file that CloudTrail writes (50 MB); a gzip bomb is given up at this size."""
 
+BATCH_LIMIT_BYTES = INFLATED_LIMIT_BYTES
+"""What the objects of one batch inflate to, together: the largest object alone. Their rows are made in one go, which
+takes some three times as much memory."""
+
 _MAGIC = b"\x1f\x8b"
 _GZIP_ONLY = isal_zlib.MAX_WBITS | 16
 _ERRORS = (cast("type[Exception]", isal_zlib.error), zlib.error)
@@ -20,6 +24,12 @@ class PlainBody:
 
     raw: bytes
     fault: str = ""
+
+
+def stated_size(body: bytes) -> int:
+    """Return how many bytes a body says that it holds, without inflating it: of gzip with one member and less than
+    4 GiB that is so, any other may hold more."""
+    return int.from_bytes(body[-4:], "little") if body.startswith(_MAGIC) else len(body)
 
 
 def plain_body(body: bytes, limit_bytes: int = INFLATED_LIMIT_BYTES) -> PlainBody:
@@ -49,7 +59,7 @@ def _member(stream: isal_zlib.Decompress, body: bytes, limit_bytes: int) -> tupl
     except _ERRORS:
         return _as_far_as_possible(body, limit_bytes), "the gzip stream is corrupt"
     if len(raw) > limit_bytes:
-        return b"", f"it inflates to more than {INFLATED_LIMIT_BYTES} bytes"
+        return b"", f"it inflates to more than {limit_bytes} bytes"
     return raw, "" if stream.eof else "the gzip stream ends early"
 
 

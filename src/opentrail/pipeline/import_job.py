@@ -10,6 +10,7 @@ from typing import TypeVar
 from opentrail.clock import Clock
 from opentrail.imports.batch import BatchReport, ObjectFault, RecordFilter, load_objects
 from opentrail.imports.formats import Fault
+from opentrail.imports.inflation import BATCH_LIMIT_BYTES, stated_size
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.import_log import ImportLog
 from opentrail.ports.lake_table import Appended, Batch, BatchTaken, LakeAppender
@@ -19,7 +20,8 @@ from opentrail.resource.lake_import import ImportFailure, ImportStatistics, Impo
 
 BATCH_OBJECTS = 400
 BATCH_BYTES = 12 * 1024 * 1024
-"""What a batch has at most, as it lies at the source: some 50,000 events of gzip."""
+"""What a batch has at most, as it lies at the source: some 50,000 events of gzip. It is parted where its objects say
+that they inflate to more than BATCH_LIMIT_BYTES together; what they do not say, fails when it is inflated."""
 
 MAX_OBJECT_BYTES = 256 * 1024 * 1024
 """A larger object is a failure."""
@@ -124,7 +126,7 @@ class ImportJob:
         """List the whole source ahead of the reading, so that people are told how much is left."""
         found = ImportStatistics()
         folder = None
-        async for one in self._source.list():
+        async for one in self._listed(""):
             found.files_found += 1
             found.bytes_found += one.size_bytes
             if (its_folder := _folder(one.key)) != folder:
@@ -141,18 +143,34 @@ class ImportJob:
         self._import = replace(self._import, statistics=replace(self._import.statistics, **counts))
         self._on_change(self._import)
 
+    async def _listed(self, after: str) -> AsyncIterator[LogObject]:
+        """List what lies behind a key. A source that does not answer on the way is asked again from where it was."""
+        failed = 0
+        while True:
+            try:
+                async for one in self._source.list(after):
+                    yield one
+                    after, failed = one.key, 0
+            except Unavailable:
+                if failed == len(RETRY_SECONDS):
+                    raise
+                await asyncio.sleep(RETRY_SECONDS[failed])
+                failed += 1
+            else:
+                return
+
     async def _read_all(self, line: "asyncio.Queue[tuple[_ReadBatch, asyncio.Task[Appended]] | None]") -> None:
         """Read what lies behind the mark and begin to append it, in the order of the listing; None ends the line."""
         try:
             folder = _folder(self._import.mark) if self._import.mark else None
-            async for objects in _batches(self._source.list(self._import.mark)):
+            async for objects in _batches(self._listed(self._import.mark)):
                 prefixes = 0
                 for one in objects:
                     if (its_folder := _folder(one.key)) != folder:
                         prefixes += folder is not None
                         folder = its_folder
-                read = await self._read(objects, prefixes)
-                await line.put((read, asyncio.create_task(self._append(read))))
+                for read in _parts(await self._read(objects, prefixes)):
+                    await line.put((read, asyncio.create_task(self._append(read))))
         finally:
             await line.put(None)
 
@@ -299,6 +317,33 @@ async def _batches(listing: AsyncIterator[LogObject]) -> AsyncIterator[list[LogO
         size += one.size_bytes
     if batch:
         yield batch
+
+
+def _parts(read: _ReadBatch) -> list[_ReadBatch]:
+    """Return a batch in as many parts, in its order, as its objects say that they need to be within
+    BATCH_LIMIT_BYTES."""
+    bodies = dict(read.bodies)
+    parts: list[list[LogObject]] = [[]]
+    size = 0
+    for one in read.objects:
+        its_size = stated_size(bodies.get(one.key, b""))
+        if parts[-1] and size + its_size > BATCH_LIMIT_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(one)
+        size += its_size
+    if len(parts) == 1:
+        return [read]
+    faults = {fault.key: fault for fault in read.faults}
+    return [
+        _ReadBatch(
+            objects,
+            tuple((one.key, bodies[one.key]) for one in objects if one.key in bodies),
+            [faults[one.key] for one in objects if one.key in faults],
+            read.prefixes if objects is parts[-1] else 0,
+        )
+        for objects in parts
+    ]
 
 
 def _folder(key: str) -> str:

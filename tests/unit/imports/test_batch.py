@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
+from opentrail.imports import batch
 from opentrail.imports.batch import RecordFilter, load_objects
 
 TIMED = orjson.dumps({"eventVersion": "1.09", "eventTime": "2026-01-01T00:00:00Z", "eventID": "a", "eventName": "x"})
@@ -32,6 +33,24 @@ def test_records_are_judged_at_once_where_some_are_asked_for() -> None:
     assert loaded.judged is None
     assert list(loaded.events) == []
     assert (loaded.report.outside, loaded.report.failed) == (2, 2)
+
+
+@pytest.mark.parametrize("wanted", [RecordFilter(), RecordFilter(regions=("us-east-1",))], ids=["all", "some"])
+def test_what_a_batch_inflates_to_beyond_its_bound_is_a_fault(
+    wanted: RecordFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = orjson.dumps({"eventTime": "2026-01-01T00:00:00Z", "eventID": "a", "awsRegion": "us-east-1"})
+    plain = b'{"Records":[%s]}' % record
+    bomb = gzip.compress(plain + b" " * 10_000)
+    monkeypatch.setattr(batch, "BATCH_LIMIT_BYTES", 2 * len(plain))
+
+    loaded = load_objects([("one", gzip.compress(plain)), ("bomb", bomb), ("two", plain), ("three", plain)], wanted)
+
+    assert list(loaded.events) == [record, record]
+    assert [(one.key, one.fault.error_type) for one in loaded.report.faults] == [
+        ("bomb", "CorruptObject"),
+        ("three", "CorruptObject"),
+    ]
 
 
 def test_record_that_is_not_utf8_is_named() -> None:

@@ -1,6 +1,8 @@
 """Imports bring every record once, name what fails, go on where they stopped, and end as they should."""
 
 import asyncio
+import gzip
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -10,7 +12,7 @@ from opentrail.pipeline import import_job
 from opentrail.pipeline.imports import Imports, OngoingImport
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import SettingsEntry
-from opentrail.ports.log_source import LogSource
+from opentrail.ports.log_source import LogObject, LogSource
 from opentrail.ports.object_store import AccessRefused, BucketNotFound
 from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
 from opentrail.resource.lake_import import ImportFailure, ImportSource, ImportStatus, LakeImport
@@ -183,6 +185,67 @@ async def test_an_object_that_may_not_be_read_is_a_failure_of_its_own() -> None:
 
     assert scene.ids == ["id-2"]
     assert [one.error_type for one in await scene.failures(done)] == ["InvalidObjectState"]
+
+
+class ListingThatFails(InMemoryLogSource):
+    """A source whose listing ends with each key of ``ends_at`` so many times; ``begun`` has where listings began."""
+
+    def __init__(self, objects: dict[str, bytes], ends_at: dict[str, int]) -> None:
+        super().__init__(objects)
+        self.ends_at = ends_at
+        self.begun: list[str] = []
+
+    async def list(self, start_after: str = "") -> AsyncIterator[LogObject]:
+        self.begun.append(start_after)
+        async for one in super().list(start_after):
+            if self.ends_at.get(one.key, 0):
+                self.ends_at[one.key] -= 1
+                raise Unavailable("the listing ended")
+            yield one
+
+
+async def test_a_listing_that_fails_midway_goes_on_where_it_was() -> None:
+    scene = await Scene({}).ready()
+    source = ListingThatFails({f"a/{number}": log_file(number) for number in range(6)}, {"a/2": 2, "a/4": 2})
+    scene.source = source
+
+    done = await scene.run()
+
+    assert (done.status, done.statistics.files_found) == (ImportStatus.COMPLETED, 6)
+    assert scene.ids == [f"id-{number}" for number in range(6)]
+    assert sorted(source.begun) == ["", "", "a/1", "a/1", "a/3", "a/3"]
+
+
+async def test_a_listing_that_does_not_go_on_fails_the_import_and_keeps_what_was_brought(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(import_job, "BATCH_OBJECTS", 1)
+    scene = await Scene({}).ready()
+    scene.source = ListingThatFails({f"a/{number}": log_file(number) for number in range(6)}, {"a/4": 100})
+
+    done = await scene.run()
+
+    assert (done.status, done.error_message) == (ImportStatus.FAILED, "the listing ended")
+    assert scene.ids == [f"id-{number}" for number in range(len(scene.ids))]
+    assert len(scene.ids) <= 4
+
+
+async def test_objects_that_say_they_inflate_to_too_much_together_are_appended_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    objects = {f"a/{number}": gzip.compress(log_file(number)) for number in range(5)}
+    monkeypatch.setattr(import_job, "BATCH_LIMIT_BYTES", 2 * len(log_file(0)))
+    scene = await Scene({**objects, "a/2x": b"nonsense"}).ready()
+
+    done = await scene.run()
+
+    assert [sources for _, sources in scene.target.commits] == [
+        ("s3://logs/a/0", "s3://logs/a/1"),
+        ("s3://logs/a/2", "s3://logs/a/2x"),
+        ("s3://logs/a/3", "s3://logs/a/4"),
+    ]
+    assert (done.statistics.files_completed, done.statistics.prefixes_completed) == (6, 1)
+    assert [one.location for one in await scene.failures(done)] == ["s3://logs/a/2x"]
 
 
 async def test_a_bucket_that_is_not_there_fails_the_import_and_says_so() -> None:
