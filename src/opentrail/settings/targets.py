@@ -113,7 +113,9 @@ class TargetSettings:
     access_key_id: str = setting(as_text, "", "opentrail: key of a user there who may put log events")
     secret_access_key: str = setting(as_text, "", "opentrail: secret of that key", is_secret=True)
     region: str = setting(as_region, "us-east-1", "opentrail: Region of the log groups there")
-    log_group: str = setting(as_text, "", "opentrail: log group there; empty: of the name that the group has here")
+    log_group: str = setting(
+        as_text, "", "opentrail: log group there; empty: of the name that the group has here, else opentrail"
+    )
     accounts: tuple[str, ...] = setting(
         list_of(as_account_id), [], "accounts whose rules, alarms and topics may name it; empty: account_id"
     )

@@ -1,8 +1,8 @@
 """Another Opentrail as a named target: what is sent becomes log events of a group there, by its PutLogEvents.
 
 The messages of log groups' subscription filters keep their streams, timestamps and, without another group in the
-settings, their group's name; any other text is one event of the stream ``events``. Group and stream are made when they
-are not there.
+settings, their group's name; any other text is one event of the stream ``events``, without a group in the settings of
+the group ``opentrail``. Group and stream are made when they are not there.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,8 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_SPAN_MS = 24 * 60 * 60 * 1000
 """Between the first and the last event of one PutLogEvents."""
 
-STREAM = "events"
+GROUP, STREAM = "opentrail", "events"
+"""Where texts go that are no log events, when the settings name no group."""
 
 _REFUSED = frozenset({"InvalidParameterException", "SerializationException", "ValidationException"})
 """What will be answered again, however often it is tried; all else may be mended at either end."""
@@ -79,9 +80,8 @@ class InstallationTarget:
         """Return the group, the stream and the events in the order of their timestamps."""
         group = self._endpoint.log_group
         if LOG_DATA not in dispatch.target:
-            if not group:
-                raise TargetRefused("INVALID_PARAMETER", "the target's settings name no log_group")
-            return group, STREAM, [{"timestamp": milliseconds(self._clock.now()), "message": dispatch.text}]
+            event = {"timestamp": milliseconds(self._clock.now()), "message": dispatch.text}
+            return group or GROUP, STREAM, [event]
         data = unpacked(dispatch.text)
         events = [{"timestamp": one["timestamp"], "message": one["message"]} for one in data["logEvents"]]
         return group or data["logGroup"], data["logStream"], sorted(events, key=lambda one: int(one["timestamp"]))

@@ -71,15 +71,17 @@ async def test_events_of_several_days_and_those_too_old_to_be_taken_are_one_mess
     assert kept(there) == {"collected": [("one", NOW - age, str(age)) for age in ages[1:]]}
 
 
-async def test_another_text_is_an_event_of_the_group_that_the_settings_name(there: ApiInThread) -> None:
+async def test_another_text_is_an_event_of_the_group_that_the_settings_name_or_the_usual_one(
+    there: ApiInThread,
+) -> None:
     plain = Dispatch("id-1", ARN, '{"n":1}', b"{}", {"Id": "1"})
 
     await a_target(there, log_group="alerts").send(plain)
+    await a_target(there).send(plain)
 
-    [(stream, at, text)] = kept(there)["alerts"]
-    assert (stream, text, abs(at - NOW) < 600_000) == ("events", '{"n":1}', True)
-    with pytest.raises(TargetRefused, match="name no log_group"):
-        await a_target(there).send(plain)
+    for group in ("alerts", "opentrail"):
+        [(stream, at, text)] = kept(there)[group]
+        assert (stream, text, abs(at - NOW) < 600_000) == ("events", '{"n":1}', True)
 
 
 @pytest.mark.parametrize(
