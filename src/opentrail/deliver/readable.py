@@ -82,9 +82,13 @@ def _who(identity: object) -> str:
 
 def _line(text: str, longest: int) -> str:
     """Return one printable line of at most ``longest`` characters."""
-    line = "".join(each if each.isprintable() else " " for each in text)
-    return line if len(line) <= longest else line[: longest - 3] + "..."
+    line = text if len(text) <= longest else text[: longest - 3] + "..."
+    return _printable(line)
 
 
 def _clean(text: str) -> str:
-    return "".join(each if each.isprintable() or each == "\n" else " " for each in text)
+    return "\n".join(map(_printable, text.split("\n")))
+
+
+def _printable(line: str) -> str:
+    return line if line.isprintable() else "".join(each if each.isprintable() else " " for each in line)

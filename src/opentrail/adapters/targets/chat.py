@@ -55,8 +55,10 @@ class ChatTarget:
         if not is_taken:
             raise Unavailable(f"{self._name} did not take the message")
 
-    def _done(self, _: object) -> None:
+    def _done(self, future: asyncio.Future[bool]) -> None:
         self._waiting -= 1
+        if not future.cancelled():
+            future.exception()  # of one that was too late nobody else asks
 
     def _tell(self, dispatch: Dispatch) -> bool:
         said = readable(dispatch.text, str(dispatch.target.get("Subject", "")))
