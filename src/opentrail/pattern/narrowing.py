@@ -24,8 +24,9 @@ _ARN = "resources.ARN"
 _ALWAYS_THERE = frozenset({"eventCategory", "readOnly", "eventSource", "eventName", "eventType", "resources.type"})
 """Fields that every event has of which a selector for its category may speak."""
 
-_FRESH = "\x00"
-"""A character that is in no selector's value."""
+_FIRST_PRIVATE, _AFTER_LAST = 0xE000, 0x110000
+"""Code points among which there is always one that is in no selector's value: trails' have a million characters at
+most."""
 
 
 class Narrowing(StrEnum):
@@ -175,12 +176,19 @@ def _values(name: str, conditions: Sequence[_Condition]) -> Iterable[_Value]:
     if len(starts) * len(ends) + len(equals) > MAX_VALUES:
         yield from (_Value(None) for _ in range(MAX_VALUES + 1))
         return
+    fresh = _fresh_character((*equals, *starts, *ends))
     yield from (_Value(text) for text in sorted(equals))
-    yield from (_Value(start + _FRESH + end) for start in sorted(starts) for end in sorted(ends))
+    yield from (_Value(start + fresh + end) for start in sorted(starts) for end in sorted(ends))
     if name not in _ALWAYS_THERE:
         yield _Value(None)
     if name == _ARN:
-        yield from (_Value(start + _FRESH, is_listing=True) for start in sorted(starts))
+        yield from (_Value(start + fresh, is_listing=True) for start in sorted(starts))
+
+
+def _fresh_character(texts: Iterable[str]) -> str:
+    """Return a character that is in none of ``texts``, whatever their author put into them."""
+    known = set().union(*texts)
+    return next(chr(code) for code in range(_FIRST_PRIVATE, _AFTER_LAST) if chr(code) not in known)
 
 
 class _TooManySteps(Exception):

@@ -44,9 +44,11 @@ class RoleApi(Protocol):
 
 
 class Remediation:
-    """Either ``run``, woken by ``wake`` when a trail changed, or ``look`` by hand."""
+    """Either ``run``, woken by ``wake`` when a trail changed, or ``look`` by hand. Who else changes guards holds
+    ``changing`` meanwhile."""
 
     def __init__(self, guards: TrailGuards, trails: TrailStore, api: RoleApi, clock: Clock, record: Record) -> None:
+        self.changing = asyncio.Lock()
         self._guards = guards
         self._trails = trails
         self._api = api
@@ -82,6 +84,10 @@ class Remediation:
 
     async def look(self) -> None:
         """Put right what may be put right now. Raises Unavailable."""
+        async with self.changing:
+            await self._look()
+
+    async def _look(self) -> None:
         self._retry_at.pop("", None)
         guards = await self._guards.all()
         for arn in self._retry_at.keys() - {guard.trail_arn for guard in guards}:

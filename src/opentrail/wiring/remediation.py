@@ -21,7 +21,9 @@ class TrailRemediation:
         guards, trails, clock = installation.trail_guards, installation.trails, installation.clock
         calls = RoleCalls(api.ports, installation.journal, api.handle)
         self.worker = Remediation(guards, trails, calls, clock, self._record)
-        self.guarding = TrailGuarding(guards, trails, installation.identities, clock, self._record, self.worker.wake)
+        self.guarding = TrailGuarding(
+            guards, trails, installation.identities, clock, self._record, self.worker.wake, self.worker.changing
+        )
         installation.settings_view.on_applied = self._note
 
     def _note(self, entry: SettingsEntry) -> None:

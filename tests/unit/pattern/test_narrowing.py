@@ -95,6 +95,14 @@ def test_known_cases(before: Selectors, after: Selectors, said: Narrowing) -> No
     assert narrowing(before, after) is said
 
 
+@pytest.mark.parametrize("strange", ["\x00", "\ue000", "\uffff", "\U0010ffff", "\ue000\ue001"])
+def test_no_character_of_a_selector_passes_for_any_text(strange: str) -> None:
+    for operator in ("StartsWith", "EndsWith"):
+        after = advanced(DATA | {"eventName": {operator: [strange]}})
+
+        assert narrowing(advanced(DATA), after) is Narrowing.NARROWED
+
+
 def test_where_the_search_is_too_long_nothing_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
     before = advanced(DATA)
     after = advanced(*(DATA | {"eventName": {"StartsWith": [f"A{number}"]}} for number in range(20)))

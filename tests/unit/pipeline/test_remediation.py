@@ -1,9 +1,11 @@
 """Putting trails right: what is put back, in whose name, how often, and what ends it."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from opentrail.admin.guarding.remediating import TrailGuarding
 from opentrail.pipeline.remediation import STOPPED, Remediation, calls_for
 from opentrail.ports import Unavailable
 from opentrail.ports.aws_api import CallRefused
@@ -39,6 +41,8 @@ class Guarding:
         self.calls: list[tuple[str, Mapping[str, Any]]] = []
         self.recorded: list[tuple[str, Mapping[str, Any]]] = []
         self.error: Exception | None = None
+        self.before_call: Callable[[], asyncio.Future[Any]] | None = None
+        self.removal: asyncio.Future[Any] | None = None
         self._applied = 0
         self.guards.kept[trail.arn] = TrailGuard(trail.arn, ROLE, NOON).with_selectors_of(trail)
         self.remediation = self.restarted()
@@ -57,6 +61,9 @@ class Guarding:
     async def call(self, role_arn: str, region: str, operation: str, parameters: Mapping[str, Any]) -> None:
         assert (role_arn, region) == (ROLE, LOGGING.home_region)
         self.calls.append((operation, parameters))
+        if self.before_call is not None:
+            self.removal = self.before_call()
+            await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
         trail = await self.world.trails.trail(LOGGING.arn)
@@ -168,6 +175,27 @@ async def test_a_store_that_is_away_does_not_end_it() -> None:
 
     assert len(guarding.calls) == MAX_A_DAY + 1
     assert (guarding.guard.last_error, guarding.guard.ended_at, guarding.recorded) == ("", None, [])
+
+
+async def test_a_guard_that_is_removed_meanwhile_does_not_come_back() -> None:
+    guarding = Guarding()
+    await guarding.change(replace(LOGGING, is_logging=False))
+    commands = TrailGuarding(
+        guarding.guards,
+        guarding.world.trails,
+        guarding.world.identities,
+        guarding.clock,
+        guarding.record,
+        guarding.remediation.wake,
+        guarding.remediation.changing,
+    )
+    guarding.before_call = lambda: asyncio.ensure_future(commands.unguard_trail(LOGGING.arn))
+
+    await guarding.remediation.look()
+    assert guarding.removal is not None
+    await guarding.removal
+
+    assert (len(guarding.calls), guarding.guards.kept) == (1, {})
 
 
 async def test_the_guard_of_a_deleted_trail_ends_with_it() -> None:

@@ -3,6 +3,7 @@
 No API call switches it on or off, so that nobody whom it concerns can.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,7 +21,8 @@ Answer = dict[str, Any]
 
 
 class TrailGuarding:
-    """Each change is on record before it takes effect. Methods raise OperatorError and Unavailable."""
+    """Each change is on record before it takes effect, and made while nothing is put right. Methods raise
+    OperatorError and Unavailable."""
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class TrailGuarding:
         clock: Clock,
         record: Record,
         wake: Callable[[], None],
+        changing: asyncio.Lock,
     ) -> None:
         self._guards = guards
         self._trails = trails
@@ -37,6 +40,7 @@ class TrailGuarding:
         self._clock = clock
         self._record = record
         self._wake = wake
+        self._changing = changing
 
     def commands(self) -> dict[str, Callable[..., Awaitable[Answer]]]:
         """Return what the control socket may call, by name."""
@@ -62,22 +66,24 @@ class TrailGuarding:
             raise OperatorError(f"there is no role {role} in the account {found.account_id}: opentrail roles create")
         if not trusts_cloudtrail(known):
             raise OperatorError(f"the role {role} does not trust {OWN_SOURCE}")
-        guard = TrailGuard(trail, role_arn, self._clock.now()).with_selectors_of(found)
-        for old in await self._guards.all():
-            if old.trail_arn == trail:
-                kept = {name: getattr(old, name) for name in ("event_selectors", "advanced_event_selectors")}
-                guard = TrailGuard(trail, role_arn, old.since, **kept)
-        await self._record("TrailRemediationEnabled", trail, {"roleArn": role_arn})
-        await self._guards.put(guard)
+        async with self._changing:
+            guard = TrailGuard(trail, role_arn, self._clock.now()).with_selectors_of(found)
+            for old in await self._guards.all():
+                if old.trail_arn == trail:
+                    kept = {name: getattr(old, name) for name in ("event_selectors", "advanced_event_selectors")}
+                    guard = TrailGuard(trail, role_arn, old.since, **kept)
+            await self._record("TrailRemediationEnabled", trail, {"roleArn": role_arn})
+            await self._guards.put(guard)
         self._wake()
         return _row(guard)
 
     async def unguard_trail(self, trail: str) -> Answer:
         """Have a trail (ARN) put right no more."""
-        if all(guard.trail_arn != trail for guard in await self._guards.all()):
-            raise OperatorError(f"the trail {trail} is not put right by itself")
-        await self._record("TrailRemediationDisabled", trail, {})
-        await self._guards.remove(trail)
+        async with self._changing:
+            if all(guard.trail_arn != trail for guard in await self._guards.all()):
+                raise OperatorError(f"the trail {trail} is not put right by itself")
+            await self._record("TrailRemediationDisabled", trail, {})
+            await self._guards.remove(trail)
         return {"trail": trail}
 
 

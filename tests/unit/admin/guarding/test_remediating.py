@@ -1,5 +1,6 @@
 """The operator's commands on trails that are put right: what they take, refuse and put on record."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,13 @@ class Operator:
         self.recorded: list[str] = []
         self.woken = 0
         self.commands = TrailGuarding(
-            self.guards, self.world.trails, self.world.identities, self.world.clock, self.record, self.wake
+            self.guards,
+            self.world.trails,
+            self.world.identities,
+            self.world.clock,
+            self.record,
+            self.wake,
+            asyncio.Lock(),
         )
 
     async def prepare(self) -> "Operator":
