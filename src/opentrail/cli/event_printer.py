@@ -123,7 +123,8 @@ def _nameless(identity: dict[str, Any]) -> str:
         return "anonymous"
     invoker = _service(str(identity.get("invokedBy", "")))
     if invoker:
-        return "operator" if invoker == "cloudtrail" else invoker
+        # The installation's own calls say AWSService; what the operator does in a terminal says nothing.
+        return "operator" if invoker == "cloudtrail" and "type" not in identity else invoker
     return str(identity.get("accessKeyId") or identity.get("type", ""))
 
 

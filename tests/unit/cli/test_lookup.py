@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from opentrail.cli import app
 from opentrail.cli.console import Context, plain, print_error
-from opentrail.cli.event_printer import csv_cell, terminal_json
+from opentrail.cli.event_printer import csv_cell, followed_line, terminal_json
 from opentrail.cli.lookup import Follower, Search, parse_when
 from opentrail.errors import OperatorError
 from opentrail.home import Home
@@ -44,6 +44,20 @@ def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
 def test_a_recorded_text_can_neither_move_the_cursor_nor_style_itself() -> None:
     assert plain("\x1b[31mGet[bold]Object").plain == "\\x1b[31mGet[bold]Object"
     assert plain("a\nb").plain == "a\\x0ab"
+
+
+@pytest.mark.parametrize(("identity", "name"), [({}, "operator"), ({"type": "AWSService"}, "cloudtrail")])
+def test_the_installation_s_own_calls_are_told_from_the_operator_s(identity: dict[str, str], name: str) -> None:
+    event = {
+        "eventTime": "2026-01-31T12:00:00Z",
+        "eventSource": "sts.amazonaws.com",
+        "eventName": "AssumeRole",
+        "userIdentity": {"invokedBy": "cloudtrail.amazonaws.com", **identity},
+    }
+
+    shown = followed_line({"event": json.dumps(event), "username": "", "resources": []}, 120)
+
+    assert shown.plain.split()[:3] == ["2026-01-31T12:00:00Z", "sts:AssumeRole", name]
 
 
 @pytest.mark.parametrize("text", ["9999999999d", "99999999999999999999s"])
