@@ -5,6 +5,7 @@ import sys
 
 HEAVY = {
     "alembic",
+    "apprise",
     "boto3",
     "botocore",
     "deltalake",

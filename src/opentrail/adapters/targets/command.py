@@ -75,8 +75,12 @@ class CommandTarget:
 
     async def _failure(self, dispatch: Dispatch, output: "_Tail") -> str:
         """Run the program to its end; return how it failed, "" for not at all."""
+        starting = asyncio.create_task(self._start(dispatch, output))
         try:
-            process = await self._start(dispatch, output)
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _end_started(starting)
+            raise
         except (OSError, ValueError) as error:
             raise Unavailable(f"the command {self._command.name} cannot be started: {error}") from error
         try:
@@ -168,6 +172,12 @@ def _file_of(text: bytes) -> IO[bytes]:
     file.write(text)
     file.seek(0)
     return file
+
+
+async def _end_started(starting: asyncio.Task[asyncio.subprocess.Process]) -> None:
+    """End what was starting when it was waited for no more: asyncio itself would end its first process alone."""
+    with suppress(OSError, ValueError):
+        _signal_group(await starting, signal.SIGKILL)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

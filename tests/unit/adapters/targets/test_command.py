@@ -150,6 +150,34 @@ def test_a_command_under_way_is_ended_when_it_is_waited_for_no_more(run: Run, tm
     assert is_gone(int((tmp_path / "pid").read_text()))
 
 
+def test_a_command_whose_start_is_waited_for_no_more_leaves_nothing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = a_command(a_script(tmp_path, 'echo $$ > "$1.new"', 'mv "$1.new" "$1"', "sleep 600"), str(tmp_path / "pid"))
+    start = asyncio.create_subprocess_exec
+
+    async def cancelling() -> None:
+        may_start = asyncio.Event()
+
+        async def slowly(*words: str, **more: Any) -> asyncio.subprocess.Process:
+            process = await start(*words, **more)
+            await may_start.wait()
+            return process
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", slowly)
+        sending = asyncio.create_task(target.send(a_dispatch()))
+        while not (tmp_path / "pid").exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.02)
+        sending.cancel()
+        await asyncio.sleep(0)
+        may_start.set()
+        await asyncio.gather(sending, return_exceptions=True)
+
+    run(cancelling())
+
+    assert is_gone(int((tmp_path / "pid").read_text()))
+
+
 def test_endless_output_is_read_and_only_its_end_is_logged(run: Run, tmp_path: Path) -> None:
     script = a_script(
         tmp_path, f"{sys.executable} -c \"print('x' * 5_000_000)\"", "printf 'a\\033[1mlas\\nt' >&2", "exit 1"
