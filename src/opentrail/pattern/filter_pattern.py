@@ -86,9 +86,17 @@ def json_object(message: str) -> dict[str, Any] | None:
 def _patient_json(message: str) -> Any:
     """Read what orjson refuses: numbers beyond a double, which are JSON and count as infinite."""
     try:
-        return json.loads(message, parse_constant=_no_constant)
+        return json.loads(message, parse_constant=_no_constant, parse_int=_integer)
     except (ValueError, RecursionError):
         return None
+
+
+def _integer(digits: str) -> int | float:
+    """Read an integer; Python reads none of thousands of digits, which is beyond any double."""
+    return int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+
+
+_MAX_DIGITS = 4_000
 
 
 def _no_constant(name: str) -> Any:

@@ -41,6 +41,10 @@ from opentrail.pattern.values import (
 
 ValueMatcher = Callable[[Any], bool]
 
+MAX_EXPRESSION_STEPS = 2_000
+"""Steps of a compiled expression: each character of a text may meet every one, 5 ns a step where none is left out, so
+that the largest event takes two or three seconds at worst."""
+
 MAX_EXPRESSION_BYTES = 8 << 20
 """What RE2 may use for one expression; one that needs more is refused when it is compiled."""
 
@@ -94,9 +98,12 @@ def compile_expression(expression: str) -> Any:
     options.log_errors = False
     options.max_mem = MAX_EXPRESSION_BYTES
     try:
-        return re2.compile(expression, options)
+        compiled = re2.compile(expression, options)
     except (re2.error, UnicodeEncodeError) as error:
         raise InvalidExpression(str(error)) from error
+    if compiled.programsize > MAX_EXPRESSION_STEPS:
+        raise InvalidExpression(f"the expression takes more than {MAX_EXPRESSION_STEPS} steps")
+    return compiled
 
 
 def _text_in(values: frozenset[str]) -> ValueMatcher:

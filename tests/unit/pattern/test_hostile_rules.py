@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -21,6 +22,8 @@ from opentrail.pattern.rule_set import RuleSet
 from opentrail.pattern.sigma_correlations import parse_sigma_correlations
 from opentrail.pattern.value_matcher import InvalidExpression, compile_expression
 from opentrail.pattern.values import Glob, Search, Wild, text_in
+
+SIGMA = "title: t\nlogsource: {product: aws}\ndetection:\n  s:\n    %s\n  condition: %s\n"
 
 SECONDS = 5.0
 """Far beyond what any of these needs, and far below what a quadratic or exponential reading would take."""
@@ -137,6 +140,75 @@ def test_an_expression_that_would_need_much_memory_is_refused() -> None:
         compile_expression("\ud800")
 
 
+@pytest.mark.parametrize("expression", ["a{900}" * 100, "a{0,1000}" * 5 + "b", r"\d{1000}" * 5])
+def test_an_expression_of_so_many_steps_that_a_long_text_would_take_minutes_is_refused(expression: str) -> None:
+    with pytest.raises(InvalidExpression, match="more than 2000 steps"):
+        compile_expression(expression)
+    with pytest.raises(InvalidPattern, match="Failed to compile"):
+        parse_filter_pattern(f"%{expression[:1_000]}%")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("expression", ["a{1000}b", "(a|b)*a(a|b){600}c", "a{0,400}" * 2 + "b", ".{200}c"])
+def test_the_costliest_expressions_read_the_longest_event_in_bounded_time(expression: str) -> None:
+    matcher = compile_predicate(Field((), Search(expression)))
+    start = time.process_time()
+
+    assert matcher("a" * (256 << 10)) is False
+    assert time.process_time() - start < 4 * SECONDS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("language", "pattern", "event"),
+    [
+        (
+            "event-pattern",
+            {"a": [{"wildcard": "*" + "*".join("bcdefghijklmnopqrstuvwxyz")}]},
+            "bcdefghijklmnopqrstuvwxy" * 8_000,
+        ),
+        ("event-pattern", {"a": [{"anything-but": {"wildcard": [f"*{n}x*y" for n in range(200)]}}]}, "a" * 200_000),
+        ("event-pattern", {"a": [{"suffix": {"equals-ignore-case": "ß" * 1_000}}]}, "ẞ" * 100_000),
+        ("event-pattern", {"a": [{"equals-ignore-case": "İıſK" * 200}]}, "i̇ıſK" * 50_000),
+        ("sigma", SIGMA % (f"a|contains: {[f'v{n}q' for n in range(3_000)]}", "s"), "a" * 50_000),
+        ("sigma", SIGMA % (f"a|re: {[f'(x+x+)+y{n}' for n in range(300)]}", "s"), "x" * 20_000),
+        ("sigma", SIGMA % (f"a: {[f'*{n}?a*b' for n in range(500)]}", "s"), "a" * 200_000),
+        ("sigma", SIGMA % (f"a: '{'*a' * 2_000}*b'", "s"), "a" * 200_000),
+        ("filter-pattern", "{ " + " || ".join(["$.a[*] = 1"] * 70) + " }", [2] * 10_000),
+        ("filter-pattern", f"{{ $.a = {'9' * 900} }}", 10**4_000),
+    ],
+)
+def test_costly_rules_take_bounded_time_and_memory(language: Language, pattern: Any, event: Any) -> None:
+    tracemalloc.start()
+    start = time.process_time()
+    rule = read_rule(language, pattern)
+    index: RuleSet[int] = RuleSet()
+    index.add(1, rule.predicate)
+
+    assert rule.matches({"a": event}) == bool(index.match({"a": event}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert time.process_time() - start < 12 * SECONDS
+    assert peak < 64 << 20
+
+
+def test_arrays_within_arrays_are_searched_for_one_element_of_each_in_bounded_time() -> None:
+    rule = read_rule("event-pattern", {"a": {"b": [1], "c": [2], "d": [3]}})
+    crossed = read_rule("event-pattern", {"a": {"x": {"b": [1]}, "y": {"c": [2]}, "z": {"d": [3]}}})
+    wide = [{"b": 1, "c": 0, "d": 3}] * 3_000 + [{"c": 2, "d": 0}] * 3_000
+    inner = {"x": [{"b": 1}] * 50, "y": [{"c": 2}] * 50, "z": [{"d": 0}] * 50}
+
+    assert quick(lambda: rule.matches({"a": wide})) is False
+    assert quick(lambda: crossed.matches({"a": [inner] * 50})) is False
+
+
+def test_a_number_of_a_hundred_thousand_digits_is_infinite() -> None:
+    digits = "9" * 100_000
+
+    assert quick(lambda: read_rule("filter-pattern", '{ $.b = "x" }').matches(f'{{"a": {digits}, "b": "x"}}')) is True
+    assert quick(lambda: read_rule("filter-pattern", "{ $.a > 1 }").matches(f'{{"a": {digits}}}')) is False
+
+
 def test_many_wildcards_take_no_time_to_speak_of() -> None:
     glob = Glob((Wild.RUN, *[piece for _ in range(200) for piece in ("a", Wild.RUN)], "b"))
 
@@ -161,9 +233,6 @@ def test_numbers_of_any_size_are_compared_without_fail() -> None:
     assert rule({"a": 10**4000}) is False
     assert rule({"a": 10**301}) is True
     assert logs.match(json.dumps({"a": 1})) is None
-
-
-SIGMA = "title: t\nlogsource: {product: aws}\ndetection:\n  s:\n    %s\n  condition: %s\n"
 
 
 @pytest.mark.parametrize(
