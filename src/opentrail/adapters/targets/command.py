@@ -181,14 +181,13 @@ async def _end_started(starting: asyncio.Task[asyncio.subprocess.Process]) -> No
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask a process group to end, then end it."""
-    _signal_group(process, signal.SIGTERM)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(GRACE_SECONDS):
-            await process.wait()
-            return
-    _signal_group(process, signal.SIGKILL)
-    await process.wait()
+    """Ask a process group to end, then end it. What became another user's is left to itself: no signal reaches it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _signal_group(process, number)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await process.wait()
+                return
 
 
 def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

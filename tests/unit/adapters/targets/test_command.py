@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -105,9 +106,23 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(
     script = a_script(tmp_path, *lines)
 
     with pytest.raises(Unavailable, match="ran longer than"):
-        send(run, a_command(script, str(tmp_path / "child"), seconds=0.5))
+        send(run, a_command(script, str(tmp_path / "child"), seconds=2))
 
     assert is_gone(int((tmp_path / "child").read_text()))
+
+
+def test_what_no_signal_reaches_is_not_waited_for(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.1)
+
+    def refuse(group: int, number: int) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "killpg", refuse)
+        with pytest.raises(Unavailable, match="ran longer than"):
+            send(run, a_command(a_script(tmp_path, 'echo $$ > "$1"', "sleep 600"), str(tmp_path / "pid"), seconds=2))
+    os.killpg(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_what_a_command_leaves_behind_with_its_output_open_is_ended(
