@@ -13,7 +13,7 @@ from tests.e2e.conftest import MakeServer
 from tests.support.server import RunningServer, wait_until
 from tests.support.web_endpoint import web_endpoint
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 SECRET = "a secret of thirty-two characters"
