@@ -34,6 +34,7 @@ from tests.memory.api_destinations import InMemoryApiDestinations, InMemoryConne
 from tests.memory.archives import InMemoryArchives
 from tests.memory.delegation import InMemoryDelegation
 from tests.memory.delivery_log import InMemoryDeliveryLog
+from tests.memory.event_archives import InMemoryEventArchives, InMemoryEventReplays
 from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.event_history import InMemoryEventHistory
 from tests.memory.event_rules import InMemoryEventRules
@@ -244,6 +245,7 @@ class World:
         self.log_store.watch(self.metric_filters.wake)
         self.event_rules = InMemoryEventRules()
         self.topic_store = InMemoryTopicStore()
+        self.event_archives, self.event_replays = InMemoryEventArchives(), InMemoryEventReplays()
         self.connections, self.api_destinations = InMemoryConnections(), InMemoryApiDestinations()
         self.trails = InMemoryTrailStore(self.delivery_log, self.event_data_stores, self.event_rules, self.topic_store)
         self.tables = InMemoryLakeTables()
@@ -299,6 +301,8 @@ class World:
             topic_store=self.topic_store,
             connections=self.connections,
             api_destinations=self.api_destinations,
+            event_archives=self.event_archives,
+            event_replays=self.event_replays,
             keys=self.keys,
             key_ring=self.key_ring,
             key_names=OwnKeyNames(self.key_ring),

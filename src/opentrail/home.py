@@ -76,6 +76,11 @@ class Home:
         return self.path / "log-groups"
 
     @property
+    def event_archives(self) -> Path:
+        """A file for each archive of an event bus that has events, named by its id."""
+        return self.path / "event-archives"
+
+    @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.sqlite"
 
@@ -147,7 +152,15 @@ class Home:
             raise OperatorError(f"the home folder {self.path} cannot be made: {error.strerror}") from error
 
     def _folders(self) -> tuple[Path, ...]:
-        stores = (self.journal, self.history, self.archives, self.lake, self.log_groups, self.queries)
+        stores = (
+            self.journal,
+            self.history,
+            self.archives,
+            self.lake,
+            self.log_groups,
+            self.event_archives,
+            self.queries,
+        )
         return (*stores, self.signing_keys)
 
     def installation_id(self, identifiers: Identifiers) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from opentrail.ports.journal import SettingsEntry
+from opentrail.resource.event_archive import EventArchive, is_event_archive_arn
 from opentrail.resource.event_bus import EventBus, is_event_bus_arn
 from opentrail.resource.event_rule import EventRule, is_event_rule_arn
 
@@ -13,13 +14,16 @@ class InMemoryEventRules:
     def __init__(self) -> None:
         self._buses: dict[str, bytes] = {}
         self._rules: dict[str, bytes] = {}
+        self._archives: dict[str, bytes] = {}
 
     def apply(self, entry: SettingsEntry) -> bool:
-        """Make settings visible; False when ``entry`` is about neither a bus nor a rule."""
+        """Make settings visible; False when ``entry`` is about no bus, rule or archive."""
         if is_event_bus_arn(entry.scope):
             held = self._buses
         elif is_event_rule_arn(entry.scope):
             held = self._rules
+        elif is_event_archive_arn(entry.scope):
+            held = self._archives
         else:
             return False
         if entry.settings is None:
@@ -48,3 +52,13 @@ class InMemoryEventRules:
 
     async def count_rules(self, bus_arn: str) -> int:
         return len(await self.rules(bus_arn))
+
+    async def event_archive(self, arn: str) -> EventArchive | None:
+        return EventArchive.from_json(self._archives[arn]) if arn in self._archives else None
+
+    async def event_archives(self, account_id: str, region: str) -> Sequence[EventArchive]:
+        found = await self.all_event_archives()
+        return [each for each in found if (each.account_id, each.region) == (account_id, region)]
+
+    async def all_event_archives(self) -> Sequence[EventArchive]:
+        return [EventArchive.from_json(snapshot) for _, snapshot in sorted(self._archives.items())]

@@ -16,6 +16,7 @@ from opentrail.adapters.metadata_store import (
     SqlConnections,
     SqlDeliveryLog,
     SqlEventDataStores,
+    SqlEventReplays,
     SqlEventRules,
     SqlIdentityStore,
     SqlInvocations,
@@ -34,6 +35,7 @@ from opentrail.adapters.metadata_store import (
 from opentrail.ports.alarms import Alarms
 from opentrail.ports.api_destinations import ApiDestinations, Connections
 from opentrail.ports.delivery_log import DeliveryLog
+from opentrail.ports.event_archives import EventReplays
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_rules import EventRules
 from opentrail.ports.identity_store import IdentityStore
@@ -53,6 +55,7 @@ from tests.memory.alarms import InMemoryAlarms
 from tests.memory.api_destinations import InMemoryApiDestinations, InMemoryConnections
 from tests.memory.attestation_log import InMemoryAttestationLog
 from tests.memory.delivery_log import InMemoryDeliveryLog
+from tests.memory.event_archives import InMemoryEventReplays
 from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.event_rules import InMemoryEventRules
 from tests.memory.identity_store import InMemoryIdentityStore
@@ -111,6 +114,7 @@ class MetadataStores:
     log_policies: LogPolicies
     connections: Connections
     api_destinations: ApiDestinations
+    event_replays: EventReplays
     clock: TurnedClock
 
 
@@ -143,6 +147,7 @@ async def metadata_stores(request: pytest.FixtureRequest) -> AsyncIterator[Metad
             InMemoryLogPolicies(),
             InMemoryConnections(),
             InMemoryApiDestinations(),
+            InMemoryEventReplays(),
             clock,
         )
         return
@@ -177,6 +182,7 @@ async def sql_stores(url: str, clock: TurnedClock) -> AsyncIterator[MetadataStor
             SqlLogPolicies(database),
             SqlConnections(database, SEALER),
             SqlApiDestinations(database),
+            SqlEventReplays(database),
             clock,
         )
     finally:

@@ -20,6 +20,7 @@ from opentrail.ports.api_destinations import ApiDestinations, Connections
 from opentrail.ports.archives import Archives
 from opentrail.ports.delegation import Delegation
 from opentrail.ports.delivery_log import DeliveryLog
+from opentrail.ports.event_archives import EventArchiveStore, EventReplays
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_history import EventHistory
 from opentrail.ports.event_rules import EventRules
@@ -70,6 +71,8 @@ class ApiPorts:
     topic_store: TopicStore
     connections: Connections
     api_destinations: ApiDestinations
+    event_archives: EventArchiveStore
+    event_replays: EventReplays
     keys: KeyStore
     key_ring: KeyRing
     key_names: KeyNames

@@ -1,11 +1,12 @@
-"""Event buses and their rules as the API sees them: a view that applying the journal's settings entries gives.
+"""Event buses, their rules and archives as the API sees them: what applying the journal's settings entries gives.
 
-``TrailStore.apply`` applies the entries, whose scope is the ARN of a bus or a rule.
+``TrailStore.apply`` applies the entries, whose scope is the ARN of a bus, a rule or an archive.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from opentrail.resource.event_archive import EventArchive
 from opentrail.resource.event_bus import EventBus
 from opentrail.resource.event_rule import EventRule
 
@@ -32,3 +33,11 @@ class EventRules(Protocol):
         ...
 
     async def count_rules(self, bus_arn: str) -> int: ...
+
+    async def event_archive(self, arn: str) -> EventArchive | None: ...
+
+    async def event_archives(self, account_id: str, region: str) -> Sequence[EventArchive]:
+        """Return the archives of account and Region, by name."""
+        ...
+
+    async def all_event_archives(self) -> Sequence[EventArchive]: ...

@@ -22,7 +22,8 @@ class RuleState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventRule:
-    """One rule. ``pattern`` is its event pattern as given; ``targets`` are in wire form, by the order of their Id."""
+    """One rule. ``pattern`` is its event pattern as given; ``targets`` are in wire form, by the order of their Id;
+    ``managed_by`` names who alone changes the rule, "" for its account."""
 
     arn: str
     name: str
@@ -35,6 +36,7 @@ class EventRule:
     description: str = ""
     role_arn: str = ""
     targets: tuple[dict[str, Any], ...] = field(default=())
+    managed_by: str = ""
 
     @property
     def bus_arn(self) -> str:

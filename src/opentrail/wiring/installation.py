@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import orjson
 from prometheus_client import CollectorRegistry
 
+from opentrail.adapters.event_archive.local import LocalEventArchives
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.journal.local import LocalJournal
 from opentrail.adapters.key_ring.local import LocalKeyRing
@@ -20,6 +21,7 @@ from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStores
+from opentrail.adapters.metadata_store.event_replays import SqlEventReplays
 from opentrail.adapters.metadata_store.event_rules import SqlEventRules
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.invocations import SqlInvocations
@@ -86,6 +88,8 @@ class Installation:
     topic_store: SqlTopicStore
     connections: SqlConnections
     api_destinations: SqlApiDestinations
+    event_archives: LocalEventArchives
+    event_replays: SqlEventReplays
     invocations: SqlInvocations
     lake_seals: SqlLakeSeals
     lake_sealing: LakeSealing
@@ -229,6 +233,8 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
         await _record_lost_calls(home, settings, journal, builder, regions, clock)
         log_store = LocalLogStore(home.log_groups)
         stack.push_async_callback(log_store.close)
+        event_archives = LocalEventArchives(home.event_archives)
+        stack.push_async_callback(event_archives.close)
         metrics = LocalMetricStore(home.metrics_file)
         stack.push_async_callback(metrics.close)
         keys = SqlKeyStore(database, sealer, clock)
@@ -253,6 +259,8 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             topic_store=SqlTopicStore(database),
             connections=SqlConnections(database, sealer),
             api_destinations=SqlApiDestinations(database),
+            event_archives=event_archives,
+            event_replays=SqlEventReplays(database),
             invocations=SqlInvocations(database),
             lake_seals=lake_seals,
             lake_sealing=LakeSealing(event_data_stores, lake_seals, signer, clock),

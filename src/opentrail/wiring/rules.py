@@ -17,10 +17,12 @@ from opentrail.home import write_private
 from opentrail.outgoing.guard import CredentialGuard, Guard
 from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.pipeline.connection_authorization import ConnectionAuthorization
+from opentrail.pipeline.event_replays import ReplayWorker
 from opentrail.pipeline.invocation_delivery import InvocationDelivery
 from opentrail.pipeline.log_subscriptions import SubscribedLogStore
 from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.pipeline.own_buses import OwnBuses
+from opentrail.pipeline.own_event_archives import EventArchiveUpkeep, OwnEventArchives
 from opentrail.pipeline.own_log_groups import OwnLogGroups
 from opentrail.pipeline.own_topics import OwnTopics
 from opentrail.pipeline.rules import RulesReader
@@ -50,7 +52,11 @@ class Rules:
         senders: dict[str, Targets] = {
             **aws,
             NAMED_SERVICE: open_named_targets(settings, mail, clock, self._closing.callback),
-            "events": OwnEvents(self._buses(installation), self._api(installation)),
+            "events": OwnEvents(
+                self._buses(installation),
+                self._api(installation),
+                OwnEventArchives(installation.event_rules, installation.event_archives, clock),
+            ),
             "logs": OwnLogGroups(
                 installation.log_groups, installation.log_store, installation.clock, installation.identifiers
             ),
@@ -75,6 +81,18 @@ class Rules:
             waiting,
             self.delivery.wake,
             installation.topic_store,
+        )
+        self.replays = ReplayWorker(
+            installation.event_replays,
+            installation.event_archives,
+            installation.event_rules,
+            installation.invocations,
+            installation.clock,
+            waiting,
+            self.delivery.wake,
+        )
+        self.archive_upkeep = EventArchiveUpkeep(
+            installation.event_rules, installation.event_archives, installation.event_replays, installation.clock
         )
         self.alarms = LiveAlarms(
             installation.alarms,

@@ -255,6 +255,8 @@ def _own_api(
             named_targets=names_of(installation.settings),
             connections=installation.connections,
             api_destinations=installation.api_destinations,
+            event_archives=installation.event_archives,
+            event_replays=installation.event_replays,
             sends_mail=bool(installation.settings.mail__server),
             lake=lake,
             queries=queries,
@@ -414,6 +416,8 @@ async def _readers(
         asyncio.create_task(rules.delivery.run(), name="invocations"),
         asyncio.create_task(rules.alarms.run(), name="alarms"),
         asyncio.create_task(rules.authorization.run(), name="connections"),
+        asyncio.create_task(rules.replays.run(), name="event replays"),
+        asyncio.create_task(rules.archive_upkeep.run(), name="event archives"),
         asyncio.create_task(rules.metric_filters.run(), name="metric filters"),
     ]
     stopping = (delivering, attesting, collecting, sealing, logging)

@@ -10,6 +10,7 @@ from opentrail.adapters.metadata_store.attestation_log import SqlAttestationLog
 from opentrail.adapters.metadata_store.database import Database, MetadataUnusable, open_database
 from opentrail.adapters.metadata_store.delivery_log import SqlDeliveryLog
 from opentrail.adapters.metadata_store.event_data_stores import SqlEventDataStores
+from opentrail.adapters.metadata_store.event_replays import SqlEventReplays
 from opentrail.adapters.metadata_store.event_rules import SqlEventRules
 from opentrail.adapters.metadata_store.identity_store import SqlIdentityStore
 from opentrail.adapters.metadata_store.invocations import SqlInvocations
@@ -32,6 +33,7 @@ __all__ = [
     "SqlConnections",
     "SqlDeliveryLog",
     "SqlEventDataStores",
+    "SqlEventReplays",
     "SqlEventRules",
     "SqlIdentityStore",
     "SqlInvocations",

@@ -580,3 +580,27 @@ log_policies = Table(
     Column("modified_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("account_id", "region", "name"),
 )
+
+event_archives = Table(
+    "event_archives",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "account_id", "region"),
+)
+
+event_replays = Table(
+    "event_replays",
+    metadata,
+    Column("arn", text(), nullable=False),
+    Column("account_id", text(), nullable=False),
+    Column("region", text(), nullable=False),
+    Column("ended_at", Moment()),
+    Column("settings", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("arn"),
+    Index(None, "account_id", "region"),
+    Index(None, "ended_at"),
+)

@@ -11,7 +11,7 @@ class InvalidEventPatternException(AwsError):
 
 
 class ResourceNotFoundException(AwsError):
-    """No such bus, rule, connection, API destination or tagged resource in this account and Region."""
+    """No such bus, rule, connection, API destination, archive, replay or tagged resource in this account and Region."""
 
     @classmethod
     def bus(cls, name: str) -> "ResourceNotFoundException":
@@ -28,6 +28,14 @@ class ResourceNotFoundException(AwsError):
     @classmethod
     def api_destination(cls, name: str) -> "ResourceNotFoundException":
         return cls(f"Failed to describe the api-destination(s). An api-destination '{name}' does not exist.")
+
+    @classmethod
+    def archive(cls, name: str) -> "ResourceNotFoundException":
+        return cls(f"Archive {name} does not exist.")
+
+    @classmethod
+    def replay(cls, name: str) -> "ResourceNotFoundException":
+        return cls(f"Replay {name} does not exist.")
 
     @classmethod
     def resource(cls, arn: str) -> "ResourceNotFoundException":
@@ -48,6 +56,32 @@ class ResourceAlreadyExistsException(AwsError):
     @classmethod
     def api_destination(cls, name: str) -> "ResourceAlreadyExistsException":
         return cls(f"An api-destination '{name}' already exists.")
+
+    @classmethod
+    def archive(cls, name: str) -> "ResourceAlreadyExistsException":
+        return cls(f"Archive {name} already exists.")
+
+    @classmethod
+    def replay(cls, name: str) -> "ResourceAlreadyExistsException":
+        return cls(f"Replay {name} already exists.")
+
+    @classmethod
+    def rule(cls, name: str) -> "ResourceAlreadyExistsException":
+        return cls(f"Rule {name} already exists.")
+
+
+class ManagedRuleException(AwsError):
+    """The rule belongs to an archive, which alone changes it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Rule {name} is managed by an AWS service and cannot be modified.")
+
+
+class IllegalStatusException(AwsError):
+    """The replay has ended, or is ending."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Replay {name} is not in a valid state for this operation.")
 
 
 class PolicyLengthExceededException(AwsError):

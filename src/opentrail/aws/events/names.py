@@ -1,7 +1,7 @@
 """How calls name buses and rules, and finding what they name."""
 
 from opentrail.arn import Arn
-from opentrail.aws.events.errors import ResourceNotFoundException
+from opentrail.aws.events.errors import ManagedRuleException, ResourceNotFoundException
 from opentrail.aws.service import ApiPorts, Call
 from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
 from opentrail.resource.event_rule import EventRule, event_rule_arn
@@ -38,3 +38,16 @@ async def find_rule(ports: ApiPorts, call: Call, name: str) -> EventRule:
     if rule is None:
         raise ResourceNotFoundException.rule(name, bus)
     return rule
+
+
+async def find_own_rule(ports: ApiPorts, call: Call, name: str) -> EventRule:
+    """Return the rule as ``find_rule`` does, to be changed; raises ManagedRuleException for an archive's."""
+    rule = await find_rule(ports, call, name)
+    check_own(rule)
+    return rule
+
+
+def check_own(rule: EventRule) -> None:
+    """Raise ManagedRuleException for a rule that an archive alone changes."""
+    if rule.managed_by:
+        raise ManagedRuleException(rule.name)

@@ -26,8 +26,15 @@ _ON_CONNECTIONS = frozenset(
 _ON_API_DESTINATIONS = frozenset(
     {"CreateApiDestination", "DeleteApiDestination", "DescribeApiDestination", "UpdateApiDestination"}
 )
-_KINDS = dict.fromkeys(_ON_CONNECTIONS, "connection") | dict.fromkeys(_ON_API_DESTINATIONS, "api-destination")
-"""Of what operations name: the first part of the resource in its ARN, which for IAM ends with the name."""
+_ON_ARCHIVES = frozenset({"CreateArchive", "DeleteArchive", "DescribeArchive", "UpdateArchive"})
+_ON_REPLAYS = frozenset({"CancelReplay", "DescribeReplay", "StartReplay"})
+_KINDS = {
+    **dict.fromkeys(_ON_CONNECTIONS, ("connection", "Name")),
+    **dict.fromkeys(_ON_API_DESTINATIONS, ("api-destination", "Name")),
+    **dict.fromkeys(_ON_ARCHIVES, ("archive", "ArchiveName")),
+    **dict.fromkeys(_ON_REPLAYS, ("replay", "ReplayName")),
+}
+"""By operation: how the resource in the ARN of what it names starts, and the member that holds the rest, the name."""
 
 _ON_TAGGED = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
 
@@ -48,7 +55,8 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
         return _with_tags(call, Requirement(action, arn, context))
     if name in _KINDS:
         place = f"arn:{partition_of(call.region)}:events:{call.region}:{call.account_id}"
-        return (Requirement(action, f"{place}:{_KINDS[name]}/{given['Name']}"),)
+        kind, member = _KINDS[name]
+        return (Requirement(action, f"{place}:{kind}/{given[member]}"),)
     if name in _ON_TAGGED:
         return (Requirement(action, given["ResourceARN"], context),)
     if name == "PutEvents":

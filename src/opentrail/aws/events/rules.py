@@ -10,7 +10,7 @@ from typing import Any
 
 from opentrail.aws.common_errors import ValidationFailed
 from opentrail.aws.events.errors import InvalidEventPatternException, LimitExceededException
-from opentrail.aws.events.names import find_bus, find_rule
+from opentrail.aws.events.names import check_own, find_bus, find_own_rule, find_rule
 from opentrail.aws.events.paging import page_of
 from opentrail.aws.events.tags import merged_tags
 from opentrail.aws.service import ApiPorts, Call, Outcome
@@ -31,6 +31,8 @@ async def put_rule(ports: ApiPorts, call: Call) -> Outcome:
     await _check_rule(given, bus)
     arn = event_rule_arn(call.region, call.account_id, bus, given["Name"])
     before = await ports.event_rules.rule(arn)
+    if before is not None:
+        check_own(before)
     rule = EventRule(
         arn=arn,
         name=given["Name"],
@@ -94,7 +96,7 @@ async def list_rule_names_by_target(ports: ApiPorts, call: Call) -> Outcome:
 
 async def enable_rule(ports: ApiPorts, call: Call) -> Outcome:
     """Plan that a rule is looked at; one that sees all management events goes on to."""
-    rule = await find_rule(ports, call, call.parameters["Name"])
+    rule = await find_own_rule(ports, call, call.parameters["Name"])
     if rule.state is not RuleState.DISABLED:
         return Outcome()
     return _changed_rule(replace(rule, state=RuleState.ENABLED))
@@ -102,7 +104,7 @@ async def enable_rule(ports: ApiPorts, call: Call) -> Outcome:
 
 async def disable_rule(ports: ApiPorts, call: Call) -> Outcome:
     """Plan that a rule is looked at no more; what it matched before is still delivered."""
-    rule = await find_rule(ports, call, call.parameters["Name"])
+    rule = await find_own_rule(ports, call, call.parameters["Name"])
     return _changed_rule(replace(rule, state=RuleState.DISABLED))
 
 
@@ -113,6 +115,7 @@ async def delete_rule(ports: ApiPorts, call: Call) -> Outcome:
     rule = await ports.event_rules.rule(event_rule_arn(call.region, call.account_id, bus, name))
     if rule is None:
         return Outcome()
+    check_own(rule)
     if rule.targets:
         raise ValidationFailed("Rule can't be deleted since it has targets.")
     return Outcome(settings=(SettingsEntry(rule.arn, None),), weakens_record=True)
@@ -136,5 +139,6 @@ def _shown_rule(rule: EventRule) -> dict[str, Any]:
         "Description": rule.description,
         "RoleArn": rule.role_arn,
         "EventBusName": rule.bus_name,
+        "ManagedBy": rule.managed_by,
     }
     return {name: value for name, value in shown.items() if value}

@@ -6,7 +6,7 @@ from typing import Any
 from opentrail.arn import Arn
 from opentrail.aws.common_errors import ValidationFailed
 from opentrail.aws.events.errors import LimitExceededException
-from opentrail.aws.events.names import find_rule
+from opentrail.aws.events.names import find_own_rule, find_rule
 from opentrail.aws.events.paging import page_of
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.deliver.target_input import InvalidInput, InvalidPlaceholder, check_input
@@ -45,7 +45,7 @@ _UNSUPPORTED = (
 
 async def put_targets(ports: ApiPorts, call: Call) -> Outcome:
     """Plan targets, each in place of the rule's one of the same Id; all or none."""
-    rule = await find_rule(ports, call, call.parameters["Rule"])
+    rule = await find_own_rule(ports, call, call.parameters["Rule"])
     targets = {target["Id"]: target for target in rule.targets}
     for target in call.parameters["Targets"]:
         _check_target(call, rule, target)
@@ -58,7 +58,7 @@ async def put_targets(ports: ApiPorts, call: Call) -> Outcome:
 
 async def remove_targets(ports: ApiPorts, call: Call) -> Outcome:
     """Plan that targets are invoked no more; an Id that is not there is gone already."""
-    rule = await find_rule(ports, call, call.parameters["Rule"])
+    rule = await find_own_rule(ports, call, call.parameters["Rule"])
     gone = set(call.parameters["Ids"])
     return _with_targets(rule, {target["Id"]: target for target in rule.targets if target["Id"] not in gone})
 

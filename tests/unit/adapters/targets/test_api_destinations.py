@@ -247,7 +247,7 @@ async def test_what_does_not_exist_and_what_has_no_secrets_is_refused(web: HttpR
     assert web.asked == []
 
 
-async def test_buses_and_api_destinations_are_told_apart_by_their_arn() -> None:
+async def test_buses_api_destinations_and_archives_are_told_apart_by_their_arn() -> None:
     sent: list[str] = []
 
     class Sender:
@@ -257,8 +257,8 @@ async def test_buses_and_api_destinations_are_told_apart_by_their_arn() -> None:
         async def send(self, dispatch: Dispatch) -> None:
             sent.append(self.name)
 
-    both = OwnEvents(Sender("bus"), Sender("api"))
-    for arn in (DESTINATION, DESTINATION.replace("api-destination/d/u-1", "event-bus/b")):
-        await both.send(Dispatch("id", arn, "", b"{}", {}))
+    own = OwnEvents(Sender("bus"), Sender("api"), Sender("archive"))
+    for resource in ("api-destination/d/u-1", "event-bus/b", "archive/a"):
+        await own.send(Dispatch("id", DESTINATION.replace("api-destination/d/u-1", resource), "", b"{}", {}))
 
-    assert sent == ["api", "bus"]
+    assert sent == ["api", "bus", "archive"]
