@@ -63,6 +63,7 @@ class ReplayWorker:
         self._waiting = waiting
         self._wake = wake
         self._matchers: dict[str, tuple[dict[str, str], RuleSet[str]]] = {}
+        self._latest = datetime.min.replace(tzinfo=UTC)
         self._woken = asyncio.Event()
         replays.watch(self._woken.set)
 
@@ -132,10 +133,9 @@ class ReplayWorker:
         """Store what a page's events set off."""
         matcher = await self._matcher(replay, rules)
         made: list[Invocation] = []
-        now = self._clock.now()
         for number, (place, kept) in enumerate(page, 1):
             event = orjson.loads(kept) | {REPLAY_NAME: replay.name}
-            body, matched_at = orjson.dumps(event), now + timedelta(microseconds=number)  # keeps them in their order
+            body, matched_at = orjson.dumps(event), self._next_moment()
             for arn in sorted(matcher.match(event)):
                 made += [_invocation(replay, place, arn, target, body, matched_at) for target in rules[arn].targets]
             if len(made) >= MAX_INVOCATIONS_PER_WRITE:
@@ -144,6 +144,11 @@ class ReplayWorker:
             elif number % EVENTS_PER_TURN == 0:
                 await asyncio.sleep(0)
         await self._store_invocations(made)
+
+    def _next_moment(self) -> datetime:
+        """Return now, later than every moment before: invocations are delivered in the order of theirs."""
+        self._latest = max(self._clock.now(), self._latest + timedelta(microseconds=1))
+        return self._latest
 
     async def _matcher(self, replay: EventReplay, rules: dict[str, EventRule]) -> RuleSet[str]:
         """Return the rules' patterns, read once for as long as none of them changes."""
