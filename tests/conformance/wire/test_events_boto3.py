@@ -1,4 +1,4 @@
-"""EventBridge by boto3 and the AWS CLI: connections and API destinations, from their creation to their end."""
+"""EventBridge by boto3 and the AWS CLI: connections, API destinations, buses' policies, archives, replays."""
 
 import json
 import os
@@ -168,4 +168,28 @@ def test_a_buss_policy_is_put_shown_and_removed(events: Any) -> None:
     assert refusal(lambda: events.remove_permission(StatementId="two")) == (
         "ResourceNotFoundException",
         "EventBus does not have a policy.",
+    )
+
+
+def test_archives_and_replays_live_as_the_service_model_says(events: Any) -> None:
+    bus = events.describe_event_bus()["Arn"]
+    made = events.create_archive(ArchiveName="a", EventSourceArn=bus, EventPattern='{"source":["shop"]}')
+    shown = events.describe_archive(ArchiveName="a")
+    assert shown.items() >= {"EventSourceArn": bus, "State": "ENABLED", "EventCount": 0, "RetentionDays": 0}.items()
+    assert shown["CreationTime"] == made["CreationTime"]
+    events.update_archive(ArchiveName="a", RetentionDays=3)
+    assert [each["RetentionDays"] for each in events.list_archives(EventSourceArn=bus)["Archives"]] == [3]
+    assert events.list_rules()["Rules"][0]["ManagedBy"] == "prod.vhs.events.aws.internal"
+    span = {"EventStartTime": 1_790_000_000, "EventEndTime": 1_790_000_100}
+    start = {"ReplayName": "r", "EventSourceArn": made["ArchiveArn"], "Destination": {"Arn": bus}, **span}
+    assert events.start_replay(**start)["State"] == "STARTING"
+    assert events.describe_replay(ReplayName="r")["EventStartTime"].timestamp() == 1_790_000_000
+    assert [each["ReplayName"] for each in events.list_replays()["Replays"]] == ["r"]
+    assert events.cancel_replay(ReplayName="r")["State"] == "CANCELLING"
+    events.delete_archive(ArchiveName="a")
+
+    assert refusal(lambda: events.cancel_replay(ReplayName="r"))[0] == "IllegalStatusException"
+    assert refusal(lambda: events.start_replay(**start)) == (
+        "ResourceNotFoundException",
+        "Archive a does not exist.",
     )

@@ -39,7 +39,8 @@ class Replaying:
         self.start()
 
     def start(self) -> None:
-        """Begin as a new process does."""
+        """Begin as a new process does, a moment later."""
+        self.clock.advance(1)
         self.waiting: Counter[str] = Counter()
         self.worker = ReplayWorker(
             self.replays, self.store, self.rules, self.invocations, self.clock, self.waiting, self.woken.extend
@@ -172,7 +173,7 @@ async def test_an_archives_rule_keeps_each_event_once_and_sees_no_replay() -> No
     assert [(each.at, each.event) for each in held] == [
         (FIRST, timed),
         (FIRST, timed),
-        (int(NOON.timestamp()), untimed),
+        (int(NOON.timestamp()) + 1, untimed),
     ]
     assert orjson.loads(an_archive(pattern='{"source":["a"]}').rule.pattern) == {
         "source": ["a"],
