@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from opentrail.adapters.metadata_store.database import Database, insert, put
+from opentrail.adapters.metadata_store.database import Database, put
 from opentrail.adapters.metadata_store.tables import invocations, rules_in_force, rules_reader
 from opentrail.ports.invocations import Invocation, RulesInForce, Settlement
 from opentrail.ports.journal import START, Position, SettingsEntry
@@ -18,6 +19,24 @@ _COLUMNS = invocations.c
 
 _IDS_AT_A_TIME = 500
 """Ids that one statement names."""
+
+# Statements that come with every few events are made once: making and comparing one costs more than running it.
+_CURSOR = select(rules_reader.c.cursor)
+_MOVE = update(rules_reader).values(cursor=bindparam("position"))
+_INSERT = {
+    "sqlite": sqlite.insert(invocations).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(invocations).on_conflict_do_nothing(),
+}
+_AGE = (_COLUMNS.matched_at, _COLUMNS.invocation_id)
+_OF_DESTINATION = select(*_INVOCATION).where(_COLUMNS.destination == bindparam("to")).limit(bindparam("most"))
+_FRESH = _OF_DESTINATION.where(_COLUMNS.postponed_until.is_(None)).order_by(*_AGE)
+_AGAIN = _OF_DESTINATION.where(_COLUMNS.postponed_until <= bindparam("now")).order_by(_COLUMNS.postponed_until, *_AGE)
+_FINISH = delete(invocations).where(_COLUMNS.invocation_id.in_(bindparam("ids", expanding=True)))
+_POSTPONE = (
+    update(invocations)
+    .where(_COLUMNS.invocation_id == bindparam("id"))
+    .values(attempts=_COLUMNS.attempts + 1, postponed_until=bindparam("until"))
+)
 
 
 class SqlInvocations:
@@ -59,7 +78,7 @@ class SqlInvocations:
 
 
 def _in_force(connection: Connection) -> RulesInForce:
-    cursor = connection.execute(select(rules_reader.c.cursor)).scalar()
+    cursor = connection.execute(_CURSOR).scalar()
     rows = connection.execute(select(rules_in_force.c.arn, rules_in_force.c.settings)).all()
     return RulesInForce(START if cursor is None else Position(cursor), {row.arn: row.settings for row in rows})
 
@@ -67,7 +86,7 @@ def _in_force(connection: Connection) -> RulesInForce:
 def _advance(
     connection: Connection, cursor: Position, settings: Sequence[SettingsEntry], matched: Sequence[Invocation]
 ) -> None:
-    before = connection.execute(select(rules_reader.c.cursor)).scalar()
+    before = connection.execute(_CURSOR).scalar()
     if before is not None and cursor <= before:
         return
     for entry in settings:
@@ -76,14 +95,16 @@ def _advance(
         else:
             put(connection, rules_in_force, {"arn": entry.scope, "settings": entry.settings})
     insert_all(connection, matched)
-    put(connection, rules_reader, {"id": 1, "cursor": cursor})
+    if before is None:
+        put(connection, rules_reader, {"id": 1, "cursor": cursor})
+    else:
+        connection.execute(_MOVE, {"position": cursor})
 
 
 def insert_all(connection: Connection, made: Sequence[Invocation]) -> None:
     """Store invocations but those whose ids are there already, in one statement; one a row costs ten times that."""
     if made:
-        statement = insert(connection, invocations).on_conflict_do_nothing()
-        connection.execute(statement, [_row(invocation) for invocation in made])
+        connection.execute(_INSERT[connection.dialect.name], [_row(invocation) for invocation in made])
 
 
 def _add(connection: Connection, made: Sequence[Invocation]) -> list[Invocation]:
@@ -103,25 +124,20 @@ def _row(invocation: Invocation) -> dict[str, Any]:
 
 
 def _due(connection: Connection, destination: str, now: datetime, limit: int) -> list[Invocation]:
-    of_destination = select(*_INVOCATION).where(_COLUMNS.destination == destination)
-    age = (_COLUMNS.matched_at, _COLUMNS.invocation_id)
-    fresh = of_destination.where(_COLUMNS.postponed_until.is_(None)).order_by(*age).limit(limit)
-    rows = list(connection.execute(fresh).mappings())
+    asked = {"to": destination, "most": limit}
+    rows = list(connection.execute(_FRESH, asked))
     if len(rows) < limit:
-        again = of_destination.where(_COLUMNS.postponed_until <= now).order_by(_COLUMNS.postponed_until, *age)
-        rows += connection.execute(again.limit(limit - len(rows))).mappings()
-    return [Invocation(**row) for row in rows]
+        rows += connection.execute(_AGAIN, asked | {"now": now, "most": limit - len(rows)})
+    return [Invocation(*row) for row in rows]
 
 
 def _settle(connection: Connection, settlement: Settlement) -> None:
     for start in range(0, len(settlement.finished), _IDS_AT_A_TIME):
-        ids = settlement.finished[start : start + _IDS_AT_A_TIME]
-        connection.execute(delete(invocations).where(_COLUMNS.invocation_id.in_(ids)))
+        ids = list(settlement.finished[start : start + _IDS_AT_A_TIME])
+        connection.execute(_FINISH, {"ids": ids})
     if settlement.postponed:
-        postpone = update(invocations).where(_COLUMNS.invocation_id == bindparam("id"))
-        postpone = postpone.values(attempts=_COLUMNS.attempts + 1, postponed_until=bindparam("until"))
         rows = [{"id": each, "until": moment} for each, moment in settlement.postponed.items()]
-        connection.execute(postpone, rows)
+        connection.execute(_POSTPONE, rows)
     for dead in settlement.dead:
         changed = update(invocations).where(_COLUMNS.invocation_id == dead.invocation_id)
         connection.execute(changed.values(_row(dead) | {"postponed_until": None}))
