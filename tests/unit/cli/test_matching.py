@@ -227,6 +227,7 @@ def test_a_case_with_values_beyond_the_ordinary_keeps_its_id_and_its_place() -> 
     assert told[5]["error"] == "the case is longer than 4194304 bytes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_file_of_cases_ends_in_anything_but_answers(language: str, tmp_path: Path) -> None:
     given = (
