@@ -82,6 +82,12 @@ def test_no_record_and_no_answer_holds_a_secret(api: ApiInThread, events: Any) -
     too_long = {"BasicAuthParameters": {"Username": "u", "Password": SECRET * 100}}
     refusal(lambda: events.create_connection(Name="l", AuthorizationType="BASIC", AuthParameters=too_long))
 
+    arn = f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/d/11111111-2222-4333-8444-555555555555"
+    events.put_rule(Name="r", EventPattern='{"source":["a"]}')
+    headers = {"Authorization": SECRET, "X-Api-Key": SECRET}
+    http = {"HeaderParameters": headers, "QueryStringParameters": {"access_token": SECRET}}
+    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": arn, "HttpParameters": http}])
+
     answers = [events.describe_connection(Name=name) for name in "bok"]
     recorded = [entry.event for entry in api.world.journal.entries() if isinstance(entry, EventEntry)]
 
