@@ -210,7 +210,7 @@ topic=arn:aws:sns:us-east-1:123456789012:cli
 sns create-topic --name cli --attributes DisplayName=Cli --tags Key=team,Value=audit
 sns subscribe --topic-arn $topic --protocol sqs --notification-endpoint arn:aws:sqs:us-east-1:123456789012:cli \\
     --attributes "$WANTS"
-sns subscribe --topic-arn $topic --protocol https --notification-endpoint https://hooks.example.com/
+sns subscribe --topic-arn $topic --protocol https --notification-endpoint https://127.0.0.1:9/
 held=$(sns list-subscriptions-by-topic --topic-arn $topic --query 'Subscriptions[?Protocol==`sqs`].SubscriptionArn|[0]')
 held=$(echo $held | tr -d '"')
 sns set-subscription-attributes --subscription-arn $held --attribute-name FilterPolicy \\
