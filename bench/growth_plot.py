@@ -20,7 +20,7 @@ path { fill: none !important; stroke-width: 2 } .name.a, .name.b, .name.c { stro
 
 @dataclass(frozen=True, slots=True)
 class GrowthPoint:
-    """What was measured at one size; a figure that was not measured there is None."""
+    """What was measured at one size; a figure that was not measured there is None. Seconds are processor time."""
 
     events: int
     import_rate: float
@@ -40,7 +40,7 @@ def write_plot(path: Path, points: Sequence[GrowthPoint]) -> None:
         ("Import", "k events/s", [_line("import", points, lambda one: one.import_rate / 1e3)]),
         (
             "Queries",
-            "seconds",
+            "s of processor time",
             [
                 _line("whole mix", points, lambda one: one.query_seconds),
                 _line("its needles", points, lambda one: one.needle_seconds),

@@ -295,8 +295,8 @@ def grow(folder: Path, sizes: Sequence[int], options: argparse.Namespace, now: d
             GrowthPoint(
                 size,
                 rate,
-                sum(one.our_wall for one in ours.values()),
-                sum(ours[query.name].our_wall for query in queries if query.kind == NEEDLES),
+                sum(one.our_processor for one in ours.values()),
+                sum(ours[query.name].our_processor for query in queries if query.kind == NEEDLES),
                 milliseconds,
                 folder_bytes(Home(home).lake),
                 folder_bytes(Home(home).history) if milliseconds is not None else None,
