@@ -92,10 +92,12 @@ async def parse_all(paths: Sequence[Path], processes: int) -> tuple[int, float, 
         return sum(counts), time.perf_counter() - began, processor_seconds() - began_cpu
 
 
-async def append_all(table: LakeTable, paths: Sequence[Path], now: datetime, processes: int) -> tuple[int, float]:
+async def append_all(
+    table: LakeTable, paths: Sequence[Path], now: datetime, processes: int, batch_files: int = BATCH_FILES
+) -> tuple[int, float]:
     """Return rows and seconds of bringing all files into a table."""
     oldest, newest = now - timedelta(days=7), now + timedelta(days=1)
-    waiting = iter(enumerate(groups_of(paths)))
+    waiting = iter(enumerate(groups_of(paths, batch_files)))
 
     async def work() -> int:
         rows = 0
@@ -132,7 +134,8 @@ async def appended(
     """Return seconds, processor seconds and bytes of a table of all files, asserted to have each event once."""
     tables = DeltaLakeTables(folder, processes=processes)
     warm = await tables.open(a_store(now, 1))
-    await append_all(warm, paths[: processes * BATCH_FILES // 4], now, processes)
+    # One batch for each process, at the same time: each is then there, and has memory.
+    await append_all(warm, paths[: processes * (BATCH_FILES // 2)], now, processes, BATCH_FILES // 2)
     table = await tables.open(a_store(now, 2))
     began_cpu = processor_seconds()
     rows, seconds = await append_all(table, paths, now, processes)
