@@ -1,12 +1,13 @@
 """Replaying rules over Event history and over the lake against decoding every event and asking the rule, in one run.
 
-``python -m bench.replay [--events N] [--naive-days N] [--folder DIR] [--lake]``. One generated stream of management
-events over 90 days (``bench.lookup_events``) is stored; a folder that has it already is used again. Both sides read the
-same events: ours as ``opentrail replay`` does, in processes of its own; the other inflates, decodes and asks, one event
-after the other, in this process. They are asserted to count the same events and matches over the newest
+``python -m bench.replay [--events N] [--naive-days N] [--folder DIR] [--lake] [--copies N]``. One generated stream of
+management events over 90 days (``bench.lookup_events``) is stored; a folder that has it already is used again. Both
+sides read the same events: ours as ``opentrail replay`` does, in processes of its own; the other inflates, decodes and
+asks, one event after the other, in this process. They are asserted to count the same events and matches over the newest
 ``--naive-days`` days; ours then goes over everything. Printed for each rule: processor time of an event on both sides
 (ours with the start of its processes) and the ratio, then the seconds for all events. With ``--lake`` an event data
-store of the same events is replayed, too.
+store of the same events is replayed, too, and with ``--copies N`` one of N times its files, whose matches must be N
+times as many.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -101,7 +102,8 @@ class Stored:
         yield from (read_event(record) for record in self.tail if int(read_head(record)[3]) >= start)
 
     def end(self) -> int:
-        return max(segment.header.newest for segment in self.segments) + DAY
+        in_tail = (int(read_head(record)[3]) for record in self.tail)
+        return max((*(segment.header.newest for segment in self.segments), *in_tail)) + DAY
 
 
 async def main() -> None:
@@ -126,7 +128,23 @@ async def main() -> None:
                 stored,
                 arguments.naive_days,
             )
+            if arguments.copies > 1:
+                await _copied(engine, snapshot, arguments.copies, stored.end())
         await history.close()
+
+
+async def _copied(engine: DuckDbCounting, snapshot: LakeSnapshot, copies: int, end: int) -> None:
+    """Replay over a store of ``copies`` times the files."""
+    many = replace(snapshot, files=snapshot.files * copies)
+    print(f"\n{f'Event data store, {copies} times':<26}{'events':>13}{'seconds':>9}{'CPU s':>7}  by")
+    for rule in RULES:
+        one = await _ours(rule, lambda job: engine.count(tables_of(snapshot, job), job, _quiet), 0, end)
+        all_of = await _ours(rule, lambda job: engine.count(tables_of(many, job), job, _quiet), 0, end)
+        assert (all_of.matches, all_of.events) == (copies * one.matches, copies * one.events), rule.name
+        print(
+            f"{rule.name:<26}{all_of.events:>13,}{all_of.wall:>9.1f}{all_of.processor:>7.1f}  {all_of.method}",
+            flush=True,
+        )
 
 
 async def _compare(title: str, count: Count, stored: Stored, naive_days: int) -> None:
@@ -197,6 +215,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--naive-days", type=int, default=10)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--lake", action="store_true")
+    parser.add_argument("--copies", type=int, default=1, help="of the event data store's files, for a larger one")
     return parser.parse_args()
 
 
