@@ -90,9 +90,9 @@ def test_any_json_value_is_read_or_refused(language: Language, pattern: Any) -> 
 
 
 def quick(work: Callable[[], Any]) -> Any:
-    start = time.monotonic()
+    start = time.process_time()
     result = work()
-    assert time.monotonic() - start < SECONDS
+    assert time.process_time() - start < SECONDS
     return result
 
 
