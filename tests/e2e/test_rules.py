@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
+from tests.support.http_recorder import http_recorder
 from tests.support.moto_server import moto_server
 from tests.support.server import RunningServer, wait_until
 from tests.support.tap import Tap
@@ -94,6 +96,89 @@ def test_a_call_reaches_queue_topic_and_another_bus(make_server: MakeServer, ups
     assert event["detail"]["requestParameters"]["bucketName"] == "watched"
     assert json.loads(received(sqs, forwarded, 1)[0]["Body"]) == event
     assert received(sqs, told, 1)[0]["Body"] == f'"made by arn:aws:iam::{account}:root"'
+
+
+@pytest.mark.e2e
+def test_one_call_fires_each_kind_of_target(make_server: MakeServer, upstream: str) -> None:
+    with http_recorder() as web:
+        settings = {
+            "OPENTRAIL_UPSTREAM_LAMBDA": web.url,
+            "OPENTRAIL_UPSTREAM_SSM": web.url,
+            "OPENTRAIL_OUTGOING_ALLOW": "127.0.0.0/8",
+        }
+        server = make_server(upstream=upstream, settings=settings).start()
+        events, sqs, sns, logs, kinesis, states = (
+            client(server, name) for name in ("events", "sqs", "sns", "logs", "kinesis", "stepfunctions")
+        )
+        queue, queue_arn = a_queue(sqs, "each")
+        told, told_arn = a_queue(sqs, "each-told")
+        topic = sns.create_topic(Name="each")["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=told_arn, Attributes={"RawMessageDelivery": "true"})
+        forwarded, forwarded_arn = a_queue(sqs, "each-forwarded")
+        bus = events.create_event_bus(Name="each")["EventBusArn"]
+        a_rule(events, "all", '{"source":[{"prefix":"aws."}]}', {"Id": "q", "Arn": forwarded_arn}, EventBusName="each")
+        logs.create_log_group(logGroupName="/aws/events/each")
+        group = logs.describe_log_groups()["logGroups"][0]["logGroupArn"]
+        kinesis.create_stream(StreamName="each", ShardCount=1)
+        stream = kinesis.describe_stream(StreamName="each")["StreamDescription"]
+        machine = states.create_state_machine(
+            name="each",
+            definition='{"StartAt":"a","States":{"a":{"Type":"Pass","End":true}}}',
+            roleArn="arn:aws:iam::123456789012:role/r",
+        )["stateMachineArn"]
+        key = {"ApiKeyAuthParameters": {"ApiKeyName": "x-key", "ApiKeyValue": "open sesame"}}
+        connection = events.create_connection(Name="each", AuthorizationType="API_KEY", AuthParameters=key)
+        destination = events.create_api_destination(
+            Name="each",
+            ConnectionArn=connection["ConnectionArn"],
+            InvocationEndpoint=f"{web.url}/hook",
+            HttpMethod="POST",
+        )["ApiDestinationArn"]
+        function = "arn:aws:lambda:us-east-1:123456789012:function:each"
+        automation = "arn:aws:ssm:us-east-1:123456789012:automation-definition/Stop:3"
+        role = {"RoleArn": "arn:aws:iam::123456789012:role/r"}
+        a_rule(
+            events,
+            "first",
+            CREATED,
+            {"Id": "queue", "Arn": queue_arn},
+            {"Id": "topic", "Arn": topic},
+            {"Id": "bus", "Arn": bus},
+            {"Id": "group", "Arn": group},
+            {"Id": "stream", "Arn": stream["StreamARN"], **role},
+        )
+        a_rule(
+            events,
+            "second",
+            CREATED,
+            {"Id": "machine", "Arn": machine, **role},
+            {"Id": "function", "Arn": function},
+            {"Id": "automation", "Arn": automation, "Input": '{"Bucket":["seen"]}', **role},
+            {"Id": "destination", "Arn": destination, **role},
+        )
+
+        client(server, "s3").create_bucket(Bucket="seen-by-each")
+
+        event = json.loads(received(sqs, queue, 1)[0]["Body"])
+        assert event["detail"]["requestParameters"]["bucketName"] == "seen-by-each"
+        for other in (told, forwarded):
+            assert json.loads(received(sqs, other, 1)[0]["Body"]) == event
+        wait_until(lambda: len(web.asked) >= 3, "function, automation and API destination")
+        by_path = {asked.target: asked for asked in web.asked}
+        assert json.loads(by_path["/hook"].body) == event
+        assert by_path["/hook"].headers["x-key"] == "open sesame"
+        assert json.loads(by_path[f"/2015-03-31/functions/{quote(function, safe='')}/invocations"].body) == event
+        assert json.loads(by_path["/"].body)["Parameters"] == {"Bucket": ["seen"]}
+        wait_until(lambda: bool(states.list_executions(stateMachineArn=machine)["executions"]), "an execution")
+        (execution,) = states.list_executions(stateMachineArn=machine)["executions"]
+        assert json.loads(states.describe_execution(executionArn=execution["executionArn"])["input"]) == event
+        shard = {"ShardId": stream["Shards"][0]["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = kinesis.get_shard_iterator(StreamName="each", **shard)["ShardIterator"]
+        wait_until(lambda: bool(kinesis.get_records(ShardIterator=iterator)["Records"]), "a record")
+        assert json.loads(kinesis.get_records(ShardIterator=iterator)["Records"][0]["Data"]) == event
+        (logged,) = logs.filter_log_events(logGroupName="/aws/events/each")["events"]
+        assert json.loads(logged["message"]) == event
+        server.stop()
 
 
 @pytest.mark.e2e
