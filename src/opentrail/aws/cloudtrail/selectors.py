@@ -8,8 +8,8 @@ from typing import Any
 from opentrail.aws.cloudtrail.errors import InvalidEventSelectorsException
 from opentrail.aws.cloudtrail.trail_views import find_home_trail, find_trail
 from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.pattern.narrowing import Narrowing, narrowing
 from opentrail.pattern.narrowing import Selectors as Picked
-from opentrail.pattern.narrowing import narrowing
 from opentrail.pattern.selectors import InvalidSelector, check_advanced_event_selectors, check_event_selectors
 from opentrail.ports.journal import SettingsEntry
 from opentrail.protocol import Parameters
@@ -51,7 +51,7 @@ async def put_event_selectors(ports: ApiPorts, call: Call) -> Outcome:
         _selectors_of(selected),
         settings=(SettingsEntry(trail.arn, selected.to_json()),),
         weakens_record=True,
-        notes={"selectors": str(said)},
+        notes={"selectors": str(said)} if said is not Narrowing.NONE else {},
     )
 
 
