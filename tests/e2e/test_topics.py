@@ -14,6 +14,7 @@ from tests.support.clients import require_aws_cli, require_library
 from tests.support.mail_server import mail_server
 from tests.support.moto_server import moto_server
 from tests.support.server import RunningServer, wait_until
+from tests.support.tls import make_authority
 from tests.support.web_endpoint import is_authentic, web_endpoint
 
 REGION = "us-east-1"
@@ -101,6 +102,30 @@ def test_a_message_reaches_web_server_and_queues_signed_and_filtered(make_server
 
     fetch(told["UnsubscribeURL"])
     assert len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]) == 2
+
+
+@pytest.mark.e2e
+def test_a_web_server_is_told_over_tls_and_one_that_no_ca_vouches_for_is_not(
+    make_server: MakeServer, tmp_path: Path
+) -> None:
+    trusted, stranger = (make_authority(tmp_path / name, "127.0.0.1") for name in ("trusted", "stranger"))
+    server = make_server(upstream="", settings=LOCAL | {"SSL_CERT_FILE": str(trusted.ca_file)}).start()
+    sns = client(server, "sns")
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    with web_endpoint(tls=stranger.server_context()) as other, web_endpoint(tls=trusted.server_context()) as endpoint:
+        for each in (other, endpoint):
+            sns.subscribe(TopicArn=topic, Protocol="https", Endpoint=each.url)
+        wait_until(
+            lambda: sns.get_topic_attributes(TopicArn=topic)["Attributes"]["SubscriptionsConfirmed"] == "1",
+            "a subscription",
+        )
+        sns.publish(TopicArn=topic, Message="hello")
+        wait_until(lambda: len(endpoint.notifications()) == 1, "the web server to be told")
+        server.stop()
+
+    told = [json.loads(body) for _, body in endpoint.received]
+    assert [each["Type"] for each in told] == ["SubscriptionConfirmation", "Notification"]
+    assert other.received == []
 
 
 @pytest.mark.e2e

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -52,12 +53,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def web_endpoint(port: int = 0) -> Iterator[WebEndpoint]:
-    """Listen on a free port of the loopback interface, or on ``port``."""
+def web_endpoint(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[WebEndpoint]:
+    """Listen on a free port of the loopback interface, or on ``port``; over https with ``tls``."""
     endpoint = WebEndpoint()
     handler = type("Handler", (_Handler,), {"endpoint": endpoint})
     with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
-        endpoint.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        endpoint.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}/hook"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
