@@ -222,16 +222,20 @@ async def _running(installation: Installation, upstream_url: str, report: Settin
         api_url = await stack.enter_async_context(_api(api, installation, lake, rules))
         rules.api_url = api_url
         gateway_url = await stack.enter_async_context(_gateway(installation, api, upstream_url, processes))
-        yield Serving(
-            gateway_url=gateway_url,
-            api_url=api_url,
-            region=settings.region,
-            account_id=settings.account_id,
-            owner_access_key_id=installation.owner.access_key_id,
-            upstream_url=upstream_url,
-            pid=os.getpid(),
-            started_at=format_time(installation.clock.now()),
-        )
+        yield _serving(installation, gateway_url, api_url, upstream_url)
+
+
+def _serving(installation: Installation, gateway_url: str, api_url: str, upstream_url: str) -> Serving:
+    return Serving(
+        gateway_url=gateway_url,
+        api_url=api_url,
+        region=installation.settings.region,
+        account_id=installation.settings.account_id,
+        owner_access_key_id=installation.owner.access_key_id,
+        upstream_url=upstream_url,
+        pid=os.getpid(),
+        started_at=format_time(installation.clock.now()),
+    )
 
 
 def _own_api(

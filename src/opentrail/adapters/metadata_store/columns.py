@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Dialect, String
+from sqlalchemy import Column, Dialect, String
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -30,3 +30,8 @@ class Moment(TypeDecorator[datetime]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         return None if value is None else datetime.fromisoformat(value)
+
+
+def account_and_region() -> tuple[Column[str], Column[str]]:
+    """Return the columns of what belongs to an account in a Region."""
+    return Column("account_id", text(), nullable=False), Column("region", text(), nullable=False)
