@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import orjson
 import pytest
 
 from tests.e2e.conftest import MakeServer
 from tests.support.clients import require_library
 from tests.support.moto_server import moto_server
+from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
@@ -26,17 +26,6 @@ PLAY = Path(__file__).parent / "clients" / "programs" / "alarm.yml"
 def upstream() -> Iterator[str]:
     with moto_server() as url:
         yield url
-
-
-def client(server: RunningServer, service: str, url: str = "") -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        endpoint_url=url or server.ready["gateway_url"],
-        region_name=REGION,
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 def a_topic_with_a_queue(server: RunningServer, upstream: str) -> tuple[str, Any, str]:

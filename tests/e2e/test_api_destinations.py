@@ -2,30 +2,18 @@
 
 import json
 import urllib.request
-from typing import Any
 
-import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
 from tests.support.http_recorder import Asked, HttpRecorder, Reply, http_recorder
+from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 
 NOBODY = "http://127.0.0.1:9"
 LOCAL = {"OPENTRAIL_OUTGOING_ALLOW": "127.0.0.0/8"}
 SOME_TIME = 1_790_000_000
 SECRET = "canary-that-nobody-may-see"
-
-
-def events_of(server: RunningServer) -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        "events",
-        endpoint_url=server.ready["gateway_url"],
-        region_name="us-east-1",
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 @pytest.mark.e2e
@@ -42,9 +30,9 @@ def test_kills_lose_no_event_on_its_way_to_a_server_and_into_an_archive_and_no_s
 
     with http_recorder() as web:
         web.reply = reply
-        events = events_of(server)
-        client = {"ClientID": "id", "ClientSecret": SECRET}
-        oauth = {"ClientParameters": client, "AuthorizationEndpoint": f"{web.url}/token", "HttpMethod": "POST"}
+        events = client(server, "events")
+        own_client = {"ClientID": "id", "ClientSecret": SECRET}
+        oauth = {"ClientParameters": own_client, "AuthorizationEndpoint": f"{web.url}/token", "HttpMethod": "POST"}
         connection = events.create_connection(
             Name="c", AuthorizationType="OAUTH_CLIENT_CREDENTIALS", AuthParameters={"OAuthParameters": oauth}
         )["ConnectionArn"]
@@ -67,7 +55,7 @@ def test_kills_lose_no_event_on_its_way_to_a_server_and_into_an_archive_and_no_s
             if number in (2, 5):
                 server.kill()
                 is_away = number == 2
-                events = events_of(server.start())
+                events = client(server.start(), "events")
 
         taken: dict[int, Asked] = {}
 

@@ -2,15 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
-import boto3
 import orjson
 import pytest
 
 from opentrail.guard.pack import read_pack
 from tests.e2e.conftest import MakeServer
 from tests.support.clients import require_library
+from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -58,21 +57,10 @@ def verdicts(server: RunningServer) -> dict[str, set[str]]:
     return found
 
 
-def cloudtrail(server: RunningServer) -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        "cloudtrail",
-        endpoint_url=server.ready["gateway_url"],
-        region_name="us-east-1",
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
-
-
 def test_a_pack_is_tried_switched_on_set_off_and_switched_off(make_server: MakeServer) -> None:
     server = make_server().start()
     assert server.opentrail("archive", "create", "vault").returncode == 0
-    trails = cloudtrail(server)
+    trails = client(server, "cloudtrail")
     trails.create_trail(Name="main", S3BucketName="vault", IsMultiRegionTrail=True)
     trails.start_logging(Name="main")
     trails.stop_logging(Name="main")

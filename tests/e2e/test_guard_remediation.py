@@ -3,28 +3,17 @@
 from functools import partial
 from typing import Any
 
-import boto3
 import orjson
 import pytest
 
 from opentrail.admin.guarding.enabling import REMEDIATION_ROLE
 from tests.e2e.conftest import MakeServer
+from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 READS_ALONE = [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": True}]
-
-
-def client(server: RunningServer, service: str) -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        endpoint_url=server.ready["gateway_url"],
-        region_name="us-east-1",
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 def is_logging(trails: Any) -> bool:

@@ -4,7 +4,6 @@ import json
 import time
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import boto3
 import pyarrow as pa
@@ -13,6 +12,7 @@ from deltalake import DeltaTable
 
 from tests.e2e.conftest import MakeServer
 from tests.support.moto_server import moto_server
+from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -27,17 +27,6 @@ def bucket_url() -> Iterator[str]:
         s3 = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **KEY)
         s3.create_bucket(Bucket=BUCKET)
         yield url
-
-
-def client_of(server: RunningServer, service: str) -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        region_name="us-east-1",
-        endpoint_url=server.ready["gateway_url"],
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 def settings_for(url: str, location: str = f"s3://{BUCKET}/{PREFIX}") -> dict[str, str]:
@@ -62,7 +51,7 @@ def committed(url: str) -> int:
 
 def queried(server: RunningServer, store: str) -> list[str]:
     """Return the names of users that were made, by a query of the store."""
-    cloudtrail = client_of(server, "cloudtrail")
+    cloudtrail = client(server, "cloudtrail")
     statement = (
         f"SELECT element_at(requestParameters, 'userName') AS name FROM {store} "
         "WHERE eventName = 'CreateUser' ORDER BY name"
@@ -81,7 +70,7 @@ def queried(server: RunningServer, store: str) -> list[str]:
 
 def test_store_in_a_bucket_is_queried_verified_and_read_by_others(make_server: MakeServer, bucket_url: str) -> None:
     server = make_server(settings=settings_for(bucket_url)).start()
-    cloudtrail, iam = client_of(server, "cloudtrail"), client_of(server, "iam")
+    cloudtrail, iam = client(server, "cloudtrail"), client(server, "iam")
     arn = cloudtrail.create_event_data_store(Name="audit", TerminationProtectionEnabled=False)["EventDataStoreArn"]
     store = arn.rpartition("/")[2]
     iam.create_user(UserName="user-1")
@@ -116,7 +105,7 @@ def test_events_wait_while_the_bucket_is_away_and_none_is_lost(make_server: Make
     with moto_server() as url:
         port = int(url.rpartition(":")[2])
     server = make_server(settings=settings_for(url)).start()
-    cloudtrail, iam = client_of(server, "cloudtrail"), client_of(server, "iam")
+    cloudtrail, iam = client(server, "cloudtrail"), client(server, "iam")
     arn = cloudtrail.create_event_data_store(Name="audit", TerminationProtectionEnabled=False)["EventDataStoreArn"]
     iam.create_user(UserName="user-1")
     wait_until(lambda: "lake_delivery_interrupted" in server.log.read_text(), "the log to say so")

@@ -4,27 +4,16 @@ import json
 import time
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
-from tests.support.server import RunningServer, wait_until
+from tests.support.owner import client
+from tests.support.server import wait_until
 
 pytestmark = pytest.mark.e2e
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 GROUP_ARN = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:trails:*"
-
-
-def client(server: RunningServer, service: str) -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        endpoint_url=server.ready["gateway_url"],
-        region_name=REGION,
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 def events_in(logs: Any) -> list[dict[str, Any]]:

@@ -8,26 +8,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
+from tests.support.owner import client
 from tests.support.server import OPENTRAIL, RunningServer, wait_until
 
 pytestmark = pytest.mark.e2e
 
 REGION = "us-east-1"
-
-
-def client(server: RunningServer, service: str) -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        endpoint_url=server.ready["gateway_url"],
-        region_name=REGION,
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 def put(logs: Any, messages: list[str]) -> None:

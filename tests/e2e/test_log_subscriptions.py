@@ -6,10 +6,10 @@ import json
 import time
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
+from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 from tests.support.web_endpoint import web_endpoint
 
@@ -17,17 +17,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 REGION, ACCOUNT = "us-east-1", "123456789012"
 SECRET = "a secret of thirty-two characters"
-
-
-def client(server: RunningServer, service: str) -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        endpoint_url=server.ready["gateway_url"],
-        region_name=REGION,
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 def subscribe(logs: Any, name: str, target: str) -> None:

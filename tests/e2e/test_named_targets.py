@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from opentrail.outgoing.signature import signature
 from tests.e2e.conftest import MakeServer
 from tests.support.mail_server import MailServer, mail_server
 from tests.support.moto_server import moto_server
+from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 from tests.support.web_endpoint import WebEndpoint, web_endpoint
 
@@ -43,17 +43,6 @@ def mails() -> Iterator[MailServer]:
 
 def named(name: str) -> str:
     return f"arn:aws:opentrail:{REGION}:{ACCOUNT}:target/{name}"
-
-
-def client(server: RunningServer, service: str, url: str = "") -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        endpoint_url=url or server.ready["gateway_url"],
-        region_name=REGION,
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 def a_script(path: Path, *lines: str) -> str:

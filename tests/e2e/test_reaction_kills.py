@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
 from tests.e2e.test_restart import an_upstream, call_until, history, recorded_names
 from tests.support.moto_server import moto_server
+from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1700)]
@@ -42,17 +42,6 @@ PERIOD = 300
 def queues() -> Iterator[str]:
     with moto_server() as url:
         yield url
-
-
-def client(server: RunningServer, service: str, url: str = "") -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        endpoint_url=url or server.ready["gateway_url"],
-        region_name=REGION,
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 class Drained:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
 from tests.support.http_recorder import http_recorder
 from tests.support.moto_server import moto_server
-from tests.support.server import RunningServer, wait_until
+from tests.support.owner import a_queue, client, received
+from tests.support.server import wait_until
 from tests.support.tap import Tap
 
 REGION = "us-east-1"
@@ -23,38 +23,6 @@ CREATED = json.dumps({"source": ["aws.s3"], "detail": {"eventName": ["CreateBuck
 def upstream() -> Iterator[str]:
     with moto_server() as url:
         yield url
-
-
-def client(server: RunningServer, service: str, url: str = "") -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        endpoint_url=url or server.ready["gateway_url"],
-        region_name=REGION,
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
-
-
-def a_queue(sqs: Any, name: str) -> tuple[str, str]:
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-
-
-def received(sqs: Any, url: str, number: int) -> list[dict[str, Any]]:
-    """Return the messages of a queue once there are ``number`` different ones, by the id of their event."""
-    found: dict[str, dict[str, Any]] = {}
-
-    def is_there() -> bool:
-        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]).get(
-            "Messages", ()
-        ):
-            found[message["Body"]] = message
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return len(found) >= number
-
-    wait_until(is_there, f"{number} messages")
-    return list(found.values())
 
 
 def a_rule(events: Any, name: str, pattern: str, *targets: dict[str, Any], **more: Any) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
 from tests.support.clients import require_aws_cli, require_library
 from tests.support.mail_server import mail_server
 from tests.support.moto_server import moto_server
-from tests.support.server import RunningServer, wait_until
+from tests.support.owner import a_queue, client, received
+from tests.support.server import wait_until
 from tests.support.tls import make_authority
 from tests.support.web_endpoint import is_authentic, web_endpoint
 
@@ -29,37 +29,6 @@ LOCAL = {"OPENTRAIL_OUTGOING_ALLOW": "127.0.0.0/8"}
 def upstream() -> Iterator[str]:
     with moto_server() as url:
         yield url
-
-
-def client(server: RunningServer, service: str, url: str = "") -> Any:
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        endpoint_url=url or server.ready["gateway_url"],
-        region_name=REGION,
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
-
-
-def a_queue(sqs: Any, name: str) -> tuple[str, str]:
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
-    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-
-
-def received(sqs: Any, url: str, number: int) -> list[dict[str, Any]]:
-    """Return the different messages of a queue once there are ``number``, in no order."""
-    found: dict[str, dict[str, Any]] = {}
-
-    def is_there() -> bool:
-        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
-        for message in answer.get("Messages", ()):
-            found[message["Body"]] = message
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return len(found) >= number
-
-    wait_until(is_there, f"{number} messages")
-    return list(found.values())
 
 
 def fetch(url: str) -> bytes:

@@ -2,12 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
 from tests.e2e.conftest import MakeServer
+from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -16,27 +15,15 @@ pytestmark = pytest.mark.e2e
 def a_sealed_lake(make_server: MakeServer) -> RunningServer:
     """Run a server until a store has commits, and stop it, which seals them."""
     server = make_server().start()
-    cloudtrail = client_of(server, "cloudtrail")
+    cloudtrail = client(server, "cloudtrail")
     arn = cloudtrail.create_event_data_store(Name="audit", TerminationProtectionEnabled=False)["EventDataStoreArn"]
     for number in range(3):
-        client_of(server, "iam").create_user(UserName=f"user-{number}")
+        client(server, "iam").create_user(UserName=f"user-{number}")
         # New settings commit what came under the old ones.
         cloudtrail.update_event_data_store(EventDataStore=arn, RetentionPeriod=30 + number)
         wait_until(lambda number=number: len(data_files(server)) > number, "a commit")  # type: ignore[misc]
     server.stop()
     return server
-
-
-def client_of(server: RunningServer, service: str) -> Any:
-    """Return boto3's client of a service, as the owner, through the gateway."""
-    key = server.owner_key()
-    return boto3.client(
-        service,
-        region_name="us-east-1",
-        endpoint_url=server.ready["gateway_url"],
-        aws_access_key_id=key["access_key_id"],
-        aws_secret_access_key=key["secret_access_key"],
-    )
 
 
 def data_files(server: RunningServer) -> list[Path]:
