@@ -231,11 +231,11 @@ def _engines(engine: Engine) -> tuple[Engine, Engine]:
 def _upgrade(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         _enter_wal_mode(engine)
-    with engine.execution_options(**{_WRITES: True}).connect() as connection:
+    # Begun before Alembic looks: it would otherwise end SQLite's transaction, and the lock with it, after each version.
+    with engine.execution_options(**{_WRITES: True}).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
         migrations.upgrade(connection)
-        connection.commit()
 
 
 def _enter_wal_mode(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, create_engine, inspect, select, text, update
 
 from opentrail.adapters.metadata_store import Database, MetadataUnusable, open_database
 from opentrail.adapters.metadata_store import database as module
@@ -232,6 +232,27 @@ async def test_a_file_that_is_no_database_is_unusable(tmp_path: Path) -> None:
 
     with pytest.raises(MetadataUnusable):
         await open_database(f"sqlite:///{tmp_path}/metadata.sqlite")
+
+
+def _names_of_tables(url: str, statement: str | None = None) -> set[str]:
+    """Run a statement, if any, on the database that was not opened yet; return the tables that are there then."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    try:
+        with engine.begin() as connection:
+            if statement:
+                connection.execute(text(statement))
+            return set(inspect(connection).get_table_names())
+    finally:
+        engine.dispose()
+
+
+async def test_an_upgrade_that_breaks_off_late_leaves_nothing_behind(url: str) -> None:
+    assert _names_of_tables(url, "CREATE TABLE event_replays (in_the_way INTEGER)") == {"event_replays"}
+
+    with pytest.raises(MetadataUnusable, match="event_replays"):
+        await open_database(url)
+
+    assert _names_of_tables(url) == {"event_replays"}
 
 
 async def test_a_newer_release_s_schema_is_refused(url: str) -> None:
