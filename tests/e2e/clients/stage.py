@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import orjson
 from botocore.config import Config
 
-from opentrail.cli.execution import client_environment
+from opentrail.cli.execution import client_environment, read_key
 from opentrail.home import Home
 from tests.support.server import RunningServer, wait_until
 from tests.support.tap import Tap, TappedConnection
@@ -87,10 +86,7 @@ class Stage:
 
     def key(self, user: str = "") -> dict[str, str]:
         """Return a user's saved key pair, or the owner's."""
-        home = Home(self.server.home)
-        path = home.user_key_file(user) if user else home.owner_key_file
-        key: dict[str, str] = orjson.loads(path.read_bytes())
-        return key
+        return dict(read_key(Home(self.server.home), user))
 
     def environment(self, user: str = "", **more: str) -> dict[str, str]:
         """Return what ``opentrail exec`` gives a client, with the tap before the gateway as endpoint."""
