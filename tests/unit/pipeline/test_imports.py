@@ -234,7 +234,7 @@ async def test_objects_that_say_they_inflate_to_too_much_together_are_appended_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     objects = {f"a/{number}": gzip.compress(log_file(number)) for number in range(5)}
-    monkeypatch.setattr(import_job, "BATCH_LIMIT_BYTES", 2 * len(log_file(0)))
+    monkeypatch.setattr(import_job, "BATCH_PLAIN_BYTES", 2 * len(log_file(0)))
     scene = await Scene({**objects, "a/2x": b"nonsense"}).ready()
 
     done = await scene.run()

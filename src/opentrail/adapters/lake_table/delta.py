@@ -8,9 +8,10 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from opentrail.adapters.lake_table import compaction
-from opentrail.adapters.lake_table.appending import ReadBatch, write_file
+from opentrail.adapters.lake_table.appending import ReadBatch, WrittenFile, write_file
 from opentrail.adapters.lake_table.arrow import arrow_schema
 from opentrail.adapters.lake_table.files import (
     is_whole_parquet,
@@ -43,6 +44,7 @@ from opentrail.adapters.lake_table.statements import (
     statements,
     upkeep_statement,
 )
+from opentrail.adapters.lake_table.turns import BatchPlan, Turns
 from opentrail.adapters.lake_table.workers import RowMaker, Workers
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import Position
@@ -66,6 +68,9 @@ from opentrail.resource.lake_columns import PARTITION_COLUMN, Column, Scalar, st
 
 THREADS = 2
 """Tables that are written or read at the same time."""
+
+BATCHES_BEHIND = 2
+"""Batches that are committed, or wait for a process, while the processes make the rows of others."""
 
 VERSIONS_PER_CHECKPOINT = 100
 """Versions of a table's log after which it gets a further checkpoint."""
@@ -107,7 +112,7 @@ class DeltaLakeTables:
         before = self._opened.get(store.id)
         folder = self._folder / store.id
         backing = self._mirror.backing(folder) if self._mirror is not None else LocalBacking(folder)
-        table = _Table(folder, store.kind, self._fault, before.lock if before else Lock(), backing)
+        table = _Table(folder, store.kind, self._fault, before.turns if before else Turns(), backing)
         self._opened[store.id] = table
         if before is not None:
             await _in_thread(self._threads, before.retire)
@@ -128,7 +133,7 @@ class _Appending:
 
     def __init__(self, processes: int) -> None:
         self.workers = Workers(processes)
-        self.threads = ThreadPoolExecutor(max(1, processes), thread_name_prefix="lake batches")
+        self.threads = ThreadPoolExecutor(processes + BATCHES_BEHIND, thread_name_prefix="lake batches")
 
     def close(self) -> None:
         self.threads.shutdown()
@@ -167,17 +172,11 @@ class DeltaLakeTable:
 
     async def append(self, batch: Batch, oldest: datetime, newest: datetime) -> Appended:
         check_batch(batch)
-        if await self.has_batch(batch.id):
-            raise BatchTaken(batch.id)
-
-        def append() -> Appended:
-            with self._appending.workers.lease() as maker:
-                return self._table.append(batch, oldest, newest, maker)
-
+        append = partial(self._table.append, batch, oldest, newest, self._appending.workers)
         return await asyncio.shield(_in_thread(self._appending.threads, append))
 
     async def has_batch(self, batch_id: str) -> bool:
-        return await self._write(lambda: self._table.has_batch(batch_id))
+        return await _in_thread(self._threads, lambda: self._table.has_batch(batch_id))
 
     async def version(self) -> TableVersion:
         return self._table.current
@@ -218,11 +217,11 @@ async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], _Result]) -
 class _Table:
     """The work itself, in the threads. ``current`` is replaced as one once a version is durable.
 
-    ``lock`` is held by whoever writes; tables opened over the same folder share it, and only the last one writes.
+    Tables opened over the same folder share ``turns``, and only the last one writes.
     """
 
-    def __init__(self, folder: Path, kind: EventDataStoreKind, fault: Fault, lock: Lock, backing: Backing) -> None:
-        self.lock = lock
+    def __init__(self, folder: Path, kind: EventDataStoreKind, fault: Fault, turns: Turns, backing: Backing) -> None:
+        self.turns = turns
         self._backing = backing
         self._root = folder / "table"
         self._log = self._root / "_delta_log"
@@ -235,16 +234,16 @@ class _Table:
 
     def in_turn(self, work: Callable[[], _Result]) -> _Result:
         """Do ``work`` while nobody else writes."""
-        with self.lock:
+        with self.turns.alone():
             return work()
 
     def retire(self) -> None:
         """Let nothing be written by this object any more, once what is being written is done."""
-        with self.lock:
+        with self.turns.alone():
             self._is_usable = False
 
     def open(self) -> None:
-        with self.lock:
+        with self.turns.alone():
             self._open()
 
     def _open(self) -> None:
@@ -327,40 +326,50 @@ class _Table:
         self._put([file.action(is_new=True) for file in written], commit_statement(commit, self.place.head))
         return commit
 
-    def append(self, batch: Batch, oldest: datetime, newest: datetime, maker: RowMaker) -> Appended:
-        """Append a batch; rows are made while others may write, and written in turn."""
-        found = maker.read(self._kind, batch.load, oldest, newest)
-        with self.lock:
-            commit = self._append_rows(batch, found, maker)
+    def append(self, batch: Batch, oldest: datetime, newest: datetime, workers: Workers) -> Appended:
+        """Append a batch; rows are made and written while others do the same, and committed in turn."""
+        if self.has_batch(batch.id):
+            raise BatchTaken(batch.id)
+        with ExitStack() as in_line:
+            with workers.lease() as maker:
+                found = maker.read(self._kind, batch.load, oldest, newest)
+                plan = in_line.enter_context(self.turns.in_line(batch.id, partial(self._plan, batch, found)))
+                self._fault("write")
+                written = maker.write(self._root, plan.number, plan.new)
+            with self.turns.first(plan):
+                commit = self._commit_batch(batch, plan, written) if written else None
         rows = sum(proof.count for proof in commit.days.values()) if commit else 0
         too_old, too_new, unreadable = (found.unfit.get(why, 0) for why in Unfit)
         return Appended(commit, rows, found.rows - rows, too_old, too_new, unreadable, found.report)
 
-    def _append_rows(self, batch: Batch, found: ReadBatch, maker: RowMaker) -> Commit | None:
+    def _plan(self, batch: Batch, found: ReadBatch, before: Sequence[BatchPlan]) -> BatchPlan:
+        """Say what a batch brings beside what the table has, and what those ``before`` it will bring."""
         self._check_usable()
-        if self.has_batch(batch.id):
+        if batch.id in self._batches():
             raise BatchTaken(batch.id)
-        number = self.place.number + 1
-        new = {}
+        new, its_ids = {}, {}
         for day, ids in found.ids.items():
             files = [file for file in self.current.files if file.day == day]
+            coming = [plan.ids[day] for plan in before if day in plan.ids]
             with self._backing.reading(Path(file.location) for file in files):
-                new[day] = self._known.new_among(day, ids, files)
-        self._fault("write")
-        written = maker.write(self._root, number, new)
+                new[day] = mask = self._known.new_among(day, ids, files, coming)
+            its_ids[day] = ids if mask is None else ids.filter(mask)
+        number = self.place.number + 1 + sum(plan.has_rows for plan in before)
+        return BatchPlan(batch.id, number, new, its_ids)
+
+    def _commit_batch(self, batch: Batch, plan: BatchPlan, written: Sequence[WrittenFile]) -> Commit:
+        self._check_usable()
         proofs = {file.day: file.proof for file in written if file.proof is not None}
-        if not proofs:
-            return None
-        commit = Commit(number, self.place.position, proofs, 0, batch.id, batch.sources)
+        commit = Commit(plan.number, self.place.position, proofs, 0, batch.id, batch.sources)
         self._put([file.action(is_new=True) for file in written], commit_statement(commit, self.place.head))
         self._batches().add(batch.id)
         for day in proofs:
-            mask = new[day]
-            self._known.add(day, found.ids[day] if mask is None else found.ids[day].filter(mask))
+            self._known.add(day, plan.ids[day])
         return commit
 
     def has_batch(self, batch_id: str) -> bool:
-        return batch_id in self._batches()
+        with self.turns.held():
+            return batch_id in self._batches()
 
     def _batches(self) -> set[str]:
         if self._batch_ids is None:

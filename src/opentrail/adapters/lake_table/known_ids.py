@@ -19,11 +19,13 @@ class KnownIds:
     def __init__(self) -> None:
         self._days: dict[date, pa.ChunkedArray] = {}
 
-    def new_among(self, day: date, ids: pa.Array, files: Sequence[LakeFile]) -> pa.Array | None:
-        """Return for each of a day's ``ids`` whether it is new, None when all are: in none of the day's ``files``, and
-        not earlier among ``ids``. A record without an id (null) is always new.
+    def new_among(
+        self, day: date, ids: pa.Array, files: Sequence[LakeFile], coming: Sequence[pa.Array] = ()
+    ) -> pa.Array | None:
+        """Return for each of a day's ``ids`` whether it is new, None when all are: in none of the day's ``files``, not
+        among those that are ``coming``, and not earlier among ``ids``. A record without an id (null) is always new.
         """
-        known = self._of_day(day, files)
+        known = pa.chunked_array([*self._of_day(day, files).chunks, *coming], pa.string())
         found = set(pc.filter(known, pc.is_in(known, value_set=ids)).to_pylist()) - {None} if len(known) else set()
         if not found and pc.count_distinct(ids, mode="only_valid").as_py() == len(ids) - ids.null_count:
             return None
