@@ -95,6 +95,10 @@ def test_a_folder_is_imported_without_a_server_and_answers_who_deleted_a_bucket(
 
     assert "2,900 events" in said
     assert "LICENSE: it is not JSON" in said
+    assert "sealed through commit" in opentrail(home, "verify-lake")
+    who = "SELECT userIdentity.arn, element_at(requestParameters, 'bucketName') FROM imported"
+    deleted = opentrail(home, "query", f"{who} WHERE eventName = 'DeleteBucket' ORDER BY eventTime", "--csv")
+    assert deleted.count("arn:aws:iam::123837392027:user/bert-jan,stratus-red-team-") == 8
     assert "0 events of 56 files" in again
     assert "2,900 were there already" in again
     assert "invictus-ir" in opentrail(home, "imports")

@@ -120,6 +120,8 @@ def source_of(given: str, endpoint_url: str, is_aws: bool) -> tuple[str, str, Ma
         if endpoint_url or is_aws:
             raise OperatorError("--aws and --endpoint-url are for sources such as s3://bucket/prefix")
         path = Path(given).expanduser().absolute()
+        if not _is_utf_8(str(path)):
+            raise OperatorError("the source's own path must be UTF-8; names in it need not be: import the folder above")
         if not path.exists():
             raise OperatorError(f"there is no folder or file {path}; a bucket is named s3://BUCKET/PREFIX")
         return str(path), "", None
@@ -130,6 +132,14 @@ def source_of(given: str, endpoint_url: str, is_aws: bool) -> tuple[str, str, Ma
     from opentrail.wiring.log_sources import caller_key
 
     return given, endpoint_url or "aws", caller_key()
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 async def _import(context: Context, request: Request, *, as_json: bool) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Imports over an installation: in the server, or in a command's own process when no server holds the home."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -124,6 +125,18 @@ def import_administration(installation: Installation, imports: Imports) -> Impor
 
 
 @asynccontextmanager
+async def _sealing(installation: Installation, lake: LakeDelivery) -> AsyncIterator[None]:
+    """Seal tables every minute, as the server does: a follow may take days."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(installation.lake_sealing.run(lake.table, stop), name="lake seals")
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+@asynccontextmanager
 async def import_commands(home: Home, settings: Settings) -> AsyncIterator[dict[str, Command]]:
     """Hold a home that no server holds; give the commands about imports and follows.
 
@@ -136,6 +149,8 @@ async def import_commands(home: Home, settings: Settings) -> AsyncIterator[dict[
             tables = installation.lake_tables
             stack.push_async_callback(tables.close)
             lake = installation.open_lake()
+            stack.push_async_callback(installation.lake_sealing.seal_all, lake.table)
+            await stack.enter_async_context(_sealing(installation, lake))
             owner = installation.owner
             key = {"access_key_id": owner.access_key_id, "secret_access_key": owner.secret_access_key}
             url = settings.upstream__url.removeprefix("moto")

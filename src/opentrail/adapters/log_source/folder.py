@@ -19,7 +19,7 @@ class FolderSource:
 
     A folder's entries come in the order of their names, each folder's files where its name stands. Links are followed
     to files, never to folders; hidden entries are left out. A folder below that may not be listed stands in the listing
-    itself, and reading it tells why.
+    itself, and reading it tells why. A byte of a name that is no UTF-8 stands in the key as ``\\xff``.
     """
 
     def __init__(self, root: Path, takes: Callable[[str], bool]) -> None:
@@ -34,15 +34,31 @@ class FolderSource:
 
     async def read(self, key: str) -> bytes:
         try:
-            return await asyncio.to_thread((self._root / key).read_bytes if key else self._root.read_bytes)
+            return await asyncio.to_thread(self._read, key)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ObjectNotFound(key) from error
-        except IsADirectoryError as error:
-            raise AccessRefused("AccessDenied", f"the folder {self._root / key} may not be listed") from error
-        except PermissionError as error:
-            raise AccessRefused("AccessDenied", f"{self._root / key} may not be read") from error
+        except (IsADirectoryError, PermissionError) as error:
+            is_folder = await asyncio.to_thread(os.path.isdir, self._root / key)
+            refused = "this folder may not be listed" if is_folder else "this file may not be read"
+            raise AccessRefused("AccessDenied", refused) from error
         except OSError as error:
             raise Unavailable(f"{self._root / key}: {error.strerror}") from error
+
+    def _read(self, key: str) -> bytes:
+        path = self._root / key if key else self._root
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            if "\\x" not in key:
+                raise
+            return self._path_shown_as(key).read_bytes()
+
+    def _path_shown_as(self, key: str) -> Path:
+        """Return the file whose path ``_shown`` turns into ``key``; raises FileNotFoundError."""
+        path = self._root
+        for part in key.split("/"):
+            path = next((entry for entry in path.iterdir() if _shown(entry.name) == part), path / part)
+        return path
 
     def _files(self, start_after: str) -> Iterator[LogObject]:
         if self._root.is_file():
@@ -54,13 +70,17 @@ class FolderSource:
         yield from self._below("", tuple(start_after.split("/")) if start_after else ())
 
     def _below(self, folder: str, after: tuple[str, ...]) -> Iterator[LogObject]:
-        with os.scandir(self._root / folder) as scanned:
-            entries = sorted((entry for entry in scanned if not entry.name.startswith(".")), key=lambda one: one.name)
-        for entry in entries:
-            key = f"{folder}/{entry.name}" if folder else entry.name
-            if after and entry.name < after[0]:
+        path = self._path_shown_as(folder) if "\\x" in folder else self._root / folder
+        with os.scandir(path) as scanned:
+            entries = sorted(
+                ((_shown(entry.name), entry) for entry in scanned if not entry.name.startswith(".")),
+                key=lambda one: one[0],
+            )
+        for name, entry in entries:
+            key = f"{folder}/{name}" if folder else name
+            if after and name < after[0]:
                 continue
-            is_after = after and entry.name == after[0]
+            is_after = after and name == after[0]
             if entry.is_dir(follow_symlinks=False):
                 yield from self._subfolder(key, after[1:] if is_after else (), is_named=bool(is_after))
             elif not is_after and (size := _file_size(entry)) is not None and self._takes(key):
@@ -74,6 +94,11 @@ class FolderSource:
                 yield LogObject(key, 0)
         except FileNotFoundError:
             return  # it went while its parent was listed
+
+
+def _shown(name: str) -> str:
+    """Return a file's name as UTF-8 can hold it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _file_size(entry: os.DirEntry[str]) -> int | None:

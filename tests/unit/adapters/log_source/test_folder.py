@@ -87,3 +87,19 @@ async def test_what_is_no_file_is_passed_over(root: Path) -> None:
     source = FolderSource(root, everything)
 
     assert not {"circle", "nowhere", "pipe"} & {one.key async for one in source.list()}
+
+
+async def test_names_that_are_no_utf_8_have_keys_that_are(root: Path) -> None:
+    folder = root / os.fsdecode(b"d\xff")
+    folder.mkdir()
+    (folder / os.fsdecode(b"\xfe.json")).write_bytes(b"found")
+    source = FolderSource(root, everything)
+
+    keys = [one.key async for one in source.list()]
+
+    assert "d\\xff/\\xfe.json" in keys
+    assert await source.read("d\\xff/\\xfe.json") == b"found"
+    at = keys.index("d\\xff/\\xfe.json")
+    assert [one.key async for one in source.list(keys[at])] == keys[at + 1 :]
+    with pytest.raises(ObjectNotFound):
+        await source.read("d\\xff/\\xfd.json")
