@@ -20,11 +20,20 @@ _BLOOM_COLUMNS = (
     "eventid",
     "requestid",
     "sharedeventid",
+    "eventname",
+    "eventsource",
+    "errorcode",
     "sourceipaddress",
+    "vpcendpointid",
+    "recipientaccountid",
+    "useridentity.type",
     "useridentity.principalid",
     "useridentity.arn",
+    "useridentity.accountid",
     "useridentity.accesskeyid",
     "useridentity.username",
+    "useridentity.sessioncontext.sessionissuer.arn",
+    "useridentity.sessioncontext.sessionissuer.username",
     "eventdata.uid",
     "eventdata.resourceid",
     "eventdata.evidenceid",
@@ -32,6 +41,9 @@ _BLOOM_COLUMNS = (
 """What needles are looked for by; a table has those of its own columns."""
 
 _FALSE_POSITIVES = 0.01
+
+_PAGE_BYTES = 64 << 10
+"""Of which only those are unpacked that have a row in question: with a few rows found, most of a group's are not."""
 
 _UNIQUE_COLUMNS = ("eventjson", "eventjsonchecksum", "eventid", "requestid", INDEX_COLUMN)
 """Without a dictionary: every row has another value."""
@@ -55,12 +67,14 @@ def parquet_options(schema: pa.Schema, rows: int) -> dict[str, Any]:
     """Return how files with these columns and so many rows are written: compression, statistics, Bloom filters."""
     stored = [path for field in schema for path in _stored_paths(field.name, field.type)]
     bloom = {"ndv": min(rows, ROWS_PER_GROUP), "fpp": _FALSE_POSITIVES}
+    filtered = {path for field in schema for path in _leaves(field.name, field.type)}.intersection(_BLOOM_COLUMNS)
     return {
+        "data_page_size": _PAGE_BYTES,
         "compression": "zstd",
         "compression_level": 1,
         "use_dictionary": [name for name in stored if name not in _UNIQUE_COLUMNS],
         "write_statistics": [name for name in stored if name not in _TEXT_COLUMNS],
-        "bloom_filter_options": {name: bloom for name in _leaves(schema) if name in _BLOOM_COLUMNS},
+        "bloom_filter_options": dict.fromkeys(sorted(filtered), bloom),
     }
 
 
@@ -125,14 +139,11 @@ def _stored_paths(name: str, kind: pa.DataType) -> list[str]:
     return [name]
 
 
-def _leaves(schema: pa.Schema) -> list[str]:
-    found = []
-    for field in schema:
-        if pa.types.is_struct(field.type):
-            found += [f"{field.name}.{member.name}" for member in field.type if not pa.types.is_nested(member.type)]
-        elif not pa.types.is_nested(field.type):
-            found.append(field.name)
-    return found
+def _leaves(name: str, kind: pa.DataType) -> list[str]:
+    """Return the paths of a column's parts that stand once in a row."""
+    if pa.types.is_struct(kind):
+        return [path for member in kind for path in _leaves(f"{name}.{member.name}", member.type)]
+    return [] if pa.types.is_nested(kind) else [name]
 
 
 def _stats_time(moment: datetime) -> str:

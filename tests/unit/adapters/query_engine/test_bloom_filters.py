@@ -24,7 +24,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("files")
     for file in range(8):
         texts = values(file)
-        rows = pa.table({"eventid": texts, "eventname": texts, "useridentity": [{"arn": text} for text in texts]})
+        issuers = [{"sessionissuer": {"username": text}} for text in texts]
+        callers = [{"arn": text, "sessioncontext": issuer} for text, issuer in zip(texts, issuers, strict=True)]
+        rows = pa.table({"eventid": texts, "eventversion": texts, "useridentity": callers})
         write_parquet(folder / f"{file}.parquet", rows)
     return sorted(map(str, folder.iterdir()))
 
@@ -47,7 +49,9 @@ def test_the_hash_is_the_one_of_its_test_vectors(content: bytes, value: int) -> 
     assert xxhash64(content) == value
 
 
-@pytest.mark.parametrize("column", ["eventid", "useridentity.arn"])
+@pytest.mark.parametrize(
+    "column", ["eventid", "useridentity.arn", "useridentity.sessioncontext.sessionissuer.username"]
+)
 def test_a_file_that_has_a_value_is_never_left_out(files: list[str], column: str) -> None:
     filters, kept = BloomFilters(), 0
     for file, path in enumerate(files):
@@ -69,8 +73,8 @@ def test_every_needle_and_one_of_its_values_counts(files: list[str]) -> None:
 
 
 def test_a_column_without_filters_leaves_nothing_out(files: list[str]) -> None:
-    assert possible(files, ("eventname", ["nowhere"]), ("nothing", ["nowhere"])) == list(range(8))
-    assert possible(files, ("eventname", ["nowhere"]), ("eventid", [values(3)[0]])) == [3]
+    assert possible(files, ("eventversion", ["nowhere"]), ("nothing", ["nowhere"])) == list(range(8))
+    assert possible(files, ("eventversion", ["nowhere"]), ("eventid", [values(3)[0]])) == [3]
 
 
 def test_what_cannot_be_read_is_the_engines_to_judge(tmp_path: Path) -> None:
