@@ -12,25 +12,28 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
 
 import boto3
 import orjson
 import uvloop
-from aiohttp import ClientSession, TCPConnector
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from deltalake import DeltaTable
 
 from tests.support.server import RunningServer
 
 CALLERS = 32
 EVENTS_A_CALL = 100
-Calls = Sequence[tuple[bytes, dict[str, str]]]
-"""The body and headers of each."""
+ROWS_SECONDS = 120
+"""How long the last rows may take to be in the table: a commit waits for ten seconds at most."""
 
 _SELECTORS = [{"FieldSelectors": [{"Field": "eventCategory", "Equals": ["ActivityAuditLog"]}]}]
 
@@ -58,12 +61,11 @@ def event_data(number: int, account: str) -> str:
     return orjson.dumps(said).decode()
 
 
-def signed_calls(
-    url: str, key: dict[str, str], channel: str, first: int, count: int
-) -> list[tuple[bytes, dict[str, str]]]:
-    """Return the bodies and headers of ``count`` calls."""
+def signed_calls(url: str, key: dict[str, str], channel: str, first: int, count: int) -> list[bytes]:
+    """Return ``count`` calls as they go over the wire."""
     credentials = Credentials(key["access_key_id"], key["secret_access_key"])
     account = channel.split(":")[4]
+    target = f"{urlsplit(url).path}?channelArn={quote(channel, safe='')}"
     calls = []
     for call in range(count):
         numbers = range(first + call * EVENTS_A_CALL, first + (call + 1) * EVENTS_A_CALL)
@@ -73,28 +75,69 @@ def signed_calls(
             "POST", url, data=body, params={"channelArn": channel}, headers={"Content-Type": "application/json"}
         )
         SigV4Auth(credentials, "cloudtrail-data", "us-east-1").add_auth(request)
-        calls.append((body, dict(request.headers.items())))
+        headers = {"Host": urlsplit(url).netloc, "Content-Length": str(len(body)), **dict(request.headers.items())}
+        lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        calls.append("\r\n".join(lines).encode() + body)
     return calls
 
 
-async def put_all(url: str, channel: str, calls: Calls) -> tuple[float, list[float]]:
+class Caller(asyncio.Protocol):
+    """One connection that sends a call when the one before was answered, until none is left. Every answer is read and
+    must have taken all events. Callers are elsewhere in practice; here they take little of the server's cores."""
+
+    def __init__(self, waiting: Iterator[bytes], each: list[float], done: "asyncio.Future[None]") -> None:
+        self._waiting, self._each, self._done = waiting, each, done
+        self._answer = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        head, separator, body = self._answer.partition(b"\r\n\r\n")
+        if not separator or len(body) < _content_length(head):
+            return
+        try:
+            assert head.startswith(b"HTTP/1.1 200 "), (head, body)
+            assert len(orjson.loads(body)["successful"]) == EVENTS_A_CALL, body
+        except AssertionError as error:
+            self._done.set_exception(error)
+            return
+        self._each.append(time.perf_counter() - self._began)
+        self._answer.clear()
+        self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._done.done():
+            self._done.set_exception(exc or ConnectionResetError("the server closed the connection"))
+
+    def _send(self) -> None:
+        call = next(self._waiting, None)
+        if call is None:
+            self._done.set_result(None)
+            self._transport.close()
+            return
+        self._began = time.perf_counter()
+        self._transport.write(call)
+
+
+def _content_length(head: bytearray) -> int:
+    lines = bytes(head).lower().split(b"\r\n")
+    return next(int(line[15:]) for line in lines if line.startswith(b"content-length:"))
+
+
+async def put_all(url: str, calls: Sequence[bytes]) -> tuple[float, list[float]]:
     """Return the seconds of all calls together, and of each."""
-    waiting = iter(calls)
-    each: list[float] = []
-
-    async def caller(session: ClientSession) -> None:
-        for body, headers in waiting:
-            began = time.perf_counter()
-            async with session.post(url, params={"channelArn": channel}, data=body, headers=headers) as response:
-                answer: dict[str, Any] = orjson.loads(await response.read())
-                assert response.status == 200, answer
-                assert len(answer["successful"]) == EVENTS_A_CALL, answer
-            each.append(time.perf_counter() - began)
-
-    async with ClientSession(connector=TCPConnector(limit=CALLERS)) as session:
-        began = time.perf_counter()
-        await asyncio.gather(*(caller(session) for _ in range(CALLERS)))
-        return time.perf_counter() - began, each
+    waiting, each, loop = iter(calls), list[float](), asyncio.get_running_loop()
+    place = urlsplit(url)
+    host, port = place.hostname or "", place.port or 0
+    ends: list[asyncio.Future[None]] = [loop.create_future() for _ in range(CALLERS)]
+    began = time.perf_counter()
+    for end in ends:
+        await loop.create_connection(partial(Caller, waiting, each, end), host, port)
+    await asyncio.gather(*ends)
+    return time.perf_counter() - began, each
 
 
 def insert_all(folder: Path, batches: Sequence[Sequence[bytes]]) -> float:
@@ -144,51 +187,142 @@ def record_like(number: int, account: str) -> bytes:
     return orjson.dumps(wrapped)[:-1] + b',"eventData":' + event_data(number, account).encode() + b"}"
 
 
-def measure(calls: int, rounds: int) -> None:
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        server = RunningServer(Path(folder) / "home", upstream="http://127.0.0.1:9").start()
-        try:
-            url, key = server.ready["api_url"], server.owner_key()
-            client = boto3.client(
-                "cloudtrail",
-                endpoint_url=url,
-                region_name="us-east-1",
-                aws_access_key_id=key["access_key_id"],
-                aws_secret_access_key=key["secret_access_key"],
-            )
-            store, channel = a_channel(client)
-            account = channel.split(":")[4]
-            for number in range(rounds):
-                first = number * calls * EVENTS_A_CALL
-                signed = signed_calls(url + "/PutAuditEvents", key, channel, first, calls)
-                used = processor_seconds(server.pid)
-                seconds, each = uvloop.run(put_all(url + "/PutAuditEvents", channel, signed))
-                used = processor_seconds(server.pid) - used
-                records = [record_like(first + at, account) for at in range(calls * EVENTS_A_CALL)]
-                batches = [records[at : at + EVENTS_A_CALL] for at in range(0, len(records), EVENTS_A_CALL)]
-                with tempfile.TemporaryDirectory() as raw:
-                    inserting = insert_all(Path(raw), batches)
-                events = calls * EVENTS_A_CALL
-                found.append((events / seconds, events / inserting, used / events * 1e6))
-                p99 = sorted(each)[int(len(each) * 0.99)] * 1000
-                print(
-                    f"round {number + 1}: {events / seconds:,.0f} events/s, p99 {p99:.0f} ms,"
-                    f" {used / events * 1e6:.1f} us of the server's processor time an event;"
-                    f" raw SQLite {events / inserting:,.0f} events/s",
-                    flush=True,
-                )
-            assert count_in_store(client, store) == rounds * calls * EVENTS_A_CALL
-        finally:
-            server.stop()
-    ours, raw_rate = statistics.median(one[0] for one in found), statistics.median(one[1] for one in found)
-    print(json.dumps({"events_a_second": round(ours), "raw": round(raw_rate), "ratio": round(ours / raw_rate, 2)}))
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Processor seconds up to now: of the server's own process, of those it started, and of this one, the client."""
+
+    server: float
+    rows: float
+    client: float
+
+    def __sub__(self, before: "Used") -> "Used":
+        return Used(self.server - before.server, self.rows - before.rows, self.client - before.client)
+
+    def an_event(self, events: int) -> str:
+        """Return what each event took, in microseconds."""
+        values = (("server", self.server), ("its other processes", self.rows), ("client", self.client))
+        return ", ".join(f"{name} {seconds / events * 1e6:.1f}" for name, seconds in values)
 
 
 def processor_seconds(pid: int) -> float:
     """Return the processor time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
+    return sum(_stat(pid)[11:13]) / 100
+
+
+def used_by(pid: int) -> Used:
+    """Return the processor time that a server and this process have used."""
+    children = [int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in _read(task / "children").split()]
+    ended = sum(_stat(pid)[13:15])
+    return Used(processor_seconds(pid), ended / 100 + sum(map(processor_seconds, children)), time.process_time())
+
+
+def _stat(pid: int) -> list[int]:
+    """Return the numbers of a process's status behind its name, the first at index 1; zeros where it ended."""
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
+    return [0, *map(int, fields[1:])] if fields else [0] * 50
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def rows_in_table(table: Path) -> int:
+    """Return how many rows the files have that the table's log names."""
+    if not (table / "_delta_log").is_dir():
+        return 0
+    return sum(DeltaTable(str(table)).get_add_actions(flatten=True)["num_records"].to_pylist())
+
+
+def wait_for_rows(table: Path, rows: int) -> float:
+    """Return the seconds until the table has ``rows`` rows."""
+    began = time.perf_counter()
+    while (found := rows_in_table(table)) < rows:
+        assert time.perf_counter() - began < ROWS_SECONDS, (found, rows)
+        time.sleep(0.2)
+    assert found == rows, (found, rows)
+    return time.perf_counter() - began
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round found: events a second of both sides, and all processor time of ours, rows included."""
+
+    rate: float
+    raw_rate: float
+    used: Used
+
+
+class Bench:
+    """A server with a channel, and rounds of calls to it."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self._server = server
+        self._url, self._key = server.ready["api_url"], server.owner_key()
+        self.client = boto3.client(
+            "cloudtrail",
+            endpoint_url=self._url,
+            region_name="us-east-1",
+            aws_access_key_id=self._key["access_key_id"],
+            aws_secret_access_key=self._key["secret_access_key"],
+        )
+        self.store, self._channel = a_channel(self.client)
+        self._events = 0
+
+    def round(self, calls: int) -> Round:
+        """Put ``calls`` times 100 events, wait until their rows are in the table, and insert the same as raw rows."""
+        first, events = self._events, calls * EVENTS_A_CALL
+        url = self._url + "/PutAuditEvents"
+        signed = signed_calls(url, self._key, self._channel, first, calls)
+        before = used_by(self._server.pid)
+        seconds, each = uvloop.run(put_all(url, signed))
+        answered = used_by(self._server.pid) - before
+        self._events += events
+        table = self._server.home / "lake" / self.store.rpartition("/")[2] / "table"
+        client, behind = time.process_time(), rows_in_table(table)
+        waited = wait_for_rows(table, self._events)
+        used = used_by(self._server.pid) - before
+        used = Used(used.server, used.rows, used.client - (time.process_time() - client))
+        inserting = self._insert(first, events)
+        p99 = sorted(each)[int(len(each) * 0.99)] * 1000
+        print(
+            f"{events / seconds:,.0f} events/s, p99 {p99:.0f} ms; raw SQLite {events / inserting:,.0f} events/s\n"
+            f"  us an event when all are answered: {answered.an_event(events)};"
+            f" {self._events - behind:,} rows to come\n"
+            f"  us an event when all rows are in the table, {waited:.1f} s later: {used.an_event(events)}",
+            flush=True,
+        )
+        return Round(events / seconds, events / inserting, used)
+
+    def _insert(self, first: int, events: int) -> float:
+        account = self._channel.split(":")[4]
+        records = [record_like(first + at, account) for at in range(events)]
+        batches = [records[at : at + EVENTS_A_CALL] for at in range(0, len(records), EVENTS_A_CALL)]
+        with tempfile.TemporaryDirectory() as raw:
+            return insert_all(Path(raw), batches)
+
+    def check(self) -> None:
+        """Assert that every event of every call is in the store once."""
+        assert count_in_store(self.client, self.store) == self._events
+
+
+def measure(calls: int, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        server = RunningServer(Path(folder) / "home", upstream="http://127.0.0.1:9").start()
+        try:
+            bench = Bench(server)
+            found = [bench.round(calls) for _ in range(rounds)]
+            bench.check()
+        finally:
+            server.stop()
+    rate, raw_rate = statistics.median(one.rate for one in found), statistics.median(one.raw_rate for one in found)
+    events = calls * EVENTS_A_CALL
+    own = statistics.median(one.used.server for one in found) / events * 1e6
+    rows = statistics.median(one.used.rows for one in found) / events * 1e6
+    said = {"events_a_second": round(rate), "raw": round(raw_rate), "ratio": round(rate / raw_rate, 2)}
+    print(json.dumps(said | {"server_us": round(own, 1), "rows_us": round(rows, 1)}))
 
 
 if __name__ == "__main__":

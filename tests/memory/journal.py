@@ -17,6 +17,7 @@ from opentrail.ports.journal import (
     Position,
     Positioned,
     PositionLost,
+    SettingsEntry,
 )
 
 PAGE_ENTRIES = 100
@@ -149,4 +150,6 @@ def _number(position: Position) -> int:
 
 
 def _size(entry: JournalEntry) -> int:
-    return len(entry.event) if isinstance(entry, EventEntry) else len(entry.settings or b"") + len(entry.scope)
+    if isinstance(entry, SettingsEntry):
+        return len(entry.settings or b"") + len(entry.scope)
+    return len(entry.event if isinstance(entry, EventEntry) else entry.lines)

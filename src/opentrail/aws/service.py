@@ -25,7 +25,7 @@ from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.event_history import EventHistory
 from opentrail.ports.event_rules import EventRules
 from opentrail.ports.identity_store import IdentityStore
-from opentrail.ports.journal import EventEntry, SettingsEntry
+from opentrail.ports.journal import EventEntry, EventsEntry, SettingsEntry
 from opentrail.ports.key_names import KeyNames
 from opentrail.ports.key_ring import KeyRing
 from opentrail.ports.key_store import KeyStore
@@ -141,7 +141,7 @@ class Outcome:
     output: Parameters = field(default_factory=dict)
     http_status: int = 200
     settings: tuple[SettingsEntry, ...] = ()
-    events: tuple[EventEntry, ...] = ()
+    events: tuple[EventEntry | EventsEntry, ...] = ()
     weakens_record: bool = False
     before: Effect | None = None
     after: Effect | None = None

@@ -12,7 +12,7 @@ from opentrail.event.encoding import encode_event
 from opentrail.pipeline.regions import EnabledRegions
 from opentrail.pipeline.settings_view import SettingsView
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import EventEntry, Journal, JournalEntry, SettingsEntry
+from opentrail.ports.journal import EventEntry, EventsEntry, Journal, JournalEntry, SettingsEntry
 
 _log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ class SettingsLog:
         event: Event,
         settings: Sequence[SettingsEntry] = (),
         *,
-        events: Sequence[EventEntry] = (),
+        events: Sequence[EventEntry | EventsEntry] = (),
         is_event_first: bool = False,
     ) -> None:
         """Store an event and the settings and further events it brings durably, in one transaction.

@@ -6,7 +6,7 @@ from opentrail.event.context_keys import with_request_context
 from opentrail.event.encoding import decode_event, encode_event
 from opentrail.pattern.matcher import compile_predicate
 from opentrail.pattern.selectors import compile_advanced_event_selectors
-from opentrail.ports.journal import LIVE, EventEntry
+from opentrail.ports.journal import LIVE, EventEntry, EventsEntry
 from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind
 
 
@@ -26,11 +26,11 @@ class LakeSelection:
         self._has_live_events = store.kind is EventDataStoreKind.CLOUDTRAIL
         self._is_selected = compile_predicate(compile_advanced_event_selectors(store.advanced_event_selectors))
 
-    def takes(self, entry: EventEntry) -> bool:
+    def takes(self, entry: EventEntry | EventsEntry) -> bool:
         """Say whether the store keeps the event. About 10 us for a live one."""
         if not self._store.is_ingesting:
             return False
-        if entry.audience != LIVE:
+        if isinstance(entry, EventsEntry) or entry.audience != LIVE:
             return entry.audience == self._store.arn
         if not self._has_live_events:
             return False
@@ -43,11 +43,15 @@ class LakeSelection:
             return False
         return self._store.covers_region(region) and self._is_selected(event)
 
-    def record(self, entry: EventEntry) -> bytes:
-        """Return what the store keeps of an event that it takes: the event, with the context that its settings ask for.
+    def records(self, entry: EventEntry | EventsEntry) -> list[bytes]:
+        """Return what the store keeps of the events of an entry that it takes: each event, with the context that its
+        settings ask for.
 
         Network activity events have none, nor has what was handed to the store alone.
         """
+        return entry.events() if isinstance(entry, EventsEntry) else [self._record(entry)]
+
+    def _record(self, entry: EventEntry) -> bytes:
         if not self._context_keys or entry.audience != LIVE:
             return entry.event
         event = decode_event(entry.event)

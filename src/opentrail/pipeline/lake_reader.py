@@ -8,7 +8,7 @@ import structlog
 
 from opentrail.deliver.lake import LakeSelection
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
-from opentrail.ports.journal import EventEntry, Journal, Position, PositionLost, SettingsEntry
+from opentrail.ports.journal import EventEntry, EventsEntry, Journal, Position, PositionLost, SettingsEntry
 from opentrail.ports.lake_table import Appended, Batch, Commit, LakeSnapshot, LakeTable, LakeTables, TableNotFound
 from opentrail.resource.event_data_store import EventDataStore
 
@@ -211,15 +211,16 @@ class LakeReader:
         self._position = position
         await self._store_state()
 
-    async def _take(self, position: Position, entry: EventEntry, now: datetime) -> None:
+    async def _take(self, position: Position, entry: EventEntry | EventsEntry, now: datetime) -> None:
         assert self._table is not None
         if self._selection is None or position <= self._table.committed or not self._selection.takes(entry):
             return
-        record = self._selection.record(entry)
-        if len(self._fresh) >= MAX_FRESH_EVENTS or self._fresh_bytes + len(record) > MAX_FRESH_BYTES:
+        records = self._selection.records(entry)
+        size = sum(map(len, records))
+        if len(self._fresh) + len(records) > MAX_FRESH_EVENTS or self._fresh_bytes + size > MAX_FRESH_BYTES:
             await self._commit(now)
-        self._fresh.append(record)
-        self._fresh_bytes += len(record)
+        self._fresh += records
+        self._fresh_bytes += size
         self._fresh_since = self._fresh_since or now
 
     def _is_due(self, now: datetime) -> bool:

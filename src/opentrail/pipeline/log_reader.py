@@ -15,7 +15,7 @@ from opentrail.pipeline.delivery_context import CUT_LOOSE, GapReport
 from opentrail.pipeline.log_destination import RoleVerdict, group_of_trail, judge_role
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.identity_store import IdentityStore
-from opentrail.ports.journal import EventEntry, Journal, Position, PositionLost, SettingsEntry
+from opentrail.ports.journal import EventEntry, EventsEntry, Journal, Position, PositionLost, SettingsEntry
 from opentrail.ports.log_groups import LogGroupNotFound, LogGroups, LogNameTaken, LogReaders, LogReaderState
 from opentrail.ports.log_store import LogStore
 from opentrail.ports.trail_store import TrailStore
@@ -127,7 +127,7 @@ class LogReader:
         if self._trail is not None:
             await self._settle(now)
 
-    async def _take(self, position: Position, entry: EventEntry, now: datetime) -> None:
+    async def _take(self, position: Position, entry: EventEntry | EventsEntry, now: datetime) -> None:
         choice = self._selection.choose(entry) if self._selection is not None else None
         if choice is None or len(choice.data) > MAX_MESSAGE_BYTES:
             return

@@ -25,7 +25,17 @@ from opentrail.pipeline.topic_fan_out import TopicFanOut
 from opentrail.ports import Unavailable
 from opentrail.ports.event_rules import EventRules
 from opentrail.ports.invocations import Invocation, Invocations
-from opentrail.ports.journal import LIVE, START, EventEntry, Journal, Position, Positioned, PositionLost, SettingsEntry
+from opentrail.ports.journal import (
+    LIVE,
+    START,
+    EventEntry,
+    EventsEntry,
+    Journal,
+    Position,
+    Positioned,
+    PositionLost,
+    SettingsEntry,
+)
 from opentrail.ports.topic_store import TopicStore
 from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn, is_event_bus_arn
 from opentrail.resource.event_rule import EventRule, RuleState, is_event_rule_arn
@@ -165,6 +175,8 @@ class RulesReader:
                 if is_event_rule_arn(entry.scope) or self._fan_out.is_about(entry.scope):
                     self._put_in_force(entry.scope, entry.settings)
                     self._settings.append(entry)
+            elif isinstance(entry, EventsEntry):
+                pass  # for an event data store, which no rule sees
             elif is_topic_arn(entry.audience):
                 self._copy(position, entry)
             elif self._rules:

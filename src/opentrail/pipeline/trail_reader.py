@@ -13,7 +13,7 @@ from opentrail.pipeline.digest_delivery import DigestDelivery
 from opentrail.pipeline.file_delivery import FileDelivery
 from opentrail.pipeline.open_files import OpenFiles
 from opentrail.ports.delivery_log import LogFilePlan, ReaderState
-from opentrail.ports.journal import REGIONS_SCOPE, EventEntry, Position, PositionLost, SettingsEntry
+from opentrail.ports.journal import REGIONS_SCOPE, EventEntry, EventsEntry, Position, PositionLost, SettingsEntry
 from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.trail import Trail
 
@@ -118,7 +118,7 @@ class TrailReader:
         except PositionLost as lost:
             await self._skip_lost(lost.resume_after, now)
 
-    async def _take(self, position: Position, entry: EventEntry, now: datetime) -> None:
+    async def _take(self, position: Position, entry: EventEntry | EventsEntry, now: datetime) -> None:
         assert self._selection is not None
         choice = self._selection.choose(entry)
         if choice is None:

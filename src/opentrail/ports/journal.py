@@ -43,6 +43,23 @@ class EventEntry:
         self.audience = audience
 
 
+@dataclass(init=False, slots=True, unsafe_hash=True)
+class EventsEntry:
+    """Several events that one call handed to one audience, not LIVE: one entry at one position, so that a hundred of
+    them take readers no longer than one. ``lines`` is the JSON of each, without line breaks, with one in between."""
+
+    lines: bytes
+    audience: str
+
+    def __init__(self, lines: bytes, audience: str) -> None:
+        self.lines = lines
+        self.audience = audience
+
+    def events(self) -> list[bytes]:
+        """Return the events, in order."""
+        return self.lines.split(b"\n")
+
+
 @dataclass(frozen=True, slots=True)
 class SettingsEntry:
     """New settings, in force for every later entry.
@@ -55,7 +72,7 @@ class SettingsEntry:
     settings: bytes | None
 
 
-JournalEntry = EventEntry | SettingsEntry
+JournalEntry = EventEntry | EventsEntry | SettingsEntry
 Positioned = tuple[Position, JournalEntry]
 
 CallId = NewType("CallId", str)

@@ -20,6 +20,7 @@ from opentrail.ports.journal import (
     START,
     CallId,
     EventEntry,
+    EventsEntry,
     Journal,
     JournalEntry,
     Position,
@@ -173,6 +174,7 @@ async def test_entries_come_back_as_they_were_stored_and_in_order(journal: Journ
         SettingsEntry("arn:aws:cloudtrail:us-east-1:123456789012:trail/a", None),
         SettingsEntry(REGIONS_SCOPE, b""),
         EventEntry(b""),
+        EventsEntry('{"text":"ü"}\n{}'.encode(), "arn:aws:cloudtrail:us-east-1:1:eventdatastore/é"),
     ]
 
     await journal.append(stored[:2])

@@ -58,9 +58,9 @@ async def create_trail(server: ApiServer, world: World) -> None:
 def kinds(world: World) -> list[str]:
     entries = world.journal.entries()
     return [
-        "event" if isinstance(entry, EventEntry) else "gone" if entry.settings is None else "settings"
+        "event" if not isinstance(entry, SettingsEntry) else "gone" if entry.settings is None else "settings"
         for entry in entries
-        if isinstance(entry, EventEntry) or entry.scope == a_trail().arn
+        if not isinstance(entry, SettingsEntry) or entry.scope == a_trail().arn
     ]
 
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from opentrail.pipeline.lake_reader import MAX_FRESH_EVENTS
-from opentrail.ports.journal import LIVE, EventEntry, Position, SettingsEntry
+from opentrail.ports.journal import LIVE, EventEntry, EventsEntry, Position, SettingsEntry
 from opentrail.ports.lake_table import TableNotFound
 from opentrail.resource.event_data_store import EventDataStore, Status, event_data_store_arn
 from tests.builders import ACCOUNT, NOON, REGION, World
@@ -132,6 +132,38 @@ async def test_commit_is_due_when_enough_events_wait() -> None:
     await world.lake.tick(world.clock.now())
 
     assert len(kept(world)) == MAX_FRESH_EVENTS
+
+
+async def record_audit(world: World, event_ids: list[str], audience: str) -> None:
+    now = world.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    events = [{"eventTime": now, "eventID": event_id} for event_id in event_ids]
+    await world.journal.append([EventsEntry(b"\n".join(map(orjson.dumps, events)), audience)])
+
+
+async def test_events_of_one_entry_are_kept_each_by_the_store_that_it_names() -> None:
+    world = World()
+    other = a_store(arn=event_data_store_arn(REGION, ACCOUNT, ID[:-1] + "2"))
+    await put_store(world, a_store())
+    await put_store(world, other)
+    await record_audit(world, ["first", "second"], a_store().arn)
+    await record_audit(world, ["third"], other.arn)
+
+    assert await seen(world) == ["first", "second"]
+    await world.lake.flush()
+
+    assert (kept(world), kept(world, other)) == (["first", "second"], ["third"])
+
+
+async def test_events_of_one_entry_are_never_in_two_commits() -> None:
+    world = World()
+    await put_store(world, a_store())
+    for number in range(102):
+        await record_audit(world, [f"{number}-{at}" for at in range(99)], a_store().arn)
+
+    await world.lake.tick(world.clock.now())
+
+    assert len(kept(world)) == MAX_FRESH_EVENTS // 99 * 99
+    assert len(await seen(world)) == 102 * 99
 
 
 async def test_journal_is_held_until_what_a_store_wants_is_committed() -> None:

@@ -9,7 +9,7 @@ from opentrail.deliver.selection import TrailSelection
 from opentrail.event import Event
 from opentrail.pipeline.organization_trails import settle_organization
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import START, EventEntry
+from opentrail.ports.journal import START, SettingsEntry
 from opentrail.record.service_events import organization_event
 from opentrail.resource.account_region import AccountRegion
 from opentrail.resource.organization import Organization, organized
@@ -46,7 +46,7 @@ async def reorganize(world: DeliveryWorld, organization: Organization | None) ->
     await settle_organization(world.journal, world.trails, world.log, organization, report)
     async for page in world.journal.read(START, until=world.journal.head()):
         for position, entry in page:
-            if not isinstance(entry, EventEntry):
+            if isinstance(entry, SettingsEntry):
                 await world.trails.apply(position, entry)
 
 

@@ -14,6 +14,7 @@ from opentrail.ports.journal import (
     MAX_ENTRY_BYTES,
     START,
     EventEntry,
+    EventsEntry,
     JournalEntry,
     Position,
     SettingsEntry,
@@ -25,6 +26,7 @@ _LIVE_EVENT = 0
 _EVENT_FOR_AUDIENCE = 1
 _SETTINGS = 2
 _SETTINGS_GONE = 3
+_EVENTS_FOR_AUDIENCE = 4
 
 _NUMBER_DIGITS = 16
 """Hexadecimal digits of a position: enough for every 64-bit number, so that text order is number order."""
@@ -109,6 +111,8 @@ def _parts_of(entry: JournalEntry) -> tuple[int, bytes, bytes]:
         if entry.audience == LIVE:
             return _LIVE_EVENT, b"", entry.event
         return _EVENT_FOR_AUDIENCE, entry.audience.encode(), entry.event
+    if isinstance(entry, EventsEntry):
+        return _EVENTS_FOR_AUDIENCE, entry.audience.encode(), entry.lines
     if entry.settings is None:
         return _SETTINGS_GONE, entry.scope.encode(), b""
     return _SETTINGS, entry.scope.encode(), entry.settings
@@ -119,6 +123,8 @@ def _entry(kind: int, scope: bytes, payload: bytes) -> JournalEntry:
         return EventEntry(payload)
     if kind == _EVENT_FOR_AUDIENCE:
         return EventEntry(payload, scope.decode())
+    if kind == _EVENTS_FOR_AUDIENCE:
+        return EventsEntry(payload, scope.decode())
     if kind == _SETTINGS:
         return SettingsEntry(scope.decode(), payload)
     if kind == _SETTINGS_GONE:

@@ -16,7 +16,7 @@ from opentrail.aws.service import ApiPorts, Call, Outcome, Requirement
 from opentrail.clock import format_time
 from opentrail.policy.document import PolicyKind, parse_policy
 from opentrail.policy.evaluation import Decision, evaluate
-from opentrail.ports.journal import EventEntry
+from opentrail.ports.journal import MAX_ENTRY_BYTES, EventsEntry
 from opentrail.protocol import Parameters
 from opentrail.resource.channel import Channel
 
@@ -24,6 +24,9 @@ MAX_REQUEST_BYTES = 1024 * 1024
 """The event data of one call, all entries together: CloudTrail's own bound."""
 
 MAX_ENTRIES = 100
+MAX_LINES_BYTES = MAX_ENTRY_BYTES - 2048
+"""Records of one journal entry, which names its audience too: an ARN."""
+
 _ENTRY_ID = re.compile(r"[-_A-Za-z0-9]{1,128}", re.ASCII)
 _SOME_ARN = re.compile(r"arn:[!-~]{1,1000}", re.ASCII)
 _CHANNEL_ARN = re.compile(
@@ -64,7 +67,7 @@ async def put_audit_events(ports: ApiPorts, call: Call) -> Outcome:
             failed.append({"id": entry["id"], "errorCode": refused.code, "errorMessage": str(refused)})
             continue
         successful.append({"id": entry["id"], "eventID": event_id})
-    events = tuple(EventEntry(record, store) for store in channel.event_data_stores for record in records)
+    events = tuple(EventsEntry(lines, store) for store in channel.event_data_stores for lines in _joined(records))
 
     async def note() -> None:
         last_success = successful[-1]["eventID"] if successful else ""
@@ -72,6 +75,15 @@ async def put_audit_events(ports: ApiPorts, call: Call) -> Outcome:
         ports.channel_statuses.note(channel.arn, call.received_at, last_success, error_code)
 
     return Outcome({"successful": successful, "failed": failed}, events=events, after=note)
+
+
+def _joined(records: list[bytes]) -> list[bytes]:
+    """Return records as lines of as few journal entries as take them."""
+    whole = b"\n".join(records)
+    if len(whole) <= MAX_LINES_BYTES:
+        return [whole] if records else []
+    middle = len(records) // 2
+    return [*_joined(records[:middle]), *_joined(records[middle:])] if middle else [whole]
 
 
 def _requirement(call: Call) -> Requirement:

@@ -11,10 +11,11 @@ from opentrail.adapters.journal.codec import (
     format_number,
     parse_number,
 )
-from opentrail.ports.journal import LIVE, MAX_ENTRY_BYTES, START, EventEntry, JournalEntry, SettingsEntry
+from opentrail.ports.journal import LIVE, MAX_ENTRY_BYTES, START, EventEntry, EventsEntry, JournalEntry, SettingsEntry
 
 entries: st.SearchStrategy[JournalEntry] = st.one_of(
     st.builds(EventEntry, st.binary(max_size=50), st.just(LIVE) | st.text(max_size=20)),
+    st.builds(EventsEntry, st.binary(max_size=50), st.text(max_size=20)),
     st.builds(SettingsEntry, st.text(max_size=20), st.none() | st.binary(max_size=50)),
 )
 batches = st.lists(entries, max_size=6)

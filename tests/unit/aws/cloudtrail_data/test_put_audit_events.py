@@ -12,7 +12,7 @@ from opentrail.aws.cloudtrail_data import errors
 from opentrail.aws.cloudtrail_data.put_audit_events import keeps_constraints, put_audit_events
 from opentrail.aws.common_errors import ValidationFailed
 from opentrail.identity import Credential
-from opentrail.ports.journal import EventEntry, SettingsEntry
+from opentrail.ports.journal import MAX_ENTRY_BYTES, EventsEntry, SettingsEntry
 from opentrail.protocol import Operation
 from opentrail.protocol.validation import validate
 from opentrail.resource.channel import Channel, channel_arn
@@ -54,11 +54,11 @@ def entry(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 async def put(
     world: World, *entries: dict[str, Any], credential: Credential | None = None, **more: Any
-) -> tuple[dict[str, Any], tuple[EventEntry, ...]]:
+) -> tuple[dict[str, Any], list[EventsEntry]]:
     parameters = {"channelArn": CHANNEL, "auditEvents": list(entries), **more}
     call = world.call("PutAuditEvents", parameters, service="cloudtrail-data", credential=credential)
     outcome = await put_audit_events(world.ports, call)
-    return dict(outcome.output), outcome.events
+    return dict(outcome.output), [entry for entry in outcome.events if isinstance(entry, EventsEntry)]
 
 
 async def test_event_becomes_a_record_for_the_channels_store_alone() -> None:
@@ -69,7 +69,7 @@ async def test_event_becomes_a_record_for_the_channels_store_alone() -> None:
     assert output["failed"] == []
     (stored,) = events
     assert stored.audience == STORE
-    record = orjson.loads(stored.event)
+    record = orjson.loads(stored.lines)
     assert output["successful"] == [{"id": "id-1", "eventID": record["eventID"]}]
     assert record["eventData"] == event_data()
     assert (record["eventCategory"], record["eventType"]) == ("ActivityAuditLog", "ActivityLog")
@@ -105,7 +105,7 @@ async def test_entry_with_a_fault_fails_by_itself(changes: dict[str, Any], code:
 
     assert [(one["id"], one["errorCode"]) for one in output["failed"]] == [("id-1", code)]
     assert [one["id"] for one in output["successful"]] == ["id-2"]
-    assert len(events) == 1
+    assert [len(entry.events()) for entry in events] == [1]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "NaN", '{"a":1}{', "[" * 5000])
@@ -115,7 +115,32 @@ async def test_text_that_is_no_json_object_fails(text: str) -> None:
     output, events = await put(world, {"id": "x", "eventData": text})
 
     assert output["failed"][0]["errorCode"] == "InvalidData"
-    assert events == ()
+    assert events == []
+
+
+async def test_events_of_one_call_are_one_journal_entry_for_each_store() -> None:
+    world = await a_world()
+    text = "line\u2028one\nline two\r\n"
+
+    output, (stored,) = await put(world, *(entry(number, eventName=f"{text}{number}") for number in range(100)))
+
+    records = [orjson.loads(event) for event in stored.events()]
+    assert [record["eventID"] for record in records] == [one["eventID"] for one in output["successful"]]
+    assert [record["eventData"]["eventName"] for record in records] == [f"{text}{number}" for number in range(100)]
+
+
+async def test_records_that_grew_past_an_entry_are_more_entries_in_their_order() -> None:
+    world = await a_world()
+    numbers = "[" + ",".join(["1e15"] * 5_000) + "]"  # written out, each has 18 characters
+    data = orjson.dumps(event_data(requestParameters={"n": 0})).decode().replace('{"n":0}', f'{{"n":{numbers}}}')
+
+    output, entries = await put(world, *({"id": str(number), "eventData": data} for number in range(40)))
+
+    assert len(output["successful"]) == 40
+    assert len(entries) > 1
+    assert all(len(entry.lines) + len(entry.audience) <= MAX_ENTRY_BYTES for entry in entries)
+    records = [orjson.loads(event)["eventID"] for entry in entries for event in entry.events()]
+    assert records == [one["eventID"] for one in output["successful"]]
 
 
 async def test_checksum_is_held_against_the_text() -> None:

@@ -11,6 +11,7 @@ from opentrail.aws.common_errors import AccessDenied, ValidationFailed
 from opentrail.aws.events import bus_policies
 from opentrail.aws.events.errors import PolicyLengthExceededException, ResourceNotFoundException
 from opentrail.aws.service import Outcome
+from opentrail.ports.journal import EventEntry
 from tests.builders import ACCOUNT, AUDIT, DEV, REGION, World, a_credential, a_root, an_organization
 from tests.unit.aws.events.test_rules import do, plan
 
@@ -123,6 +124,7 @@ async def test_another_account_puts_events_where_the_policy_allows_it() -> None:
     outcome = await put_from(world, AUDIT)
 
     (entry,) = outcome.events
+    assert isinstance(entry, EventEntry)
     event = orjson.loads(entry.event)
     assert (entry.audience, event["account"], event["region"]) == (BUS, AUDIT, REGION)
     with pytest.raises(AccessDenied):

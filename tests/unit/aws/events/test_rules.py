@@ -17,6 +17,7 @@ from opentrail.aws.events.errors import (
     ResourceNotFoundException,
 )
 from opentrail.aws.service import Outcome
+from opentrail.ports.journal import EventEntry
 from opentrail.resource.named_target import NamedTargets, named_target_arn
 from tests.builders import ACCOUNT, REGION, World
 
@@ -267,6 +268,7 @@ async def test_an_applications_event_is_an_entry_of_its_bus_and_of_nobody_else()
 
     first, second = outcome.output["Entries"]
     (entry,) = outcome.events
+    assert isinstance(entry, EventEntry)
     assert entry.audience == f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/orders"
     event = orjson.loads(entry.event)
     assert (event["id"], event["source"], event["resources"], event["detail"]) == (
