@@ -1,9 +1,11 @@
-"""Ciphertext blobs of the key ring: what they are made of, made, and opened (docs/formats/keys.md).
+"""Ciphertext blobs of the key ring, and texts under a data key: what they are made of, made, and opened
+(docs/formats/keys.md).
 
 Pure but for the operating system's randomness. A blob names its key and the version of its material, so that a key can
 be rotated without touching what it encrypted; both, and the encryption context, are bound by the tag.
 """
 
+import hashlib
 import hmac
 import os
 import struct
@@ -27,6 +29,13 @@ _HEADER = struct.Struct(">3sB16sI32s12s")  # magic, format, key id, version, sal
 _MAGIC, _FORMAT = b"OTK", 1
 _SALT_BYTES, _NONCE_BYTES, _TAG_BYTES = 32, 12, 16
 MAX_BLOB_BYTES = _HEADER.size + MAX_PLAINTEXT_BYTES + _TAG_BYTES
+
+MAX_TEXTS_PER_KEY = 1 << 30
+"""Texts under one data key: a quarter of what GCM's random nonces allow."""
+
+_TEXT_MARK = b"\xff"
+_KEY_ID_BYTES = 8
+_TEXT_HEADER_BYTES = len(_TEXT_MARK) + _KEY_ID_BYTES + _NONCE_BYTES
 
 _PURPOSE = b"opentrail key ring blob 1"
 _MATERIAL_ID = b"opentrail key material id"
@@ -104,3 +113,37 @@ def encode_context(context: Mapping[str, str]) -> bytes:
 def _cipher(material: bytes, salt: bytes) -> AESGCM:
     assert len(material) == MATERIAL_BYTES
     return AESGCM(HKDF(algorithm=SHA256(), length=MATERIAL_BYTES, salt=salt, info=_PURPOSE).derive(material))
+
+
+def data_key_id(blob: bytes) -> bytes:
+    """Return the short name by which a sealed text knows its data key: eight bytes made of the key's blob."""
+    return hashlib.sha256(blob).digest()[:_KEY_ID_BYTES]
+
+
+def is_sealed_text(content: bytes) -> bool:
+    """Say whether bytes are a sealed text: they begin as no text in UTF-8 does."""
+    return content[:1] == _TEXT_MARK
+
+
+def sealing_key(sealed: bytes) -> bytes:
+    """Return the id of the data key that a sealed text says it was made with. Raises BlobBroken."""
+    if len(sealed) < _TEXT_HEADER_BYTES + _TAG_BYTES or not is_sealed_text(sealed):
+        raise BlobBroken("not a sealed text")
+    return sealed[1 : 1 + _KEY_ID_BYTES]
+
+
+def seal_text(key: AESGCM, key_id: bytes, text: bytes, place: bytes) -> bytes:
+    """Encrypt ``text`` under a data key and bind it to ``place``, so that it cannot be moved elsewhere."""
+    nonce = os.urandom(_NONCE_BYTES)
+    header = _TEXT_MARK + key_id + nonce
+    return header + key.encrypt(nonce, text, header[: -len(nonce)] + place)
+
+
+def open_text(key: AESGCM, sealed: bytes, place: bytes) -> bytes:
+    """Return what a sealed text holds. Raises BlobBroken unless key, text and place belong together unaltered."""
+    header = _TEXT_MARK + sealing_key(sealed)
+    try:
+        nonce = sealed[len(header) : _TEXT_HEADER_BYTES]
+        return key.decrypt(nonce, sealed[_TEXT_HEADER_BYTES:], header + place)
+    except InvalidTag as error:
+        raise BlobBroken("the text does not open with this key in this place") from error

@@ -13,6 +13,7 @@ class InMemoryLogGroups:
         self._groups: dict[str, LogGroup] = {}
         self._streams: dict[str, dict[str, LogStream]] = {}
         self._filters: dict[str, dict[tuple[str, str], LogFilter]] = {}
+        self._result_keys: dict[tuple[str, str], str] = {}
 
     async def create(self, group: LogGroup) -> None:
         if await self.group(group.account_id, group.region, group.name) is not None:
@@ -48,6 +49,12 @@ class InMemoryLogGroups:
     async def delete(self, group_id: str) -> None:
         for held in (self._groups, self._streams, self._filters):
             held.pop(group_id, None)
+
+    async def result_key(self, account_id: str, region: str) -> str:
+        return self._result_keys.get((account_id, region), "")
+
+    async def set_result_key(self, account_id: str, region: str, key_arn: str) -> None:
+        self._result_keys[account_id, region] = key_arn
 
     async def create_stream(self, group_id: str, stream: LogStream) -> None:
         self._require(group_id)

@@ -9,6 +9,7 @@ from opentrail.ports.log_store import (
     EVENT_OVERHEAD_BYTES,
     MAX_PAGE_BYTES,
     LogEvent,
+    LogKey,
     LogRange,
     Place,
     StoredEvent,
@@ -27,7 +28,9 @@ class InMemoryLogStore:
         self._sequence = 0
         self._on_stored: Callable[[str, Collection[date]], None] = lambda group_id, days: None
 
-    async def append(self, group_id: str, events: Sequence[LogEvent], *, reader: str = "") -> None:
+    async def append(
+        self, group_id: str, events: Sequence[LogEvent], *, reader: str = "", key: LogKey | None = None
+    ) -> None:
         held = self._groups.setdefault(group_id, [])
         known = dict(self._reached)
         for event in events:

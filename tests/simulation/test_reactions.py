@@ -29,6 +29,7 @@ from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.pipeline.own_buses import OwnBuses
 from opentrail.pipeline.own_topics import OwnTopics
 from opentrail.pipeline.rules import RulesReader
+from opentrail.pipeline.sealed_messages import SealedMessages
 from opentrail.ports import Unavailable
 from opentrail.ports.alarms import HistoryQuery
 from opentrail.ports.journal import EventEntry, SettingsEntry
@@ -158,7 +159,8 @@ class Run:
         self.delivery = InvocationDelivery(invocations, senders, world.clock, waiting, self.chance.random)
         wake = self.delivery.wake
         inner = failing(world.log_store, power)
-        store = SubscribedLogStore(inner, groups, invocations, world.clock, waiting, wake)
+        sealing = SealedMessages(world.key_ring)
+        store = SubscribedLogStore(inner, groups, invocations, world.clock, waiting, wake, sealing)
         self.reader = RulesReader(
             journal, invocations, world.event_rules, world.clock, waiting, wake, world.topic_store
         )

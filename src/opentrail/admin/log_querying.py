@@ -1,5 +1,6 @@
 """The operator's Logs Insights queries, over log groups of any account and Region of the installation."""
 
+import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ from opentrail.admin.administration import check_account
 from opentrail.errors import OperatorError
 from opentrail.logsql.errors import MalformedQuery, line_and_column
 from opentrail.ports.log_groups import LogGroups
+from opentrail.ports.log_store import LogKeyUnusable
 from opentrail.query.log_queries import CONCURRENT_QUERIES, DEFAULT_ROWS, LogQueries, LogQuestion
 from opentrail.query.running_queries import TooManyQueries
 from opentrail.resource.log_group import LogGroup
@@ -89,8 +91,15 @@ class LogQueryCommands:
         }
 
     async def log_query_pages(self, query_id: str, first: int = 0) -> Answer:
-        """Return where pages of a result lie in its file (start, length, rows), from the ``first`` on."""
-        return {"pages": [list(page) for page in self._find(query_id).pages[first : first + MAX_PAGES]]}
+        """Return where pages of a result lie in its file (start, length, rows), from the ``first`` on, and the data key
+        that opens them (base64; empty where they are kept without one)."""
+        query = self._find(query_id)
+        try:
+            key = await self._queries.result_key(query)
+        except LogKeyUnusable as error:
+            raise OperatorError(f"the result is kept under a KMS key that cannot be used now: {error}") from error
+        pages = [list(page) for page in query.pages[first : first + MAX_PAGES]]
+        return {"pages": pages, "key": base64.b64encode(key).decode()}
 
     async def cancel_log_query(self, query_id: str) -> Answer:
         """Stop a query at once; one that has ended stays as it is."""

@@ -11,7 +11,7 @@ from opentrail.errors import OperatorError
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.filter_pattern import FilterPattern, parse_filter_pattern
 from opentrail.ports.log_groups import LogGroups
-from opentrail.ports.log_store import AFTER_ALL, LogRange, LogStore, Place
+from opentrail.ports.log_store import AFTER_ALL, LogKeyUnusable, LogRange, LogStore, Place
 from opentrail.query.log_events import FoundEvents, find_events
 from opentrail.resource.log_group import LogGroup
 
@@ -76,7 +76,11 @@ class LogReading:
             streams=streams.keys(),
             **({"before" if is_newest_first else "after": Place(*after)} if after is not None else {}),
         )
-        page = await find_events(self._store, chosen, read, min(limit, PAGE_EVENTS), is_newest_first=is_newest_first)
+        most = min(limit, PAGE_EVENTS)
+        try:
+            page = await find_events(self._store, chosen, read, most, is_newest_first=is_newest_first)
+        except LogKeyUnusable as error:
+            raise OperatorError(f"events are kept under a KMS key that cannot be used now: {error}") from error
         return _answer(page, streams)
 
     async def _group(self, account_id: str, region: str, name: str) -> LogGroup:

@@ -117,7 +117,7 @@ class LogQuerySession(QuerySession):
 
         return open_log_query_commands(self._context.home, self._context.read_settings().settings)
 
-    def _read_page(self, query_id: str, start: int, length: int) -> bytes:
+    def _read_page(self, query_id: str, start: int, length: int, key: str) -> bytes:
         from opentrail.wiring.log_querying import read_log_result_page
 
-        return read_log_result_page(self._context.home, query_id.rpartition("/")[2], start, length)
+        return read_log_result_page(self._context.home, query_id.rpartition("/")[2], start, length, key)

@@ -96,7 +96,8 @@ class QuerySession:
     def _arguments(self, statement: str) -> dict[str, Any]:
         return {"statement": statement}
 
-    def _read_page(self, query_id: str, start: int, length: int) -> bytes:
+    def _read_page(self, query_id: str, start: int, length: int, key: str) -> bytes:
+        """Return a page of a result, opened with its data key where it has one."""
         from opentrail.wiring.querying import read_result_page
 
         return read_result_page(self._context.home, query_id, start, length)
@@ -142,4 +143,4 @@ class QuerySession:
         for first in range(0, count, PAGES_AT_ONCE):
             answer = self._runner.run(self._ask(f"{self.kind}_pages", query_id=query_id, first=first))
             for start, length, _ in answer["pages"]:
-                yield orjson.loads(self._read_page(query_id, start, length))
+                yield orjson.loads(self._read_page(query_id, start, length, answer.get("key", "")))

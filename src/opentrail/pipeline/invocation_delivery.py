@@ -7,7 +7,7 @@ attempts reach the target's retry policy; then it goes to the target's dead-lett
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from opentrail.clock import Clock, format_time
 from opentrail.deliver.target_input import InvalidInput, Occasion, shape
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.invocations import Invocation, Invocations, Settlement
+from opentrail.ports.log_store import LogKeyUnusable
 from opentrail.ports.targets import Dispatch, TargetBusy, TargetRefused, Targets
 
 IN_FLIGHT = 8
@@ -80,7 +81,8 @@ class _Result:
 
 class InvocationDelivery:
     """Either ``run``, or ``tick`` by hand. ``waiting`` counts stored invocations by destination. ``on_ended`` hears of
-    those that their target took ("" as failure) and of those that it never will."""
+    those that their target took ("" as failure) and of those that it never will. ``opened`` makes of a stored
+    invocation the one to send; while a KMS key keeps it from that (LogKeyUnusable), the invocation alone waits."""
 
     def __init__(
         self,
@@ -89,7 +91,9 @@ class InvocationDelivery:
         clock: Clock,
         waiting: Counter[str],
         draw: Callable[[], float] = random.random,
+        opened: Callable[[Invocation], Awaitable[Invocation]] | None = None,
     ) -> None:
+        self._opened = opened or _as_stored
         self._invocations = invocations
         self._targets = targets
         self._clock = clock
@@ -215,7 +219,9 @@ class InvocationDelivery:
 
     async def _send(self, invocation: Invocation) -> _Result:
         try:
-            await self._targets.send(_dispatch(invocation))
+            await self._targets.send(_dispatch(await self._opened(invocation)))
+        except LogKeyUnusable as error:  # which says nothing of the destination
+            return _Result(invocation, PortError(str(error)))
         except InvalidInput as error:
             return _Result(invocation, TargetRefused("INVALID_PARAMETER", str(error)))
         except (TargetRefused, Unavailable) as error:
@@ -292,6 +298,10 @@ class InvocationDelivery:
             return timedelta(seconds=delays[invocation.attempts])
         longest = min(FIRST_RETRY * (1 << min(invocation.attempts, 16)), LONGEST_RETRY)
         return longest * (0.5 + 0.5 * self._draw())
+
+
+async def _as_stored(invocation: Invocation) -> Invocation:
+    return invocation
 
 
 def _in_flight(destination: str) -> int:

@@ -17,7 +17,7 @@ from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.journal import EventEntry, EventsEntry, Journal, Position, PositionLost, SettingsEntry
 from opentrail.ports.log_groups import LogGroupNotFound, LogGroups, LogNameTaken, LogReaders, LogReaderState
-from opentrail.ports.log_store import LogStore
+from opentrail.ports.log_store import LogKeyUnusable, LogStore, key_of
 from opentrail.ports.trail_store import TrailStore
 from opentrail.resource.log_group import LogGroup, LogStream
 from opentrail.resource.trail import Trail
@@ -162,7 +162,10 @@ class LogReader:
             for position, choice in self._batch
         ]
         kept = [event for event in events if event.timestamp >= since]
-        await self._context.store.append(group.group_id, kept, reader=trail.arn)
+        try:
+            await self._context.store.append(group.group_id, kept, reader=trail.arn, key=key_of(group))
+        except LogKeyUnusable as error:
+            raise LogDeliveryFailed(str(error)) from error
 
     async def _streams(self, trail: Trail, group: LogGroup, now: datetime) -> Mapping[str, str]:
         """Return the ids of the streams that the batch goes to, by name, made where they are missing."""

@@ -22,9 +22,10 @@ from opentrail.deliver.subscription_data import DESTINATIONS, LOG_DATA, data_mes
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.filter_pattern import FilterPattern, parse_filter_pattern
 from opentrail.pipeline.rules import MAX_WAITING_PER_DESTINATION
+from opentrail.pipeline.sealed_messages import SealedMessages, sealed
 from opentrail.ports.invocations import Invocation, Invocations
 from opentrail.ports.log_groups import LogGroups
-from opentrail.ports.log_store import LogEvent, LogRange, LogStore, StoredEvent, StreamFigures
+from opentrail.ports.log_store import LogEvent, LogKey, LogRange, LogStore, StoredEvent, StreamFigures
 from opentrail.resource.log_group import SUBSCRIPTION_FILTER, LogFilter, LogGroup
 
 MAX_KNOWN = 1_000
@@ -39,7 +40,8 @@ _log = structlog.get_logger(__name__)
 
 
 class SubscribedLogStore:
-    """Implements LogStore: another one, whose new events are matched with their groups' subscription filters.
+    """Implements LogStore: another one, whose new events are matched with their groups' subscription filters. Messages
+    of a group with a KMS key wait sealed under it.
 
     ``waiting`` counts stored messages by destination; ``on_stored`` hears of new ones, once they are durable.
     """
@@ -52,8 +54,10 @@ class SubscribedLogStore:
         clock: Clock,
         waiting: Counter[str],
         on_stored: Callable[[Sequence[str]], None],
+        sealing: SealedMessages,
     ) -> None:
         self._store = store
+        self._sealing = sealing
         self._groups = groups
         self._invocations = invocations
         self._clock = clock
@@ -63,8 +67,10 @@ class SubscribedLogStore:
         self._known_streams: OrderedDict[str, str] = OrderedDict()
         self.lost = 0
 
-    async def append(self, group_id: str, events: Sequence[LogEvent], *, reader: str = "") -> None:
-        await self._store.append(group_id, events, reader=reader)
+    async def append(
+        self, group_id: str, events: Sequence[LogEvent], *, reader: str = "", key: LogKey | None = None
+    ) -> None:
+        await self._store.append(group_id, events, reader=reader, key=key)
         if not events:
             return
         filters = await self._groups.filters(group_id, SUBSCRIPTION_FILTER)
@@ -73,6 +79,9 @@ class SubscribedLogStore:
             return
         made = [one for each in filters for one in await self._messages(group, each, events)]
         if made:
+            if key is not None:
+                data_key = await self._sealing.data_key(key)
+                made = [sealed(one, data_key, key.group_arn) for one in made]
             new = await self._invocations.add(made)
             self._waiting.update(invocation.destination for invocation in new)
             self._on_stored([invocation.destination for invocation in new])

@@ -22,7 +22,7 @@ from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.filter_pattern import FilterPattern, json_object, parse_filter_pattern
 from opentrail.ports import Unavailable
 from opentrail.ports.log_groups import LogGroups
-from opentrail.ports.log_store import LogStore, StoredEvent
+from opentrail.ports.log_store import LogKeyUnusable, LogStore, StoredEvent
 from opentrail.ports.metric_store import MINUTE_S, LogCursor, Measurement, MetricStore
 from opentrail.query.replay.metrics import read_metric
 from opentrail.query.replay.rules import InvalidReplay
@@ -105,6 +105,8 @@ class MetricFilters:
             del self._due[day]
             try:
                 await self._publish_day(*day)
+            except LogKeyUnusable as error:  # looked at again with all others: the cursor stays where it is
+                _log.warning("metric filters wait for a key", group_id=day[0], day=str(day[1]), error=str(error))
             except Unavailable:
                 self._due[day] = None
                 raise

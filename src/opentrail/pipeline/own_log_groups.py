@@ -2,7 +2,7 @@
 
 from opentrail.clock import Clock, Identifiers
 from opentrail.ports.log_groups import LogGroupNotFound, LogGroups, LogNameTaken
-from opentrail.ports.log_store import LogEvent, LogStore
+from opentrail.ports.log_store import LogEvent, LogStore, key_of
 from opentrail.ports.targets import Dispatch, TargetRefused
 from opentrail.resource.log_group import LogGroup, LogStream, milliseconds, parse_group_arn
 
@@ -27,7 +27,9 @@ class OwnLogGroups:
         group = await self._group(dispatch.destination)
         stream = await self._stream(group)
         now = milliseconds(self._clock.now())
-        await self._store.append(group.group_id, [LogEvent(stream.stream_id, now, now, dispatch.text)])
+        await self._store.append(
+            group.group_id, [LogEvent(stream.stream_id, now, now, dispatch.text)], key=key_of(group)
+        )
 
     async def _group(self, arn: str) -> LogGroup:
         try:

@@ -21,6 +21,10 @@ TRAIL_CONTEXT = "aws:cloudtrail:arn"
 """The member of a delivery's encryption context that key policies test: the trail's ARN."""
 
 
+LOGS_CONTEXT = "aws:logs:arn"
+"""The member of the encryption context of log events and of query results that key policies test."""
+
+
 class KeyNotFound(PortError):
     """No such key or alias, or its time of deletion has come."""
 
@@ -110,3 +114,18 @@ def delivery_context(trail_arn: str, object_arn: str = "") -> dict[str, str]:
     """Return the encryption context of a trail's delivered object."""
     context = {TRAIL_CONTEXT: trail_arn}
     return context | {"aws:s3:arn": object_arn} if object_arn else context
+
+
+def logs_caller(arn: str) -> KeyCaller:
+    """Return CloudWatch Logs acting for a log group, or for the query results of an account (``arn``), as its key
+    policies know it: the service of the ARN's Region."""
+    named = Arn.parse(arn)
+    return KeyCaller(
+        RequestPrincipal(service=f"logs.{named.region}.amazonaws.com"),
+        conditions={"aws:SourceArn": (arn,), "aws:SourceAccount": (named.account_id,)},
+    )
+
+
+def logs_context(arn: str) -> dict[str, str]:
+    """Return the encryption context of what is kept of a log group, or of an account's query results (``arn``)."""
+    return {LOGS_CONTEXT: arn}

@@ -62,6 +62,14 @@ class LogGroups(Protocol):
         """Delete a group with its streams and filters; nothing happens when it is not there."""
         ...
 
+    async def result_key(self, account_id: str, region: str) -> str:
+        """Return the ARN of the KMS key for the results of an account's queries in a Region, "" for none."""
+        ...
+
+    async def set_result_key(self, account_id: str, region: str, key_arn: str) -> None:
+        """Set the key for the results of queries that start from now on, "" for none."""
+        ...
+
     async def create_stream(self, group_id: str, stream: LogStream) -> None:
         """Raises LogNameTaken, LogGroupNotFound."""
         ...

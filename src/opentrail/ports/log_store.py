@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from opentrail.ports import Unavailable
 from opentrail.ports.journal import START, Position
 from opentrail.ports.query_engine import RowSource
+from opentrail.resource.log_group import LogGroup
 
 EVENT_OVERHEAD_BYTES = 26
 """What CloudWatch Logs counts for an event beside its message."""
@@ -17,6 +19,19 @@ EVENT_OVERHEAD_BYTES = 26
 MAX_PAGE_EVENTS = 10_000
 MAX_PAGE_BYTES = 1024 * 1024
 """What one page holds at most, by CloudWatch Logs' own rule; a single larger event is a page of its own."""
+
+
+class LogKeyUnusable(Unavailable):
+    """The KMS key under which events are kept, or are to be, is gone, disabled, or not for CloudWatch Logs to use;
+    the message says which. What is written waits, or is refused; what is kept cannot be read until that changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogKey:
+    """Under which key of the key ring events are kept: its ARN, and that of the log group for the key's policy."""
+
+    key_arn: str
+    group_arn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +96,23 @@ class StreamFigures:
     stored_bytes: int
 
 
-class LogStore(Protocol):
-    """All methods raise Unavailable."""
+def key_of(group: LogGroup) -> LogKey | None:
+    """Return the key under which a group's new events are kept, None for a group without one."""
+    return LogKey(group.kms_key_arn, group.arn) if group.kms_key_arn else None
 
-    async def append(self, group_id: str, events: Sequence[LogEvent], *, reader: str = "") -> None:
+
+class LogStore(Protocol):
+    """All methods raise Unavailable; those that read or write events, LogKeyUnusable."""
+
+    async def append(
+        self, group_id: str, events: Sequence[LogEvent], *, reader: str = "", key: LogKey | None = None
+    ) -> None:
         """Store ``events`` in order; they survive a power cut on return.
 
-        Calls that run together share their commits. With a ``reader`` an event is stored once whatever is repeated:
-        those at or before the position that the reader's events of that day reached are left out.
+        Under a ``key`` they are on disk in encrypted form alone; whether it may be used is asked of the key ring with
+        every call, and where it may not, nothing is stored. Calls that run together share their commits. With a
+        ``reader`` an event is stored once whatever is repeated: those at or before the position that the reader's
+        events of that day reached are left out.
         """
         ...
 
@@ -133,9 +157,10 @@ class LogStore(Protocol):
 
 
 class LogRows(Protocol):
-    """The log store as a query engine reads it. Raises Unavailable."""
+    """The log store as a query engine reads it. Raises Unavailable, LogKeyUnusable."""
 
     async def rows(self, log_range: LogRange, constants: tuple[str, ...], named: Mapping[str, str]) -> RowSource:
         """Return the events of a range from ``start`` to ``end``, all streams, in no order, as rows of ``constants``,
-        the stream's name (``named``, by id), timestamp, sequence, ingestion time (ms) and message."""
+        the stream's name (``named``, by id), timestamp, sequence, ingestion time (ms) and message; with the keys that
+        open those messages."""
         ...

@@ -1,7 +1,7 @@
 """The query engine: runs one checked statement over tables that it is handed, and nothing else."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from opentrail.ports import PortError
@@ -24,7 +24,8 @@ class RowSource:
     """Rows of SQLite files: what ``statement`` gives for ``parameters`` in each of ``files``. A file may be gone.
 
     A row is ``constants``, then the statement's own columns, the first of them (a text) replaced by what ``named`` has
-    for it; a row that it has nothing for is left out.
+    for it; a row that it has nothing for is left out. A last column that is a sealed text (``envelope``) is
+    bound to the first two; ``data_keys`` has what opens it, base64 by the key's id in hexadecimal.
     """
 
     files: tuple[str, ...]
@@ -32,6 +33,7 @@ class RowSource:
     parameters: tuple[int | str, ...]
     constants: tuple[str, ...]
     named: Mapping[str, str]
+    data_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Needle(NamedTuple):

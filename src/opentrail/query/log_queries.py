@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from opentrail.clock import Clock, Identifiers
 from opentrail.ports.log_groups import LogGroups
-from opentrail.ports.log_store import LogRange, LogRows
-from opentrail.ports.query_engine import EngineTable, QueryEngine, RowSource
+from opentrail.ports.log_store import LogKeyUnusable, LogRange, LogRows
+from opentrail.ports.query_engine import EngineTable, QueryEngine, QueryFailed, RowSource
 from opentrail.ports.query_log import QueryLog
+from opentrail.query.result_keys import ResultKeys, opened_page
 from opentrail.query.running_queries import RunningQueries
 from opentrail.resource.log_group import LogGroup
 from opentrail.resource.log_query import LogQuery
@@ -23,6 +24,8 @@ MAX_GROUPS = 50
 """Log groups of one query: CloudWatch Logs' own bound."""
 
 DEFAULT_ROWS = 10_000
+
+KEY_UNUSABLE = "The query's events are kept under a KMS key that cannot be used now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,10 @@ class LogQueries(RunningQueries[LogQuery]):
         rows: LogRows,
         clock: Clock,
         identifiers: Identifiers,
+        results: ResultKeys,
     ) -> None:
         super().__init__(log, engine, clock)
+        self._results = results
         self._groups = groups
         self._rows = rows
         self._identifiers = identifiers
@@ -82,8 +87,29 @@ class LogQueries(RunningQueries[LogQuery]):
         return query
 
     async def _answer(self, query_id: str, question: LogQuestion, compiled: "CompiledQuery") -> None:
-        taken = await self._ask(query_id, compiled.sql, [await self._table(question)])
-        self._change(query_id, records_scanned=taken.rows_scanned, records_matched=taken.rows_matched)
+        try:
+            table = await self._table(question)
+            sealed = [group for group, source in zip(question.groups, table.sources, strict=True) if source.data_keys]
+            key = await self._results.begin(query_id, question.account_id, question.region, sealed)
+            self._change(query_id, result_key=key.blob, result_key_arn=key.arn)
+            taken = await self._ask(query_id, compiled.sql, [table])
+            self._change(query_id, records_scanned=taken.rows_scanned, records_matched=taken.rows_matched)
+        except LogKeyUnusable as error:
+            raise QueryFailed(KEY_UNUSABLE) from error
+        finally:
+            self._results.end(query_id)
+
+    async def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
+        return self._results.sealed(query_id, start, page)
+
+    async def _opened_page(self, query: LogQuery, start: int, page: bytes) -> bytes:
+        if not query.result_key:
+            return page
+        return opened_page(await self.result_key(query), query.id, start, page)
+
+    async def result_key(self, query: LogQuery) -> bytes:
+        """Return the data key of a query's result, empty where it has none. Raises LogKeyUnusable, Unavailable."""
+        return await self._results.key(query.result_key, query.result_key_arn)
 
     async def _table(self, question: LogQuestion) -> EngineTable:
         from opentrail.logsql.compilation import COLUMNS, TABLE

@@ -98,7 +98,8 @@ class RunningQueries(Generic[Query]):
             if len(found) >= count:
                 break
             start, length, _ = query.pages[place]
-            page: list[list[str | None]] = orjson.loads(await self._log.read_page(query.id, start, length))
+            kept = await self._log.read_page(query.id, start, length)
+            page: list[list[str | None]] = orjson.loads(await self._opened_page(query, start, kept))
             found += page[max(0, first - place * PAGE_ROWS) :]
         return found[:count]
 
@@ -113,6 +114,14 @@ class RunningQueries(Generic[Query]):
 
     async def _keep_up(self) -> None:
         """Do what else is due now and then."""
+
+    async def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
+        """Return a page of a result as it is kept, at ``start``."""
+        return page
+
+    async def _opened_page(self, query: Query, start: int, page: bytes) -> bytes:
+        """Return a page of a result that was kept at ``start``."""
+        return page
 
     def _check_room(self, account_id: str, region: str, most: int) -> None:
         """Raise TooManyQueries when ``most`` queries of an account and Region wait or run."""
@@ -161,6 +170,7 @@ class RunningQueries(Generic[Query]):
         async def keep_page(page: bytes, rows: int) -> None:
             pages = self._queries[query_id].pages
             start = sum(pages[-1][:2]) if pages else 0
+            page = await self._sealed_page(query_id, start, page)
             if start + len(page) > MAX_RESULT_BYTES:
                 raise QueryFailed(f"The result is larger than {MAX_RESULT_BYTES >> 20} MB")
             await self._log.append_page(query_id, start, page)

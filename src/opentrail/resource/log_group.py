@@ -27,7 +27,8 @@ _NAME = re.compile(r"[.\-_/#A-Za-z0-9]{1,512}", re.ASCII)
 class LogGroup:
     """One log group. ``group_id`` is its own, so that a group of the same name that is made later has nothing of it.
 
-    ``retention_days`` is 0 for a group that keeps its events for ever; empty strings mean "not set".
+    ``retention_days`` is 0 for a group that keeps its events for ever; ``kms_key_arn`` is the key under which what is
+    written from now on is kept; empty strings mean "not set".
     """
 
     group_id: str
@@ -39,6 +40,7 @@ class LogGroup:
     group_class: str = STANDARD
     is_deletion_protected: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    kms_key_arn: str = ""
 
     @property
     def arn(self) -> str:
@@ -79,6 +81,11 @@ def log_group_arn(region: str, account_id: str, name: str) -> str:
 def log_stream_arn(group_arn: str, stream: str) -> str:
     """Return the ARN of a stream of a group."""
     return f"{group_arn}:log-stream:{stream}"
+
+
+def query_result_arn(region: str, account_id: str) -> str:
+    """Return the name that the results of an account's queries have together."""
+    return f"arn:{partition_of(region)}:logs:{region}:{account_id}:query-result:*"
 
 
 def parse_group_arn(text: str) -> tuple[str, str, str]:

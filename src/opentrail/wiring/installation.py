@@ -231,12 +231,12 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
         )
         builder = event_builder(settings, identifiers, regions.names)
         await _record_lost_calls(home, settings, journal, builder, regions, clock)
-        log_store, metrics = LocalLogStore(home.log_groups), LocalMetricStore(home.metrics_file)
+        keys = SqlKeyStore(database, sealer, clock)
+        key_ring = LocalKeyRing(keys)
+        log_store, metrics = LocalLogStore(home.log_groups, key_ring), LocalMetricStore(home.metrics_file)
         event_archives = LocalEventArchives(home.event_archives)
         for store in (log_store, metrics, event_archives):
             stack.push_async_callback(store.close)
-        keys = SqlKeyStore(database, sealer, clock)
-        key_ring = LocalKeyRing(keys)
         signer = open_signer(settings, home.signing_keys, sealer)
         event_data_stores, lake_seals = SqlEventDataStores(database), SqlLakeSeals(database)
         yield Installation(

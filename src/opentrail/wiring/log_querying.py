@@ -1,5 +1,6 @@
 """Logs Insights joined with its engine: for the server, and for a command on a home that no server holds."""
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from opentrail.admin.log_querying import LogQueryCommands
 from opentrail.errors import OperatorError
 from opentrail.home import Home
 from opentrail.query.log_queries import LogQueries
+from opentrail.query.result_keys import ResultKeys, opened_page
 from opentrail.resource.log_query import LogQuery
 from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation, open_installation
@@ -25,6 +27,7 @@ def log_queries(installation: Installation) -> LogQueries:
         installation.log_store,
         installation.clock,
         installation.identifiers,
+        ResultKeys(installation.log_groups, installation.key_ring),
     )
 
 
@@ -50,8 +53,10 @@ async def open_log_query_commands(home: Home, settings: Settings) -> AsyncIterat
                 await queries.close()
 
 
-def read_log_result_page(home: Home, query_id: str, start: int, length: int) -> bytes:
-    """Return a page of a result from the home, also beside the server that holds it; blocks."""
+def read_log_result_page(home: Home, query_id: str, start: int, length: int, key: str = "") -> bytes:
+    """Return a page of a result from the home, also beside the server that holds it; blocks. ``key`` is the result's
+    data key (base64), empty where it has none."""
     with (home.log_queries / query_id / "rows").open("rb") as file:
         file.seek(start)
-        return file.read(length)
+        page = file.read(length)
+    return opened_page(base64.b64decode(key), query_id, start, page) if key else page

@@ -26,6 +26,7 @@ from opentrail.pipeline.own_event_archives import EventArchiveUpkeep, OwnEventAr
 from opentrail.pipeline.own_log_groups import OwnLogGroups
 from opentrail.pipeline.own_topics import OwnTopics
 from opentrail.pipeline.rules import RulesReader
+from opentrail.pipeline.sealed_messages import SealedMessages
 from opentrail.ports.targets import Targets
 from opentrail.resource.named_target import NAMED_SERVICE
 from opentrail.settings import Settings
@@ -64,7 +65,10 @@ class Rules:
         senders["sns"] = self._topics(installation, aws, senders[NAMED_SERVICE], mail)
         waiting: Counter[str] = Counter()
         self.targets = TargetKinds(senders)
-        self.delivery = InvocationDelivery(installation.invocations, self.targets, installation.clock, waiting)
+        sealing = SealedMessages(installation.key_ring)
+        self.delivery = InvocationDelivery(
+            installation.invocations, self.targets, installation.clock, waiting, opened=sealing.opened
+        )
         self.log_store = SubscribedLogStore(
             installation.log_store,
             installation.log_groups,
@@ -72,6 +76,7 @@ class Rules:
             installation.clock,
             waiting,
             self.delivery.wake,
+            sealing,
         )
         self.reader = RulesReader(
             installation.journal,

@@ -19,9 +19,11 @@ from opentrail.pipeline.log_upkeep import LogUpkeep
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import START, EventEntry, SettingsEntry
 from opentrail.ports.log_store import LogRange, LogStore
+from opentrail.resource.key import KeyState
 from opentrail.resource.log_group import LogGroup
 from opentrail.resource.trail import Trail
-from tests.builders import ACCOUNT, NOON, REGION, World, a_role, a_trail, an_event
+from tests.builders import ACCOUNT, NOON, REGION, World, a_key, a_role, a_trail, an_event
+from tests.memory.key_ring import InMemoryKeyRing
 from tests.memory.log_store import InMemoryLogStore
 
 GROUP_ARN = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:audit:*"
@@ -291,3 +293,29 @@ async def test_figures_tell_how_far_behind_a_log_group_is_and_that_it_takes_noth
     [lag] = told["opentrail_log_group_lag_seconds"]
     [failing] = told["opentrail_log_group_failing"]
     assert (lag.labels, lag.value, failing.value) == ({"trail": a_trail().arn}, 40.0, 1.0)
+
+
+async def test_a_group_whose_key_is_disabled_gets_everything_once_it_may_be_used_again(
+    world: World, tmp_path: Path
+) -> None:
+    key = a_key()
+    ring = InMemoryKeyRing(key)
+    store = LocalLogStore(tmp_path, ring)
+    await world.log_groups.change(replace(a_group(), kms_key_arn=key.arn))
+    running = delivery(world, store)
+    await record(world, "First")
+    await running.tick(NOON)
+    ring.set_state(key.arn, KeyState.DISABLED)
+    await record(world, "Second", "Third")
+
+    await running.tick(NOON + timedelta(seconds=1))
+    [state] = running.states()
+    status = await world.delivery_log.status(logging_trail().arn, REGION)
+    ring.set_state(key.arn, KeyState.ENABLED)
+    await running.tick(NOON + timedelta(hours=1))
+
+    assert state.is_failing
+    assert "disabled" in status["LatestCloudWatchLogsDeliveryError"] or key.arn in str(status)
+    assert await delivered(store) == ["First", "Second", "Third"]
+    assert not any(b"eventName" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    await store.close()

@@ -11,13 +11,16 @@ import pytest
 from opentrail.pipeline.invocation_delivery import InvocationDelivery
 from opentrail.pipeline.log_subscriptions import SubscribedLogStore
 from opentrail.pipeline.rules import MAX_WAITING_PER_DESTINATION
+from opentrail.pipeline.sealed_messages import SealedMessages
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import Position
-from opentrail.ports.log_store import LogEvent, LogRange
+from opentrail.ports.log_store import LogEvent, LogKey, LogRange
 from opentrail.ports.targets import Dispatch
+from opentrail.resource.key import KeyState
 from opentrail.resource.log_group import SUBSCRIPTION_FILTER, LogFilter, LogGroup, LogStream, milliseconds
-from tests.builders import ACCOUNT, NOON, REGION, HandClock
+from tests.builders import ACCOUNT, NOON, REGION, HandClock, a_key
 from tests.memory.invocations import InMemoryInvocations
+from tests.memory.key_ring import InMemoryKeyRing
 from tests.memory.log_groups import InMemoryLogGroups
 from tests.memory.log_store import InMemoryLogStore
 
@@ -43,9 +46,14 @@ class Subscribed:
         self.clock, self.groups, self.inner = HandClock(), InMemoryLogGroups(), InMemoryLogStore()
         self.invocations, self.targets = InMemoryInvocations(), FakeTargets()
         self.waiting: Counter[str] = Counter()
-        self.delivery = InvocationDelivery(self.invocations, self.targets, self.clock, self.waiting)
+        self.key = a_key()
+        self.ring = InMemoryKeyRing(self.key)
+        sealing = SealedMessages(self.ring)
+        self.delivery = InvocationDelivery(
+            self.invocations, self.targets, self.clock, self.waiting, opened=sealing.opened
+        )
         self.store = SubscribedLogStore(
-            self.inner, self.groups, self.invocations, self.clock, self.waiting, self.delivery.wake
+            self.inner, self.groups, self.invocations, self.clock, self.waiting, self.delivery.wake, sealing
         )
 
     async def open(self, *filters: tuple[str, str, str]) -> "Subscribed":
@@ -58,9 +66,9 @@ class Subscribed:
             await self.groups.put_filter("g", LogFilter(SUBSCRIPTION_FILTER, name, NOON, settings))
         return self
 
-    async def put(self, *messages: str, stream: str = "one", position: str = "") -> None:
+    async def put(self, *messages: str, stream: str = "one", position: str = "", key: LogKey | None = None) -> None:
         events = [LogEvent(f"id-{stream}", AT, AT, message, Position(position)) for message in messages]
-        await self.store.append("g", events, reader="trail" if position else "")
+        await self.store.append("g", events, reader="trail" if position else "", key=key)
 
     async def sent(self) -> list[dict[str, Any]]:
         await self.delivery.tick()
@@ -153,3 +161,22 @@ async def test_what_no_longer_fits_is_counted_as_lost() -> None:
 
     assert subscribed.store.lost == 1
     assert not subscribed.invocations.kept
+
+
+async def test_messages_of_a_group_with_a_key_wait_sealed_and_alone_while_it_cannot_be_used() -> None:
+    subscribed = await Subscribed().open(("all", "", QUEUE))
+    log_key = LogKey(subscribed.key.arn, LogGroup("g", ACCOUNT, REGION, "/app", NOON).arn)
+
+    await subscribed.put("the first secret", key=log_key)
+    [waiting] = await subscribed.invocations.due(QUEUE, NOON, 10)
+    assert b"awslogs" not in waiting.event
+    subscribed.ring.set_state(subscribed.key.arn, KeyState.DISABLED)
+    await subscribed.put("in plain")
+    sent = await subscribed.sent()
+
+    assert [event["message"] for data in sent for event in data["logEvents"]] == ["in plain"]
+    assert subscribed.delivery.health[QUEUE].failing_since is None
+    subscribed.ring.set_state(subscribed.key.arn, KeyState.ENABLED)
+    subscribed.clock.advance(60)
+    sent = await subscribed.sent()
+    assert [event["message"] for data in sent for event in data["logEvents"]] == ["in plain", "the first secret"]

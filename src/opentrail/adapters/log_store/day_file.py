@@ -5,15 +5,21 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from opentrail.adapters.log_store.data_keys import DataKey, KeptKey, MessageOpener, place_of
 from opentrail.ports.journal import START
 from opentrail.ports.log_store import LogEvent, LogRange, Place, StoredEvent, StreamFigures
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MAX_STREAM_CHOICE = 100
 """Streams that a statement names; where more are asked for, the others' rows are passed over."""
 
-_SCHEMA = """
+_DATA_KEYS = "CREATE TABLE data_keys (id BLOB PRIMARY KEY, blob BLOB NOT NULL, arn TEXT NOT NULL) WITHOUT ROWID;"
+"""Added by version 2: a file of version 1 has no sealed messages."""
+
+_SCHEMA = f"""
 CREATE TABLE streams (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, first INTEGER NOT NULL,
     last INTEGER NOT NULL, ingested INTEGER NOT NULL, bytes INTEGER NOT NULL);
 CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER NOT NULL, timestamp INTEGER NOT NULL,
@@ -21,6 +27,7 @@ CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER 
 CREATE INDEX events_by_time ON events (timestamp, sequence);
 CREATE INDEX events_by_stream ON events (stream, timestamp, sequence);
 CREATE TABLE readers (name TEXT PRIMARY KEY, position TEXT NOT NULL) WITHOUT ROWID;
+{_DATA_KEYS}
 """
 
 _NOTE_STREAM = """
@@ -43,8 +50,10 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-        connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version < SCHEMA_VERSION:
+        missing = _SCHEMA if version == 0 else _DATA_KEYS
+        connection.executescript(f"BEGIN; {missing} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     if is_new:
         _sync_folder(path.parent)
     return connection
@@ -56,17 +65,17 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def store(
-    connection: sqlite3.Connection, batches: Sequence[tuple[str, Sequence[LogEvent]]]
+    connection: sqlite3.Connection, batches: Sequence[tuple[str, DataKey | None, Sequence[LogEvent]]]
 ) -> dict[str, StreamFigures]:
-    """Store the events of several batches, each of a reader or of nobody (""), in one transaction.
+    """Store the events of several batches, each of a reader or of nobody (""), sealed or not, in one transaction.
 
     Return what was added to each stream: what a reader repeats is left out.
     """
     added: dict[str, StreamFigures] = {}
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for reader, events in batches:
-            add_figures(added, _store_batch(connection, reader, events))
+        for reader, key, events in batches:
+            add_figures(added, _store_batch(connection, reader, key, events))
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
@@ -75,7 +84,7 @@ def store(
 
 
 def _store_batch(
-    connection: sqlite3.Connection, reader: str, events: Sequence[LogEvent]
+    connection: sqlite3.Connection, reader: str, key: DataKey | None, events: Sequence[LogEvent]
 ) -> Mapping[str, StreamFigures]:
     if reader:
         row = connection.execute("SELECT position FROM readers WHERE name = ?", (reader,)).fetchone()
@@ -90,9 +99,12 @@ def _store_batch(
         noted = (part.first_timestamp, part.last_timestamp, part.last_ingested_at, part.stored_bytes)
         connection.execute(_NOTE_STREAM, (stream_id, *noted))
         [numbers[stream_id]] = connection.execute("SELECT number FROM streams WHERE id = ?", (stream_id,)).fetchone()
+    if key is not None:
+        kept = (key.kept.key_id, key.kept.blob, key.kept.group_arn)
+        connection.execute("INSERT OR IGNORE INTO data_keys VALUES (?, ?, ?)", kept)
     connection.executemany(
         "INSERT INTO events (stream, timestamp, ingested, message) VALUES (?, ?, ?, ?)",
-        [(numbers[event.stream_id], event.timestamp, event.ingested_at, _stored(event.message)) for event in events],
+        [(numbers[event.stream_id], event.timestamp, event.ingested_at, _stored(event, key)) for event in events],
     )
     return added
 
@@ -137,8 +149,19 @@ def remove_stream(connection: sqlite3.Connection, stream_id: str) -> None:
     connection.execute("COMMIT")
 
 
-def read(connection: sqlite3.Connection, log_range: LogRange, *, is_newest_first: bool) -> Iterator[StoredEvent]:
-    """Yield the day's events of a range in order."""
+def data_keys(connection: sqlite3.Connection) -> dict[bytes, KeptKey]:
+    """Return the keys of the day's sealed messages, by their ids."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+        return {}
+    rows = connection.execute("SELECT id, blob, arn FROM data_keys")
+    return {key_id: KeptKey(blob, arn) for key_id, blob, arn in rows}
+
+
+def read(
+    connection: sqlite3.Connection, log_range: LogRange, opened: Mapping[bytes, AESGCM], *, is_newest_first: bool
+) -> Iterator[StoredEvent]:
+    """Yield the day's events of a range in order. Raises KeysNeeded for one whose key is not in ``opened`` (by id)."""
+    opener = MessageOpener(lambda: data_keys(connection), opened)
     streams = {number: stream for stream, number in connection.execute("SELECT id, number FROM streams")}
     chosen = log_range.streams
     numbers = [number for number, stream in streams.items() if chosen is None or stream in chosen]
@@ -158,27 +181,33 @@ def read(connection: sqlite3.Connection, log_range: LogRange, *, is_newest_first
     wanted = set(numbers)
     for timestamp, sequence, number, ingested, message in rows:
         if number in wanted:
-            yield StoredEvent(Place(timestamp, sequence), streams[number], ingested, _shown(message))
+            text = _shown(opener, streams[number], timestamp, message)
+            yield StoredEvent(Place(timestamp, sequence), streams[number], ingested, text)
 
 
-def arrived(connection: sqlite3.Connection, after: int, since: int, limit: int) -> Iterator[StoredEvent]:
-    """Yield the day's events behind a sequence that came at ``since`` or later, as they were stored."""
-    streams = dict(connection.execute("SELECT number, id FROM streams"))
+def arrived(
+    connection: sqlite3.Connection, after: int, since: int, limit: int, opened: Mapping[bytes, AESGCM]
+) -> Iterator[StoredEvent]:
+    """Yield the day's events behind a sequence that came at ``since`` or later, as they were stored. Raises KeysNeeded
+    for one whose key is not in ``opened`` (by id)."""
+    opener = MessageOpener(lambda: data_keys(connection), opened)
     rows = connection.execute(
-        "SELECT timestamp, sequence, stream, ingested, message FROM events WHERE sequence > ? AND ingested >= ?"
-        " ORDER BY sequence LIMIT ?",
+        "SELECT timestamp, sequence, streams.id, events.ingested, message FROM events JOIN streams ON number = stream"
+        " WHERE sequence > ? AND events.ingested >= ? ORDER BY sequence LIMIT ?",
         (after, since, limit),
     )
-    for timestamp, sequence, number, ingested, message in rows:
-        yield StoredEvent(Place(timestamp, sequence), streams.get(number, ""), ingested, _shown(message))
+    for timestamp, sequence, stream, ingested, message in rows:
+        text = _shown(opener, stream, timestamp, message)
+        yield StoredEvent(Place(timestamp, sequence), stream, ingested, text)
 
 
-def _stored(message: str) -> bytes:
-    return message.encode(errors="surrogatepass")
+def _stored(event: LogEvent, key: DataKey | None) -> bytes:
+    message = event.message.encode(errors="surrogatepass")
+    return message if key is None else key.seal(message, place_of(event.stream_id, event.timestamp))
 
 
-def _shown(message: bytes) -> str:
-    return message.decode(errors="surrogatepass")
+def _shown(opener: MessageOpener, stream_id: str, timestamp: int, message: bytes) -> str:
+    return opener.open(message, place_of(stream_id, timestamp)).decode(errors="surrogatepass")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ expires by unlinking its file, a group by removing its folder. Format: docs/form
 """
 
 import asyncio
+import base64
 import os
 import shutil
 import sqlite3
@@ -18,14 +19,19 @@ from datetime import date
 from pathlib import Path
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from opentrail.adapters.log_store import day_file
+from opentrail.adapters.log_store.data_keys import DataKey, DataKeys, KeptKey
 from opentrail.ports import Unavailable
+from opentrail.ports.key_ring import KeyRing
 from opentrail.ports.log_store import (
     AFTER_ALL,
     EVENT_OVERHEAD_BYTES,
     MAX_PAGE_BYTES,
     MAX_PAGE_EVENTS,
     LogEvent,
+    LogKey,
     LogRange,
     StoredEvent,
     StreamFigures,
@@ -57,16 +63,18 @@ _Result = TypeVar("_Result")
 class _Append:
     group_id: str
     reader: str
+    key: DataKey | None
     events: Sequence[LogEvent]
     size_bytes: int
     done: "Future[None]"
 
 
 class LocalLogStore:
-    """Implements LogStore and LogRows below ``folder``; one process owns it."""
+    """Implements LogStore and LogRows below ``folder``; one process owns it. Groups' KMS keys are those of ``keys``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keys: KeyRing | None = None) -> None:
         self._folder = folder
+        self._data_keys = DataKeys(keys)
         self._writer = ThreadPoolExecutor(1, "log-writer")
         self._readers = ThreadPoolExecutor(READER_THREADS, "log-reader")
         self._open: OrderedDict[Path, sqlite3.Connection] = OrderedDict()
@@ -77,11 +85,14 @@ class LocalLogStore:
         self._work = 0
         self._on_stored: Callable[[str, Collection[date]], None] = lambda group_id, days: None
 
-    async def append(self, group_id: str, events: Sequence[LogEvent], *, reader: str = "") -> None:
+    async def append(
+        self, group_id: str, events: Sequence[LogEvent], *, reader: str = "", key: LogKey | None = None
+    ) -> None:
         if not events:
             return
         size_bytes = sum(event.size_bytes for event in events)
-        append = _Append(group_id, reader, events, size_bytes, Future())
+        data_key = await self._data_keys.for_events(group_id, key, len(events)) if key is not None else None
+        append = _Append(group_id, reader, data_key, events, size_bytes, Future())
         with self._lock:
             if len(self._waiting) >= MAX_WAITING or self._waiting_bytes + size_bytes > MAX_WAITING_BYTES:
                 raise Unavailable("too many log events wait to be stored")
@@ -95,14 +106,18 @@ class LocalLogStore:
         self._on_stored = on_stored
 
     async def arrived(self, group_id: str, day: date, after: int, since: int, limit: int) -> Sequence[StoredEvent]:
-        return await self._reading(lambda: self._arrived(group_id, day, after, since, limit))
+        return await self._data_keys.reading(
+            lambda opened: self._reading(lambda: self._arrived(group_id, day, after, since, limit, opened))
+        )
 
     async def days(self, group_id: str) -> Sequence[date]:
         return await self._reading(lambda: self._days(group_id))
 
     async def read(self, log_range: LogRange, limit: int, *, is_newest_first: bool = False) -> Sequence[StoredEvent]:
         wanted = min(limit, MAX_PAGE_EVENTS)
-        return await self._reading(lambda: self._read(log_range, wanted, is_newest_first))
+        return await self._data_keys.reading(
+            lambda opened: self._reading(lambda: self._read(log_range, wanted, is_newest_first, opened))
+        )
 
     async def figures(self, group_id: str) -> Mapping[str, StreamFigures]:
         return await self._writing(lambda: dict(self._known_figures(group_id)))
@@ -120,13 +135,21 @@ class LocalLogStore:
         return await self._reading(lambda: sorted(path.name for path in self._folder.glob("*") if path.is_dir()))
 
     async def rows(self, log_range: LogRange, constants: tuple[str, ...], named: Mapping[str, str]) -> RowSource:
-        def days() -> tuple[str, ...]:
-            last = min(log_range.end, AFTER_ALL.timestamp)
-            found = [day for day in self._days(log_range.group_id) if _overlaps(day, log_range.start, last)]
-            return tuple(str(self._path(log_range.group_id, day)) for day in found)
+        files, kept = await self._reading(lambda: self._files(log_range))
+        opened = await self._data_keys.opened(kept)
+        keys = {key_id.hex(): base64.b64encode(plaintext).decode() for key_id, plaintext in opened.items()}
+        return RowSource(files, day_file.ROWS, (log_range.start, log_range.end), constants, named, keys)
 
-        files = await self._reading(days)
-        return RowSource(files, day_file.ROWS, (log_range.start, log_range.end), constants, named)
+    def _files(self, log_range: LogRange) -> tuple[tuple[str, ...], list[KeptKey]]:
+        """Return the files of a range, and the keys of their sealed messages."""
+        last = min(log_range.end, AFTER_ALL.timestamp)
+        days = [day for day in self._days(log_range.group_id) if _overlaps(day, log_range.start, last)]
+        paths = [self._path(log_range.group_id, day) for day in days]
+        kept: dict[bytes, KeptKey] = {}
+        for path in paths:
+            with suppress(FileNotFoundError), closing(_opened_for_reading(path)) as connection:
+                kept |= day_file.data_keys(connection)
+        return tuple(map(str, paths)), list(kept.values())
 
     async def close(self) -> None:
         """Finish what was begun and close the files."""
@@ -167,7 +190,7 @@ class LocalLogStore:
         path = self._path(group_id, day)
         connection = self._open_file(path)
         try:
-            added = day_file.store(connection, [(append.reader, events) for append, events in parts])
+            added = day_file.store(connection, [(append.reader, append.key, events) for append, events in parts])
         except sqlite3.Error:
             self._close_file(path)
             self._figures.pop(group_id, None)
@@ -203,12 +226,14 @@ class LocalLogStore:
                 found.append(date.fromisoformat(path.name.removesuffix(_SUFFIX)))
         return sorted(found)
 
-    def _read(self, log_range: LogRange, limit: int, is_newest_first: bool) -> list[StoredEvent]:
+    def _read(
+        self, log_range: LogRange, limit: int, is_newest_first: bool, opened: Mapping[bytes, AESGCM]
+    ) -> list[StoredEvent]:
         first, last = max(0, log_range.start, log_range.after.timestamp), min(log_range.end, log_range.before.timestamp)
         days = [day for day in self._days(log_range.group_id) if _overlaps(day, first, last)]
         page: list[StoredEvent] = []
         size_bytes = 0
-        for event in self._events(log_range, days, is_newest_first):
+        for event in self._events(log_range, days, is_newest_first, opened):
             size_bytes += len(event.message.encode(errors="surrogatepass")) + EVENT_OVERHEAD_BYTES
             if page and size_bytes > MAX_PAGE_BYTES:
                 return page
@@ -217,30 +242,32 @@ class LocalLogStore:
                 return page
         return page
 
-    def _arrived(self, group_id: str, day: date, after: int, since: int, limit: int) -> list[StoredEvent]:
+    def _arrived(
+        self, group_id: str, day: date, after: int, since: int, limit: int, opened: Mapping[bytes, AESGCM]
+    ) -> list[StoredEvent]:
         path = self._path(group_id, day)
         if not path.exists():
             return []
         page: list[StoredEvent] = []
         size_bytes = 0
         with closing(day_file.open_for_reading(path)) as connection:
-            for event in day_file.arrived(connection, after, since, limit):
+            for event in day_file.arrived(connection, after, since, limit, opened):
                 page.append(event)
                 size_bytes += len(event.message)
                 if size_bytes > MAX_PAGE_BYTES:
                     break
         return page
 
-    def _events(self, log_range: LogRange, days: Sequence[date], is_newest_first: bool) -> Iterator[StoredEvent]:
+    def _events(
+        self, log_range: LogRange, days: Sequence[date], is_newest_first: bool, opened: Mapping[bytes, AESGCM]
+    ) -> Iterator[StoredEvent]:
         for day in reversed(days) if is_newest_first else days:
             try:
-                connection = day_file.open_for_reading(self._path(log_range.group_id, day))
-            except sqlite3.OperationalError:
-                if self._path(log_range.group_id, day).exists():
-                    raise
+                connection = _opened_for_reading(self._path(log_range.group_id, day))
+            except FileNotFoundError:
                 continue  # it expired meanwhile
             with closing(connection):
-                yield from day_file.read(connection, log_range, is_newest_first=is_newest_first)
+                yield from day_file.read(connection, log_range, opened, is_newest_first=is_newest_first)
 
     def _known_figures(self, group_id: str) -> dict[str, StreamFigures]:
         if group_id in self._figures:
@@ -306,6 +333,16 @@ class LocalLogStore:
             except RuntimeError as error:
                 raise Unavailable("the log store is closed") from error
             return await reading
+
+
+def _opened_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a day's file; raises FileNotFoundError when it expired meanwhile."""
+    try:
+        return day_file.open_for_reading(path)
+    except sqlite3.OperationalError as error:
+        if path.exists():
+            raise
+        raise FileNotFoundError(path) from error
 
 
 _DAY = 86_400_000

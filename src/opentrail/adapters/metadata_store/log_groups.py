@@ -7,7 +7,14 @@ import orjson
 from sqlalchemy import Connection, Row, delete, func, select, tuple_, update
 
 from opentrail.adapters.metadata_store.database import Database, add, put
-from opentrail.adapters.metadata_store.tables import log_filters, log_groups, log_readers, log_streams, trails
+from opentrail.adapters.metadata_store.tables import (
+    log_filters,
+    log_groups,
+    log_readers,
+    log_result_keys,
+    log_streams,
+    trails,
+)
 from opentrail.ports.journal import Position
 from opentrail.ports.log_groups import LogGroupNotFound, LogNameTaken, LogReaderState
 from opentrail.resource.log_group import LogFilter, LogGroup, LogStream
@@ -67,6 +74,15 @@ class SqlLogGroups:
 
     async def delete(self, group_id: str) -> None:
         await self._database.write(lambda connection: _delete_group(connection, group_id))
+
+    async def result_key(self, account_id: str, region: str) -> str:
+        columns = log_result_keys.c
+        query = select(columns.kms_key_arn).where(columns.account_id == account_id, columns.region == region)
+        return await self._database.read(lambda connection: connection.execute(query).scalar()) or ""
+
+    async def set_result_key(self, account_id: str, region: str, key_arn: str) -> None:
+        values = {"account_id": account_id, "region": region, "kms_key_arn": key_arn}
+        await self._database.write(lambda connection: put(connection, log_result_keys, values))
 
     async def create_stream(self, group_id: str, stream: LogStream) -> None:
         values = {
@@ -193,6 +209,7 @@ def _values(group: LogGroup) -> Mapping[str, Any]:
         "group_class": group.group_class,
         "is_deletion_protected": group.is_deletion_protected,
         "tags": orjson.dumps(dict(group.tags)).decode(),
+        "kms_key_arn": group.kms_key_arn,
     }
 
 
@@ -207,6 +224,7 @@ def _group(row: Row[Any]) -> LogGroup:
         group_class=row.group_class,
         is_deletion_protected=row.is_deletion_protected,
         tags=orjson.loads(row.tags),
+        kms_key_arn=row.kms_key_arn,
     )
 
 

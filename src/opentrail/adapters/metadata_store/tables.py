@@ -253,8 +253,17 @@ log_groups = Table(
     Column("group_class", text(), nullable=False),
     Column("is_deletion_protected", Boolean, nullable=False),
     Column("tags", text(), nullable=False),
+    Column("kms_key_arn", text(), nullable=False, server_default=sql("''")),
     PrimaryKeyConstraint("group_id"),
     Index("ix_log_groups_place", "account_id", "region", "name", unique=True),
+)
+
+log_result_keys = Table(
+    "log_result_keys",
+    metadata,
+    *account_and_region(),
+    Column("kms_key_arn", text(), nullable=False),
+    PrimaryKeyConstraint("account_id", "region"),
 )
 
 log_streams = Table(

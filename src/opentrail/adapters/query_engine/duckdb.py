@@ -109,7 +109,7 @@ class DuckDbEngine:
         request = orjson.dumps(
             {
                 "sql": sql,
-                "settings": self._settings(spill),
+                "settings": self._settings(spill) | _secrecy(tables),
                 "tables": [_described(table) for table in tables],
                 "fresh": list(fresh),
                 "process_bytes": self._limits.memory_bytes + self._limits.unmanaged_bytes,
@@ -173,6 +173,13 @@ async def _read_frame(stream: asyncio.StreamReader) -> tuple[Kind, bytes]:
     if length > MAX_FRAME_BYTES:
         raise QueryFailed("A page of the result is too large")
     return Kind(kind), await stream.readexactly(length)
+
+
+def _secrecy(tables: Sequence[EngineTable]) -> dict[str, Any]:
+    """Return how to spill: what is kept in encrypted form is spilt so as well, under a key that the process forgets."""
+    return (
+        {"temp_file_encryption": True} if any(source.data_keys for table in tables for source in table.sources) else {}
+    )
 
 
 def _described(table: EngineTable) -> dict[str, Any]:

@@ -4,8 +4,9 @@ In the engine's process alone. The files are read by Python before the engine se
 none of them.
 """
 
+import base64
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -72,6 +73,7 @@ class SourceRows:
 
 def _rows(source: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
     constants, named = tuple(source["constants"]), source["named"]
+    open_one = _opener(source["data_keys"])
     for path in source["files"]:
         try:
             connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None)
@@ -82,7 +84,26 @@ def _rows(source: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
             for first, *others, text in connection.execute(source["statement"], source["parameters"]):
                 name = named.get(first)
                 if name is not None:
-                    yield (*constants, name, *others, _valid(text))
+                    yield (*constants, name, *others, _valid(open_one(text, f"{first} {others[0]}")))
+
+
+def _opener(data_keys: dict[str, str]) -> Callable[[Any, str], Any]:
+    """Return what opens a text that is sealed under one of ``data_keys``; others it leaves as they are."""
+    if not data_keys:
+        return lambda text, place: text
+    # Imported here because most sources have no sealed texts.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    from opentrail.envelope import is_sealed_text, open_text, sealing_key
+
+    keys = {bytes.fromhex(key_id): AESGCM(base64.b64decode(key)) for key_id, key in data_keys.items()}
+
+    def opened(text: Any, place: str) -> Any:
+        if isinstance(text, str) or not is_sealed_text(text):
+            return text
+        return open_text(keys[sealing_key(text)], text, place.encode())
+
+    return opened
 
 
 def _valid(text: bytes | str) -> bytes | str:

@@ -3,6 +3,7 @@
 from opentrail.aws.logs import (
     events,
     groups,
+    keys,
     metric_filters,
     queries,
     query_definitions,
@@ -25,11 +26,6 @@ _READING = {
     "DescribeMetricFilters": metric_filters.describe_metric_filters,
     "DescribeResourcePolicies": resource_policies.describe_resource_policies,
     "DescribeSubscriptionFilters": subscription_filters.describe_subscription_filters,
-    "FilterLogEvents": events.filter_log_events,
-    "GetLogEvents": events.get_log_events,
-    "GetLogGroupFields": records.get_log_group_fields,
-    "GetLogRecord": records.get_log_record,
-    "GetQueryResults": queries.get_query_results,
     "ListLogGroups": groups.list_log_groups,
     "ListLogGroupsForQuery": queries.list_log_groups_for_query,
     "ListTagsForResource": tags.list_tags_for_resource,
@@ -41,7 +37,20 @@ _READING = {
 }
 """Operations that change no settings."""
 
+_SHOWING = {
+    name: keys.with_keys(run)
+    for name, run in {
+        "FilterLogEvents": events.filter_log_events,
+        "GetLogEvents": events.get_log_events,
+        "GetLogGroupFields": records.get_log_group_fields,
+        "GetLogRecord": records.get_log_record,
+        "GetQueryResults": queries.get_query_results,
+    }.items()
+}
+"""Operations that show what may be kept under a KMS key."""
+
 _CHANGING = {
+    "AssociateKmsKey": keys.associate_kms_key,
     "CreateLogGroup": groups.create_log_group,
     "CreateLogStream": streams.create_log_stream,
     "DeleteLogGroup": groups.delete_log_group,
@@ -51,6 +60,7 @@ _CHANGING = {
     "DeleteResourcePolicy": resource_policies.delete_resource_policy,
     "DeleteRetentionPolicy": groups.delete_retention_policy,
     "DeleteSubscriptionFilter": subscription_filters.delete_subscription_filter,
+    "DisassociateKmsKey": keys.disassociate_kms_key,
     "PutLogGroupDeletionProtection": groups.put_log_group_deletion_protection,
     "PutMetricFilter": metric_filters.put_metric_filter,
     "PutQueryDefinition": query_definitions.put_query_definition,
@@ -70,7 +80,7 @@ SERVICE = Service(
     name="logs",
     handlers={
         name: Handler(run, is_change=name in _CHANGING, check=None if name in _WITHOUT_NAME_ERROR else check_names)
-        for name, run in (_READING | _CHANGING).items()
+        for name, run in (_READING | _CHANGING | _SHOWING).items()
     },
     requirements=requirements,
     invalid_parameters=InvalidParameterException,

@@ -31,6 +31,14 @@ class InvalidParameterException(AwsError):
         return cls(f"Invalid log group ARN: {given[:300]}")
 
     @classmethod
+    def key_arn(cls, given: str) -> "InvalidParameterException":
+        return cls(f"Invalid KMS key ARN: {given[:300]}")
+
+    @classmethod
+    def key(cls, arn: str) -> "InvalidParameterException":
+        return cls(f"The specified KMS key does not exist or is disabled: {arn[:300]}")
+
+    @classmethod
     def reserved_name(cls) -> "InvalidParameterException":
         return cls("Log groups starting with AWS/ are reserved for AWS.")
 

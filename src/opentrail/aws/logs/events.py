@@ -7,7 +7,9 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+from opentrail.aws.common_errors import AccessDenied
 from opentrail.aws.logs.errors import InvalidParameterException
+from opentrail.aws.logs.keys import unusable
 from opentrail.aws.logs.naming import find_group, find_stream
 from opentrail.aws.logs.paging import read_token, token
 from opentrail.aws.logs.patterns import read_pattern
@@ -19,9 +21,11 @@ from opentrail.ports.log_store import (
     EVENT_OVERHEAD_BYTES,
     MAX_PAGE_EVENTS,
     LogEvent,
+    LogKeyUnusable,
     LogRange,
     Place,
     StoredEvent,
+    key_of,
 )
 from opentrail.protocol import Parameters
 from opentrail.query.log_events import find_events
@@ -55,7 +59,10 @@ async def put_log_events(ports: ApiPorts, call: Call) -> Outcome:
     ]
 
     async def store() -> None:
-        await ports.log_store.append(group.group_id, taken)
+        try:
+            await ports.log_store.append(group.group_id, taken, key=key_of(group))
+        except LogKeyUnusable as error:
+            raise AccessDenied(unusable(call)) from error
 
     output: Parameters = {"nextSequenceToken": sequence_token(stream)}
     rejected = _rejected([event["timestamp"] for event in given], now + MAX_AHEAD_MS, oldest, kept_since)

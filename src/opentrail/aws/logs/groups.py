@@ -10,6 +10,7 @@ from opentrail.aws.logs.errors import (
     LimitExceededException,
     ResourceAlreadyExistsException,
 )
+from opentrail.aws.logs.keys import usable_key
 from opentrail.aws.logs.naming import find_group, identified_group
 from opentrail.aws.logs.paging import read_token, token
 from opentrail.aws.logs.tags import merged_tags
@@ -32,8 +33,6 @@ async def create_log_group(ports: ApiPorts, call: Call) -> Outcome:
     name: str = parameters["logGroupName"]
     if name.lower().startswith("aws/"):
         raise InvalidParameterException.reserved_name()
-    if parameters.get("kmsKeyId"):
-        raise InvalidParameterException.not_supported("log groups encrypted with KMS keys")
     group_class = parameters.get("logGroupClass", STANDARD)
     if group_class not in _CLASSES:
         raise InvalidParameterException.not_supported(f"log groups of class {group_class}")
@@ -49,6 +48,8 @@ async def create_log_group(ports: ApiPorts, call: Call) -> Outcome:
     )
     if await ports.log_groups.group(group.account_id, group.region, name) is not None:
         raise ResourceAlreadyExistsException.group()
+    if parameters.get("kmsKeyId"):
+        group = replace(group, kms_key_arn=await usable_key(ports, call, parameters["kmsKeyId"], group.arn))
     if await ports.log_groups.count(group.account_id, group.region) >= GROUPS_PER_REGION:
         raise LimitExceededException
 
@@ -198,6 +199,8 @@ async def _described_group(ports: ApiPorts, group: LogGroup, *, is_short: bool =
         "logGroupClass": group.group_class,
         "logGroupArn": group.arn,
     }
+    if group.kms_key_arn:
+        shown["kmsKeyId"] = group.kms_key_arn
     if group.retention_days:
         shown["retentionInDays"] = group.retention_days
     if is_short:

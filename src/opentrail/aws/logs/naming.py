@@ -18,6 +18,7 @@ from opentrail.resource.log_group import (
     log_group_arn,
     log_stream_arn,
     parse_group_arn,
+    query_result_arn,
 )
 
 _NAMES = ("logGroupName", "logStreamName")
@@ -71,7 +72,10 @@ def _resource(call: Call) -> str:
     if call.operation.name in _WITHOUT_RESOURCE:
         return "*"
     region, account_id, name = call.region, call.account_id, parameters.get("logGroupName", "")
-    given = parameters.get("logGroupIdentifier") or parameters.get("resourceArn", "")
+    members = ("logGroupIdentifier", "resourceArn", "resourceIdentifier")
+    given = next(filter(None, (parameters.get(member, "") for member in members)), "")
+    if given == query_result_arn(region, account_id):
+        return str(given)
     if given:
         name = given
         with suppress(ValueError):
