@@ -1,5 +1,7 @@
 """Whether a caller may do what a call asks for: identity and session policies, explicit deny first."""
 
+from collections.abc import Awaitable, Callable
+
 from opentrail.aws.common_errors import AccessDenied
 from opentrail.aws.service import Call, Requirement
 from opentrail.identity import Credential
@@ -9,11 +11,20 @@ from opentrail.policy.evaluation import AccessRequest, Authorization, authorize
 from opentrail.ports.identity_store import IdentityStore
 from opentrail.ports.key_ring import KeyCaller
 
+PolicyOf = Callable[[Requirement], Awaitable[str]]
+"""Tells the policy of the resource that a requirement names, "" for none."""
 
-async def authorise(identities: IdentityStore, call: Call, requirements: tuple[Requirement, ...]) -> None:
+
+async def authorise(
+    identities: IdentityStore,
+    call: Call,
+    requirements: tuple[Requirement, ...],
+    resource_policy: PolicyOf | None = None,
+) -> None:
     """Raise AccessDenied unless the caller's policies allow every requirement; Root is limited by no policy of its own.
 
-    A stored policy that cannot be read lets nobody pass: MalformedPolicy goes through, and the call fails.
+    ``resource_policy`` joins the policies of resources of the caller's own account. A stored policy that cannot be read
+    lets nobody pass: MalformedPolicy goes through, and the call fails.
     """
     if not requirements:
         return
@@ -21,7 +32,9 @@ async def authorise(identities: IdentityStore, call: Call, requirements: tuple[R
     session = session_policy(call.credential)
     for requirement in requirements:
         request = access_request(call, requirement)
-        verdict = authorize(identity, request, session=session)
+        attached = "" if resource_policy is None else await resource_policy(requirement)
+        resource = parse_policy(attached) if attached else None
+        verdict = authorize(identity, request, session=session, resource=resource)
         if not verdict.is_allowed:
             raise denial(call, requirement, verdict)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -179,7 +180,14 @@ class ApiServer:
         if operation is None or handler is None:
             raise not_answered(operation, exchange.request)
         call = self._read_call(exchange, operation, handler, credential)
-        await authorise(self._ports.identities, call, SERVICES[operation.service].requirements(call))
+        service = SERVICES[operation.service]
+        policy_of = service.own_resource_policy
+        await authorise(
+            self._ports.identities,
+            call,
+            service.requirements(call),
+            None if policy_of is None else partial(policy_of, self._ports, call),
+        )
         if handler.prepare is not None:
             call = await handler.prepare(self._ports, call)
         if not handler.is_change:

@@ -179,10 +179,13 @@ class Service:
     """One AWS service: botocore's name for it, its handlers by operation name, and what each call must be allowed.
 
     ``invalid_parameters`` makes the error for parameters that break the model's constraints, of the sentence that
-    tells which, for services that do not answer ValidationException.
+    tells which, for services that do not answer ValidationException. ``own_resource_policy`` tells the policy of a
+    resource of the caller's own account ("" for none), for services whose resources have them: it can let a principal
+    in whose own policies say nothing, and shut one out.
     """
 
     name: str
     handlers: Mapping[str, Handler]
     requirements: Callable[[Call], tuple[Requirement, ...]]
     invalid_parameters: Callable[[str], AwsError] = ValidationFailed
+    own_resource_policy: "Callable[[ApiPorts, Call, Requirement], Awaitable[str]] | None" = None

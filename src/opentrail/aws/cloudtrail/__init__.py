@@ -32,6 +32,7 @@ from opentrail.aws.cloudtrail.insight_selectors import (
 )
 from opentrail.aws.cloudtrail.lookup import check_lookup_events, lookup_events
 from opentrail.aws.cloudtrail.permissions import requirements
+from opentrail.aws.cloudtrail.policy_rules import own_resource_policy
 from opentrail.aws.cloudtrail.public_keys import list_public_keys
 from opentrail.aws.cloudtrail.queries import (
     cancel_query,
@@ -88,7 +89,7 @@ SERVICE = Service(
         "GetTrail": Handler(get_trail),
         "GetTrailStatus": Handler(get_trail_status),
         "ListChannels": Handler(list_channels),
-        "ListEventDataStores": Handler(list_event_data_stores),
+        "ListEventDataStores": Handler(list_event_data_stores, check=check_page_size),
         "ListImportFailures": Handler(list_import_failures),
         "ListImports": Handler(list_imports),
         "CancelQuery": Handler(cancel_query),
@@ -124,4 +125,5 @@ SERVICE = Service(
         "UpdateTrail": Handler(update_trail, is_change=True, prepare=prepare_update_trail),
     },
     requirements=requirements,
+    own_resource_policy=own_resource_policy,
 )

@@ -367,6 +367,12 @@ class OperationNotPermittedException(AwsError):
         return cls(f"The event data store {arn} is under a legal hold and cannot be deleted.")
 
     @classmethod
+    def import_by_management_account_only(cls, arn: str) -> "OperationNotPermittedException":
+        return cls(
+            f"Only the management account can import events into the event data store {arn} of its organization."
+        )
+
+    @classmethod
     def not_in_home_region(cls, arn: str, home_region: str) -> "OperationNotPermittedException":
         return cls(f"The resource {arn} can only be changed from its home Region {home_region}.")
 

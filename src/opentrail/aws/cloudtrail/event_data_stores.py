@@ -13,7 +13,6 @@ from opentrail.aws.cloudtrail.errors import (
 from opentrail.aws.cloudtrail.event_data_store_views import (
     find_active_store,
     find_home_store,
-    find_store,
     store_description,
     store_settings,
     visible_stores,
@@ -30,6 +29,7 @@ from opentrail.aws.cloudtrail.lake_errors import (
 from opentrail.aws.cloudtrail.names import check_kms_key
 from opentrail.aws.cloudtrail.organization_trails import administered_organization
 from opentrail.aws.cloudtrail.page_tokens import page_of
+from opentrail.aws.cloudtrail.query_access import shared_store
 from opentrail.aws.cloudtrail.store_insights import check_insights_of_store
 from opentrail.aws.cloudtrail.tag_rules import tags_of_new_store, wire_tags
 from opentrail.aws.service import ApiPorts, Call, Outcome
@@ -97,8 +97,8 @@ async def create_event_data_store(ports: ApiPorts, call: Call) -> Outcome:
 
 
 async def get_event_data_store(ports: ApiPorts, call: Call) -> Outcome:
-    """Show one event data store, whatever its status."""
-    return Outcome(store_description(await find_store(ports, call, call.parameters["EventDataStore"])))
+    """Show one event data store, whatever its status: the account's own, or one whose policy lets the caller see it."""
+    return Outcome(store_description(await shared_store(ports, call, call.parameters["EventDataStore"])))
 
 
 async def list_event_data_stores(ports: ApiPorts, call: Call) -> Outcome:
@@ -113,6 +113,8 @@ async def update_event_data_store(ports: ApiPorts, call: Call) -> Outcome:
     current = await find_active_store(ports, call, call.parameters["EventDataStore"])
     if not any(member in call.parameters for member in _UPDATABLE):
         raise InvalidParameterException.nothing_to_update()
+    if ports.imports.is_running_into(current.arn):
+        raise EventDataStoreHasOngoingImportException(current.arn)
     store = replace(_store_with_parameters(ports, call, current), updated_at=call.received_at)
     check_insights_of_store(store, store.insight_selectors)
     if store.name != current.name:

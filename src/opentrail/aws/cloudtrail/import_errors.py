@@ -25,6 +25,14 @@ class InvalidImportSourceException(AwsError):
         return cls(f"{given[:300]} is not an S3 URI such as s3://bucket/AWSLogs/123456789012/CloudTrail/.")
 
     @classmethod
+    def no_bucket(cls, bucket: str) -> "InvalidImportSourceException":
+        return cls(f"The source S3 bucket {bucket} does not exist.")
+
+    @classmethod
+    def no_region(cls, given: str) -> "InvalidImportSourceException":
+        return cls(f"{given[:100]} is not a Region: S3BucketRegion is that of the source S3 bucket, such as us-east-1.")
+
+    @classmethod
     def not_readable(cls, bucket: str, reason: str) -> "InvalidImportSourceException":
         return cls(f"The source S3 bucket {bucket} cannot be read: {reason[:300]}")
 

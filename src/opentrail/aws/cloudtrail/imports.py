@@ -1,11 +1,13 @@
 """StartImport, GetImport, ListImports, ListImportFailures, StopImport (reference: api section 7)."""
 
 import re
+from dataclasses import replace
 
 from opentrail.aws.cloudtrail.errors import (
     EventDataStoreARNInvalidException,
     InvalidNextTokenException,
     InvalidParameterException,
+    OperationNotPermittedException,
 )
 from opentrail.aws.cloudtrail.event_data_store_views import find_active_store, store_named
 from opentrail.aws.cloudtrail.import_errors import (
@@ -21,6 +23,7 @@ from opentrail.aws.cloudtrail.page_tokens import page_of
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.pipeline.imports import OngoingImport
 from opentrail.ports import PortError
+from opentrail.ports.object_store import BucketNotFound
 from opentrail.protocol import Parameters
 from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind, Status
 from opentrail.resource.lake_import import ImportFailure, ImportSource, LakeImport
@@ -29,6 +32,7 @@ MAX_RESULTS = 1000
 """Imports, and failures, of one page."""
 
 _S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?", re.ASCII | re.DOTALL)
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}", re.ASCII)
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.{1,512}", re.ASCII)
 _NEW = ("Destinations", "ImportSource", "StartEventTime", "EndEventTime")
 
@@ -40,6 +44,8 @@ async def prepare_start_import(ports: ApiPorts, call: Call) -> Call:
         try:
             async for _ in ports.object_stores.bucket(source.bucket).list(source.prefix):
                 break
+        except BucketNotFound as error:
+            raise InvalidImportSourceException.no_bucket(source.bucket) from error
         except PortError as error:
             reason = str(error) or type(error).__name__
             raise InvalidImportSourceException.not_readable(source.bucket, reason) from error
@@ -118,7 +124,7 @@ async def _started_import(ports: ApiPorts, call: Call) -> LakeImport:
     if start is not None and end is not None and start > end:
         raise InvalidParameterException("StartEventTime must not be later than EndEventTime.")
     store = await find_active_store(ports, call, parameters["Destinations"][0])
-    _check_import_destination(store)
+    _check_import_destination(call, store)
     return await ports.imports.start(store, source, start, end)
 
 
@@ -128,11 +134,13 @@ async def _started_again(ports: ApiPorts, call: Call) -> LakeImport:
     found = _import_named(ports, call)
     if not found.status.is_final:
         raise AccountHasOngoingImportException(found.id)
-    _check_import_destination(await find_active_store(ports, call, found.destination))
+    _check_import_destination(call, await find_active_store(ports, call, found.destination))
     return await ports.imports.resume(found)
 
 
-def _check_import_destination(store: EventDataStore) -> None:
+def _check_import_destination(call: Call, store: EventDataStore) -> None:
+    if store.account_id != call.account_id:
+        raise OperationNotPermittedException.import_by_management_account_only(store.arn)
     if store.kind is not EventDataStoreKind.CLOUDTRAIL:
         raise InvalidEventDataStoreCategoryException(store.arn, store.kind)
     if store.status not in (Status.CREATED, Status.ENABLED, Status.STOPPED_INGESTION):
@@ -145,7 +153,11 @@ def _import_source(call: Call) -> ImportSource:
         raise InvalidImportSourceException.no_s3_uri(given["S3LocationUri"])
     if _ROLE.fullmatch(given["S3BucketAccessRoleArn"]) is None:
         raise InvalidParameterException("S3BucketAccessRoleArn must be the ARN of a role.")
-    return ImportSource(given["S3LocationUri"], given["S3BucketRegion"], given["S3BucketAccessRoleArn"], is_strict=True)
+    if _REGION.fullmatch(given["S3BucketRegion"]) is None:
+        raise InvalidImportSourceException.no_region(given["S3BucketRegion"])
+    source = ImportSource(given["S3LocationUri"], given["S3BucketRegion"], given["S3BucketAccessRoleArn"])
+    # CloudTrail reads CloudTrail folders only, unless the URI itself names another prefix.
+    return replace(source, is_strict=not source.prefix or "AWSLogs" in source.prefix.split("/"))
 
 
 def _import_named(ports: ApiPorts, call: Call) -> LakeImport:

@@ -17,6 +17,7 @@ from opentrail.aws.cloudtrail.errors import (
     InvalidParameterException,
 )
 from opentrail.aws.cloudtrail.event_data_store_views import is_store_reference
+from opentrail.aws.cloudtrail.page_tokens import page_of
 from opentrail.aws.cloudtrail.query_access import check_permission, reachable_store
 from opentrail.aws.cloudtrail.query_errors import (
     InactiveQueryException,
@@ -241,20 +242,15 @@ def _first_row(call: Call, query: LakeQuery) -> int:
 
 
 def _page_of_queries(call: Call, found: Sequence[LakeQuery]) -> Parameters:
-    token: str = call.parameters.get("NextToken", "")
-    ids = [query.id for query in found]
-    first = 0
-    if token:
-        try:
-            first = ids.index(base64.urlsafe_b64decode(token).decode()) + 1
-        except ValueError:
-            raise InvalidNextTokenException from None
-    page = found[first : first + call.parameters.get("MaxResults", MAX_RESULTS)]
-    output: Parameters = {
-        "Queries": [
-            {"QueryId": query.id, "QueryStatus": str(query.status), "CreationTime": query.created_at} for query in page
-        ]
-    }
-    if first + len(page) < len(found):
-        output["NextToken"] = base64.urlsafe_b64encode(page[-1].id.encode()).decode()
-    return output
+    page, token = page_of(call, sorted(found, key=_newest_query_first), _newest_query_first)
+    listed = [
+        {"QueryId": query.id, "QueryStatus": str(query.status), "CreationTime": query.created_at} for query in page
+    ]
+    return {"Queries": listed, **token}
+
+
+def _newest_query_first(query: LakeQuery) -> str:
+    return f"{_LAST_MICROSECOND - int(query.created_at.timestamp() * 1_000_000):020d} {query.id}"
+
+
+_LAST_MICROSECOND = 10**18

@@ -4,10 +4,13 @@ A store of another account answers as one that is not there unless its policy al
 store's policy holds for its own account, too.
 """
 
+from functools import partial
+
 from opentrail.aws.authorization import access_request, authorise, denial
 from opentrail.aws.cloudtrail.errors import EventDataStoreARNInvalidException, EventDataStoreNotFoundException
 from opentrail.aws.cloudtrail.event_data_store_views import is_store_reference, store_named
 from opentrail.aws.cloudtrail.lake_errors import InactiveEventDataStoreException
+from opentrail.aws.cloudtrail.policy_rules import own_resource_policy
 from opentrail.aws.service import ApiPorts, Call, Requirement
 from opentrail.policy.document import PolicyKind, parse_policy
 from opentrail.policy.evaluation import RESOURCE_BASED, Authorization, Decision, evaluate
@@ -20,6 +23,14 @@ async def reachable_store(ports: ApiPorts, call: Call, given: str) -> EventDataS
     ``EventDataStoreOwnerAccountId`` of the call, where there is one, must be the store's account. Raises
     EventDataStoreARNInvalid, EventDataStoreNotFound, InactiveEventDataStore, AccessDenied.
     """
+    store = await shared_store(ports, call, given)
+    if store.is_pending_deletion:
+        raise InactiveEventDataStoreException(store.arn)
+    return store
+
+
+async def shared_store(ports: ApiPorts, call: Call, given: str) -> EventDataStore:
+    """Return the event data store as ``reachable_store`` does, one that is pending deletion too."""
     owner = call.parameters.get("EventDataStoreOwnerAccountId")
     store = await store_named(ports, call, given)
     is_foreign = store is None
@@ -34,14 +45,13 @@ async def reachable_store(ports: ApiPorts, call: Call, given: str) -> EventDataS
         raise EventDataStoreNotFoundException(given)
     if decision is Decision.EXPLICIT_DENY:
         raise denial(call, _requirement(call, store.arn), Authorization(decision, RESOURCE_BASED))
-    if store.is_pending_deletion:
-        raise InactiveEventDataStoreException(store.arn)
     return store
 
 
 async def check_permission(ports: ApiPorts, call: Call, resource: str) -> None:
-    """Raise AccessDenied unless the caller's own policies allow the call's operation on ``resource``."""
-    await authorise(ports.identities, call, (_requirement(call, resource),))
+    """Raise AccessDenied unless the caller may do the call's operation on ``resource``, by its own policies or, where
+    the resource is its account's, by the resource's."""
+    await authorise(ports.identities, call, (_requirement(call, resource),), partial(own_resource_policy, ports, call))
 
 
 async def _foreign_store(ports: ApiPorts, call: Call, given: str, owner: str | None) -> EventDataStore | None:

@@ -10,20 +10,16 @@ from opentrail.aws.cloudtrail.event_data_store_views import is_store_reference, 
 from opentrail.aws.cloudtrail.lake_errors import (
     ResourceARNNotValidException,
     ResourcePolicyNotFoundException,
-    ResourcePolicyNotValidException,
 )
+from opentrail.aws.cloudtrail.policy_rules import check_lake_policy
 from opentrail.aws.service import ApiPorts, Call, Outcome
-from opentrail.policy.document import MalformedPolicy, PolicyKind, parse_policy
 
 
 async def put_resource_policy(ports: ApiPorts, call: Call) -> Outcome:
     """Plan a policy in place of the one that the resource has."""
     arn, policy = call.parameters["ResourceArn"], call.parameters["ResourcePolicy"]
     await _check_resource(ports, call, arn)
-    try:
-        parse_policy(policy, PolicyKind.RESOURCE)
-    except MalformedPolicy as error:
-        raise ResourcePolicyNotValidException(str(error)) from error
+    check_lake_policy(policy, arn)
 
     async def attach() -> None:
         await ports.event_data_stores.set_resource_policy(arn, policy)

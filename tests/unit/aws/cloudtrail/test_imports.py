@@ -9,7 +9,7 @@ import pytest
 
 from opentrail.aws.cloudtrail import SERVICE
 from opentrail.errors import AwsError
-from tests.builders import REGION, World, a_credential, a_root
+from tests.builders import AUDIT, MANAGEMENT, REGION, World, a_credential, a_root, an_organization
 from tests.memory.imports import InMemoryLogSource
 
 URI = "s3://logs/AWSLogs/123456789012/CloudTrail/"
@@ -154,6 +154,9 @@ async def test_a_running_import_can_be_stopped_and_holds_its_store(world: World)
     assert await refused(world, "DeleteEventDataStore", EventDataStore=arn) == (
         "EventDataStoreHasOngoingImportException"
     )
+    assert await refused(world, "UpdateEventDataStore", EventDataStore=arn, RetentionPeriod=7) == (
+        "EventDataStoreHasOngoingImportException"
+    )
     stopped = await answer(world, "StopImport", ImportId=import_id)
     assert stopped["ImportStatus"] == "STOPPED"
     assert await refused(world, "StopImport", ImportId=import_id) == "InvalidParameterException"
@@ -180,6 +183,7 @@ async def test_every_documented_error_of_a_new_import(world: World) -> None:
     assert await code(Destinations=[audit]) == "InvalidEventDataStoreCategoryException"
     assert await code(ImportSource=source(S3LocationUri="https://logs/x")) == "InvalidImportSourceException"
     assert await code(ImportSource=source(S3LocationUri="s3://nowhere/x")) == "InvalidImportSourceException"
+    assert await code(ImportSource=source(S3BucketRegion="mars")) == "InvalidImportSourceException"
     assert await code(ImportSource=source(S3BucketAccessRoleArn="me")) == "InvalidParameterException"
     backwards = {"StartEventTime": datetime(2026, 2, 1, tzinfo=UTC), "EndEventTime": datetime(2026, 1, 1, tzinfo=UTC)}
     assert await code(**backwards) == "InvalidParameterException"
@@ -198,3 +202,36 @@ async def test_another_account_sees_nothing_of_an_import(world: World) -> None:
     )
     assert (await answer(world, "ListImports", credential=stranger))["Imports"] == []
     assert await refused(world, "GetImport", ImportId=UNKNOWN) == "ImportNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("uri", "is_strict"),
+    [
+        ("s3://logs", True),
+        ("s3://logs/AWSLogs/123456789012/", True),
+        ("s3://logs/case-17/AWSLogs/", True),
+        ("s3://logs/case-17/", False),
+    ],
+)
+async def test_folders_of_cloudtrail_alone_are_read_unless_the_uri_names_another_prefix(
+    world: World, uri: str, is_strict: bool
+) -> None:
+    world.log_sources[uri] = InMemoryLogSource({})
+    source = {"S3": SOURCE["S3"] | {"S3LocationUri": uri}}
+
+    started = await answer(world, "StartImport", Destinations=[await a_store(world)], ImportSource=source)
+
+    found = world.imports.find(started["ImportId"], "123456789012")
+    assert found is not None
+    assert found.source.is_strict is is_strict
+
+
+async def test_only_the_management_account_imports_into_an_organizations_store() -> None:
+    world = World(organization=an_organization())
+    world.log_sources[URI] = InMemoryLogSource({"a/1": log_file(1)})
+    management, delegated = a_credential(a_root(MANAGEMENT)), a_credential(a_root(AUDIT))
+    made = await answer(world, "CreateEventDataStore", Name="all", OrganizationEnabled=True, credential=management)
+    wanted = {"Destinations": [made["EventDataStoreArn"]], "ImportSource": SOURCE}
+
+    assert await refused(world, "StartImport", credential=delegated, **wanted) == "OperationNotPermittedException"
+    assert (await answer(world, "StartImport", credential=management, **wanted))["ImportStatus"] == "INITIALIZING"

@@ -141,6 +141,8 @@ async def test_queries_of_a_store_are_listed_newest_first(world: World) -> None:
 
     first = await answer(world, "ListQueries", EventDataStore=arn, MaxResults=2)
     rest = await answer(world, "ListQueries", EventDataStore=arn, MaxResults=2, NextToken=first["NextToken"])
+    with pytest.raises(AwsError, match="NextToken"):
+        await answer(world, "ListQueries", EventDataStore=arn, QueryStatus="FAILED", NextToken=first["NextToken"])
 
     assert [query["QueryId"] for query in first["Queries"] + rest["Queries"]] == ids[::-1]
     assert "NextToken" not in rest
@@ -221,6 +223,7 @@ MISSING = "0a1b2c3d-1111-4222-8333-444455556666"
         ("CancelQuery", {"QueryId": MISSING}, "QueryIdNotFoundException"),
         ("ListQueries", {"EventDataStore": MISSING}, "EventDataStoreNotFoundException"),
         ("ListQueries", {"EventDataStore": MISSING, "MaxResults": 0}, "InvalidMaxResultsException"),
+        ("ListEventDataStores", {"MaxResults": 1001}, "InvalidMaxResultsException"),
         ("ListQueries", {"EventDataStore": MISSING, "QueryStatus": "DONE"}, "InvalidQueryStatusException"),
         ("ListQueries", {"EventDataStore": "STORE", "NextToken": "!!!!"}, "InvalidNextTokenException"),
     ],
@@ -459,9 +462,13 @@ async def test_another_account_queries_a_store_as_far_as_its_policy_says(world: 
 
     assert page["QueryStatistics"]["TotalResultsCount"] == 2500
     assert await refused(world, "DescribeQuery", QueryId=query_id, **caller) == "EventDataStoreNotFoundException"
+    assert await refused(world, "GetEventDataStore", EventDataStore=arn, **caller) == "EventDataStoreNotFoundException"
     assert await refused(world, "GetQueryResults", QueryId=query_id) == "QueryIdNotFoundException"
     await answer(world, "DeleteResourcePolicy", ResourceArn=arn)
     assert await refused(world, "GetQueryResults", QueryId=query_id, **caller) == "EventDataStoreNotFoundException"
+    policy = a_store_policy(arn, "GetEventDataStore")
+    await answer(world, "PutResourcePolicy", ResourceArn=arn, ResourcePolicy=policy)
+    assert (await answer(world, "GetEventDataStore", EventDataStore=arn, **caller))["Name"] == "store"
 
 
 async def test_a_deny_in_a_stores_policy_holds_for_its_own_account(world: World) -> None:

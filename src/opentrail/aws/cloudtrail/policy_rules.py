@@ -1,0 +1,65 @@
+"""What the policy of an event data store or channel may hold, and where it has a say.
+
+CloudTrail's documentation of resource-based policies: at most 20 statements of at most 50 principals each, about the
+resource itself; a channel's about PutAuditEvents alone.
+"""
+
+from typing import Any
+
+import orjson
+
+from opentrail.arn import Arn
+from opentrail.aws.cloudtrail.lake_errors import ResourcePolicyNotValidException
+from opentrail.aws.service import ApiPorts, Call, Requirement
+from opentrail.policy.document import MalformedPolicy, PolicyKind, parse_policy
+
+MAX_STATEMENTS = 20
+MAX_PRINCIPALS = 50
+"""In one statement."""
+
+_CHANNEL_ACTION = "cloudtrail-data:putauditevents"
+_POLICY_OPERATIONS = frozenset({"PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"})
+"""A resource's own policy has no say in these: nobody shuts its owner out for good."""
+
+
+async def own_resource_policy(ports: ApiPorts, call: Call, requirement: Requirement) -> str:
+    """Return the policy of a store or channel of the caller's account, "" when there is none or it has no say."""
+    if call.operation.name in _POLICY_OPERATIONS or not requirement.resource.startswith("arn:"):
+        return ""
+    arn = Arn.parse(requirement.resource)
+    if arn.account_id != call.account_id or not arn.resource.startswith(("eventdatastore/", "channel/")):
+        return ""
+    return await ports.event_data_stores.resource_policy(requirement.resource)
+
+
+def check_lake_policy(policy: str, arn: str) -> None:
+    """Raise ResourcePolicyNotValid unless ``policy`` may be attached to the store or channel."""
+    try:
+        document = parse_policy(policy, PolicyKind.RESOURCE)
+    except MalformedPolicy as error:
+        raise ResourcePolicyNotValidException(str(error)) from error
+    if len(document.statements) > MAX_STATEMENTS:
+        raise ResourcePolicyNotValidException(f"a policy has at most {MAX_STATEMENTS} statements")
+    for index, statement in enumerate(document.statements):
+        assert statement.principals is not None
+        assert statement.resources is not None
+        if len(statement.principals.names) > MAX_PRINCIPALS:
+            raise ResourcePolicyNotValidException(f"Statement[{index}] has more than {MAX_PRINCIPALS} principals")
+        if statement.resources.is_negated or not all(one.matches(arn, {}) for one in statement.resources.templates):
+            raise ResourcePolicyNotValidException(f"Statement[{index}].Resource must be {arn}")
+    _check_actions(policy, is_channel="channel/" in arn)
+
+
+def _check_actions(policy: str, *, is_channel: bool) -> None:
+    written: Any = orjson.loads(policy)["Statement"]
+    for index, statement in enumerate([written] if isinstance(written, dict) else written):
+        given = statement.get("Action", "*")
+        for action in [given] if isinstance(given, str) else given:
+            if is_channel and action.lower() != _CHANNEL_ACTION:
+                raise ResourcePolicyNotValidException(
+                    f"Statement[{index}].Action of a channel's policy must be cloudtrail-data:PutAuditEvents"
+                )
+            if not is_channel and not action.lower().startswith("cloudtrail:"):
+                raise ResourcePolicyNotValidException(
+                    f"Statement[{index}].Action of an event data store's policy must name actions of cloudtrail"
+                )
