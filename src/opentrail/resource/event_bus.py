@@ -48,6 +48,11 @@ def event_bus_arn(region: str, account_id: str, name: str) -> str:
     return f"arn:{partition_of(region)}:events:{region}:{account_id}:{_KIND}{name}"
 
 
+def bus_arn_of(given: str, region: str, account_id: str) -> str:
+    """Return the ARN of the bus that ``given`` names to an account's caller: a name, an ARN, "" for the default one."""
+    return given if given.startswith("arn:") else event_bus_arn(region, account_id, given or DEFAULT_BUS)
+
+
 def is_event_bus_arn(text: str) -> bool:
     """Say whether ``text`` is the ARN of an event bus."""
     if ":events:" not in text:

@@ -58,6 +58,12 @@ def event_rule_arn(region: str, account_id: str, bus_name: str, name: str) -> st
     return f"arn:{partition_of(region)}:events:{region}:{account_id}:{_KIND}{place}"
 
 
+def rule_arn_on(bus_arn: str, name: str) -> str:
+    """Return the ARN of the rule ``name`` of a bus."""
+    bus = Arn.parse(bus_arn)
+    return event_rule_arn(bus.region, bus.account_id, bus.resource.removeprefix("event-bus/"), name)
+
+
 def is_event_rule_arn(text: str) -> bool:
     """Say whether ``text`` is the ARN of an event bus's rule."""
     if ":events:" not in text:

@@ -1,7 +1,7 @@
 """EventBridge (2015-10-07): buses and their policies, rules, targets, API destinations and connections, archives and
 replays, an application's own events, trying event patterns.
 
-No schedules, endpoints or partner sources.
+No schedules or partner sources; the list of endpoints is empty.
 """
 
 from opentrail.aws.events.api_destinations import (
@@ -34,6 +34,7 @@ from opentrail.aws.events.connections import (
     list_connections,
     update_connection,
 )
+from opentrail.aws.events.endpoints import list_endpoints
 from opentrail.aws.events.patterns import test_event_pattern
 from opentrail.aws.events.permissions import requirements
 from opentrail.aws.events.put_events import put_events
@@ -76,6 +77,7 @@ SERVICE = Service(
         "ListApiDestinations": Handler(list_api_destinations),
         "ListArchives": Handler(list_archives),
         "ListConnections": Handler(list_connections),
+        "ListEndpoints": Handler(list_endpoints),
         "ListEventBuses": Handler(list_event_buses),
         "ListReplays": Handler(list_replays),
         "ListRuleNamesByTarget": Handler(list_rule_names_by_target),

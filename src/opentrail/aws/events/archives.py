@@ -16,7 +16,6 @@ from opentrail.aws.events.paging import page_of
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.event_pattern import parse_event_pattern
-from opentrail.ports.event_archives import ArchiveSize
 from opentrail.ports.journal import SettingsEntry
 from opentrail.resource.event_archive import EventArchive, event_archive_arn
 from opentrail.resource.event_bus import is_event_bus_arn
@@ -24,8 +23,8 @@ from opentrail.resource.event_bus import is_event_bus_arn
 ARCHIVES_PER_REGION = 100
 """EventBridge's quota, for one account."""
 
-_STATE = "ENABLED"
-"""An archive takes events from its creation on."""
+_STATE, _WITHOUT_RULE = "ENABLED", "DISABLED"
+"""An archive takes events from its creation on, unless its managed rule was taken from it by force."""
 
 
 async def create_archive(ports: ApiPorts, call: Call) -> Outcome:
@@ -76,7 +75,7 @@ async def describe_archive(ports: ApiPorts, call: Call) -> Outcome:
     """Show one archive, with how much it holds."""
     archive = await find_archive(ports, call, call.parameters["ArchiveName"])
     more = {"ArchiveArn": archive.arn, "Description": archive.description, "EventPattern": archive.pattern}
-    shown = _listed(archive, await ports.event_archives.size(archive.archive_id))
+    shown = await _listed(ports, archive)
     return Outcome(shown | {name: value for name, value in more.items() if value})
 
 
@@ -88,12 +87,10 @@ async def list_archives(ports: ApiPorts, call: Call) -> Outcome:
         for archive in await ports.event_rules.event_archives(call.account_id, call.region)
         if archive.name.startswith(given.get("NamePrefix", ""))
         and given.get("EventSourceArn", archive.bus_arn) == archive.bus_arn
-        and given.get("State", _STATE) == _STATE
+        and given.get("State", "") in ("", await _state(ports, archive))
     ]
     page, token = page_of(call, found, lambda archive: archive.name)
-    sizes = [await ports.event_archives.size(archive.archive_id) for archive in page]
-    shown = [_listed(archive, size) for archive, size in zip(page, sizes, strict=True)]
-    return Outcome({"Archives": shown, **token})
+    return Outcome({"Archives": [await _listed(ports, archive) for archive in page], **token})
 
 
 async def delete_archive(ports: ApiPorts, call: Call) -> Outcome:
@@ -134,11 +131,17 @@ def _told(archive: EventArchive) -> dict[str, Any]:
     return {"ArchiveArn": archive.arn, "State": _STATE, "CreationTime": archive.created_at}
 
 
-def _listed(archive: EventArchive, size: ArchiveSize) -> dict[str, Any]:
+async def _state(ports: ApiPorts, archive: EventArchive) -> str:
+    rule = await ports.event_rules.rule(archive.rule.arn)
+    return _STATE if rule is not None and rule.targets else _WITHOUT_RULE
+
+
+async def _listed(ports: ApiPorts, archive: EventArchive) -> dict[str, Any]:
+    size = await ports.event_archives.size(archive.archive_id)
     return {
         "ArchiveName": archive.name,
         "EventSourceArn": archive.bus_arn,
-        "State": _STATE,
+        "State": await _state(ports, archive),
         "RetentionDays": archive.retention_days,
         "SizeBytes": size.size_bytes,
         "EventCount": size.events,

@@ -3,8 +3,8 @@
 from opentrail.arn import partition_of
 from opentrail.aws.events.put_events import buses_of
 from opentrail.aws.service import Call, Requirement
-from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
-from opentrail.resource.event_rule import event_rule_arn
+from opentrail.resource.event_bus import bus_arn_of
+from opentrail.resource.event_rule import rule_arn_on
 
 _ON_RULES = frozenset(
     {
@@ -45,13 +45,12 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
     action, context = f"events:{name}", _tag_context(call)
     if name in _ON_RULES:
         rule = str(given.get("Rule") or given["Name"])
-        bus = _bus_in(given.get("EventBusName", ""))
-        arn = event_rule_arn(call.region, call.account_id, bus, rule)
+        arn = rule_arn_on(bus_arn_of(given.get("EventBusName", ""), call.region, call.account_id), rule)
         targets = {"events:TargetArn": tuple(each["Arn"] for each in given.get("Targets", ()))}
         return _with_tags(call, Requirement(action, arn, context | (targets if name == "PutTargets" else {})))
     if name in _ON_BUSES or name in _ON_POLICIES:
-        bus = _bus_in(given.get("EventBusName" if name in _ON_POLICIES else "Name", ""))
-        arn = event_bus_arn(call.region, call.account_id, bus)
+        bus = given.get("EventBusName" if name in _ON_POLICIES else "Name", "")
+        arn = bus_arn_of(bus, call.region, call.account_id)
         return _with_tags(call, Requirement(action, arn, context))
     if name in _KINDS:
         place = f"arn:{partition_of(call.region)}:events:{call.region}:{call.account_id}"
@@ -69,10 +68,6 @@ def _with_tags(call: Call, requirement: Requirement) -> tuple[Requirement, ...]:
     if not call.parameters.get("Tags"):
         return (requirement,)
     return requirement, Requirement("events:TagResource", requirement.resource, requirement.context)
-
-
-def _bus_in(given: str) -> str:
-    return given.rpartition("event-bus/")[2] if given.startswith("arn:") else given or DEFAULT_BUS
 
 
 def _tag_context(call: Call) -> dict[str, tuple[str, ...]]:

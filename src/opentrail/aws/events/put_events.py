@@ -14,7 +14,7 @@ from opentrail.pattern.filter_pattern import json_object
 from opentrail.policy.bus_use import PUT_EVENTS, event_conditions, judge_bus_use, organization_conditions
 from opentrail.policy.evaluation import RESOURCE_BASED, Authorization, Decision
 from opentrail.ports.journal import EventEntry
-from opentrail.resource.event_bus import DEFAULT_BUS, EventBus, event_bus_arn
+from opentrail.resource.event_bus import DEFAULT_BUS, EventBus, bus_arn_of
 
 MAX_TOTAL_BYTES = 256 * 1024
 """Of a call's entries; each is at most that, so every event fits the rules' bound less its envelope."""
@@ -58,7 +58,7 @@ def buses_of(call: Call) -> tuple[str, ...]:
 
 
 def _entry_bus_arn(call: Call, name: str) -> str:
-    return name if name.startswith("arn:") else event_bus_arn(call.region, call.account_id, name or DEFAULT_BUS)
+    return bus_arn_of(name, call.region, call.account_id)
 
 
 async def _bus_of(ports: ApiPorts, call: Call, arn: str) -> EventBus | None:

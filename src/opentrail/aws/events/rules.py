@@ -10,15 +10,15 @@ from typing import Any
 
 from opentrail.aws.common_errors import ValidationFailed
 from opentrail.aws.events.errors import InvalidEventPatternException, LimitExceededException
-from opentrail.aws.events.names import check_own, find_bus, find_own_rule, find_rule
+from opentrail.aws.events.names import check_own, find_own_rule, find_rule, find_rules_bus
 from opentrail.aws.events.paging import page_of
 from opentrail.aws.events.tags import merged_tags
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.event_pattern import parse_event_pattern
 from opentrail.ports.journal import SettingsEntry
-from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
-from opentrail.resource.event_rule import EventRule, RuleState, event_rule_arn
+from opentrail.resource.event_bus import DEFAULT_BUS
+from opentrail.resource.event_rule import EventRule, RuleState, rule_arn_on
 
 RULES_PER_BUS = 10_000
 """EventBridge starts with 300 and raises it on request; matching costs no more with many."""
@@ -27,9 +27,10 @@ RULES_PER_BUS = 10_000
 async def put_rule(ports: ApiPorts, call: Call) -> Outcome:
     """Plan a rule, or the whole replacement of one; its targets stay, tags count only for a new one."""
     given = call.parameters
-    bus = await find_bus(ports, call, given.get("EventBusName", ""))
+    place = await find_rules_bus(ports, call, given["Name"])
+    bus = place.resource.removeprefix("event-bus/")
     await _check_rule(given, bus)
-    arn = event_rule_arn(call.region, call.account_id, bus, given["Name"])
+    arn = rule_arn_on(str(place), given["Name"])
     before = await ports.event_rules.rule(arn)
     if before is not None:
         check_own(before)
@@ -37,8 +38,8 @@ async def put_rule(ports: ApiPorts, call: Call) -> Outcome:
         arn=arn,
         name=given["Name"],
         bus_name=bus,
-        account_id=call.account_id,
-        region=call.region,
+        account_id=place.account_id,
+        region=place.region,
         created_by=before.created_by if before else call.account_id,
         pattern=given["EventPattern"],
         state=RuleState(given.get("State", RuleState.ENABLED)),
@@ -109,21 +110,20 @@ async def disable_rule(ports: ApiPorts, call: Call) -> Outcome:
 
 
 async def delete_rule(ports: ApiPorts, call: Call) -> Outcome:
-    """Plan the end of a rule without targets; one that is not there is gone already."""
+    """Plan the end of a rule without targets, by force of an archive's, too; one that is not there is gone already."""
     name = call.parameters["Name"]
-    bus = await find_bus(ports, call, call.parameters.get("EventBusName", ""))
-    rule = await ports.event_rules.rule(event_rule_arn(call.region, call.account_id, bus, name))
+    rule = await ports.event_rules.rule(rule_arn_on(str(await find_rules_bus(ports, call, name)), name))
     if rule is None:
         return Outcome()
-    check_own(rule)
+    if not call.parameters.get("Force", False):
+        check_own(rule)
     if rule.targets:
         raise ValidationFailed("Rule can't be deleted since it has targets.")
     return Outcome(settings=(SettingsEntry(rule.arn, None),), weakens_record=True)
 
 
 async def _rules_of_bus(ports: ApiPorts, call: Call) -> Sequence[EventRule]:
-    bus = await find_bus(ports, call, call.parameters.get("EventBusName", ""))
-    return await ports.event_rules.rules(event_bus_arn(call.region, call.account_id, bus))
+    return await ports.event_rules.rules(str(await find_rules_bus(ports, call)))
 
 
 def _changed_rule(rule: EventRule) -> Outcome:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from opentrail.arn import Arn
 from opentrail.aws.common_errors import ValidationFailed
-from opentrail.aws.events.errors import ResourceNotFoundException
+from opentrail.aws.events.errors import ManagedRuleException, ResourceNotFoundException
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.resource.event_bus import is_event_bus_arn
 from opentrail.resource.event_rule import is_event_rule_arn
@@ -39,14 +39,14 @@ def wire_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 async def tag_resource(ports: ApiPorts, call: Call) -> Outcome:
     """Set tags of a bus or a rule."""
-    arn = await _tagged(ports, call)
+    arn = await _changeable(ports, call)
     merged = merged_tags(await ports.trails.tags(arn), call.parameters["Tags"])
     return Outcome(before=lambda: ports.trails.set_tags(arn, merged))
 
 
 async def untag_resource(ports: ApiPorts, call: Call) -> Outcome:
     """Remove tags of a bus or a rule; keys that are not there do not matter."""
-    arn = await _tagged(ports, call)
+    arn = await _changeable(ports, call)
     gone = set(call.parameters["TagKeys"])
     left = {key: value for key, value in (await ports.trails.tags(arn)).items() if key not in gone}
     return Outcome(before=lambda: ports.trails.set_tags(arn, left))
@@ -55,6 +55,15 @@ async def untag_resource(ports: ApiPorts, call: Call) -> Outcome:
 async def list_tags_for_resource(ports: ApiPorts, call: Call) -> Outcome:
     """List the tags of a bus or a rule."""
     return Outcome({"Tags": wire_tags(await ports.trails.tags(await _tagged(ports, call)))})
+
+
+async def _changeable(ports: ApiPorts, call: Call) -> str:
+    """Return the ARN as ``_tagged`` does; raises ManagedRuleException for the rule of an archive, too."""
+    arn = await _tagged(ports, call)
+    rule = await ports.event_rules.rule(arn) if is_event_rule_arn(arn) else None
+    if rule is not None and rule.managed_by:
+        raise ManagedRuleException(rule.name)
+    return arn
 
 
 async def _tagged(ports: ApiPorts, call: Call) -> str:

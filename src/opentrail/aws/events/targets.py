@@ -57,8 +57,9 @@ async def put_targets(ports: ApiPorts, call: Call) -> Outcome:
 
 
 async def remove_targets(ports: ApiPorts, call: Call) -> Outcome:
-    """Plan that targets are invoked no more; an Id that is not there is gone already."""
-    rule = await find_own_rule(ports, call, call.parameters["Rule"])
+    """Plan that targets are invoked no more, by force an archive, too; an Id that is not there is gone already."""
+    is_forced = call.parameters.get("Force", False)
+    rule = await find_own_rule(ports, call, call.parameters["Rule"], is_forced=is_forced)
     gone = set(call.parameters["Ids"])
     return _with_targets(rule, {target["Id"]: target for target in rule.targets if target["Id"] not in gone})
 
