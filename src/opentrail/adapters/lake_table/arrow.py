@@ -1,5 +1,6 @@
 """The Arrow types of ``resource.lake_columns``, and how values as JSON has them become values of each."""
 
+from array import array
 from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from opentrail.resource.lake_columns import Array, Column, LakeType, Scalar
 # The default pool keeps 130 MB resident from its first use on; the system's keeps what is in use.
 pa.set_memory_pool(pa.system_memory_pool())
 
+_CHECKSUM_CHARACTERS = 44
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -46,9 +48,14 @@ def lowered(value: Any) -> dict[str, Any] | None:
     return {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else None
 
 
-def checksum(record: bytes) -> bytes:
-    """Return what ``eventjsonchecksum`` says of a record: its SHA-256 in base64, as PutAuditEvents has checksums."""
-    return b2a_base64(sha256(record).digest(), newline=False)
+def checksums(records: Sequence[bytes]) -> pa.Array:
+    """Return what ``eventjsonchecksum`` says of each record: its SHA-256 in base64, as PutAuditEvents has checksums."""
+    hashes = b"\0".join([sha256(record).digest() for record in records])
+    # With a byte more each hash is three bytes to the end, and all are four characters for three in one go.
+    texts = bytearray(b2a_base64(hashes + b"\0", newline=False))
+    texts[_CHECKSUM_CHARACTERS - 1 :: _CHECKSUM_CHARACTERS] = b"=" * len(records)
+    ends = array("i", range(0, len(texts) + 1, _CHECKSUM_CHARACTERS))
+    return pa.StringArray.from_buffers(len(records), pa.py_buffer(ends), pa.py_buffer(bytes(texts)))
 
 
 def microseconds(moment: datetime) -> int:
@@ -83,16 +90,37 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 def _times(values: Sequence[Any]) -> list[int | None]:
-    known: dict[str, int | None] = {}
-    found: list[int | None] = []
-    for value in values:
-        if not isinstance(value, str):
-            found.append(None)
-            continue
-        if value not in known:
-            known[value] = _time(value)
-        found.append(known[value])
-    return found
+    return TimeTexts().read([value if isinstance(value, str) else None for value in values])
+
+
+class TimeTexts:
+    """Reads times, each different text once and each second of a minute in half the time that the first one takes."""
+
+    def __init__(self) -> None:
+        self._known: dict[str | None, int | None] = {None: None}
+        self._minutes: dict[str, int] = {}
+
+    def read(self, texts: Sequence[str | None]) -> list[int | None]:
+        """Return each time as Arrow counts it, None where there is none."""
+        try:
+            return list(map(self._known.__getitem__, texts))
+        except KeyError:
+            for text in set(texts) - self._known.keys():
+                self._known[text] = self._read(text or "")
+            return list(map(self._known.__getitem__, texts))
+
+    def _read(self, text: str) -> int | None:
+        minute, second = text[:_MINUTE_CHARACTERS], _SECONDS.get(text[_MINUTE_CHARACTERS:])
+        if second is not None and minute in self._minutes:
+            return self._minutes[minute] + second
+        found = _time(text)
+        if found is not None and second is not None and minute[-1] == ":":
+            self._minutes[minute] = found - second
+        return found
+
+
+_MINUTE_CHARACTERS = len("2026-01-01T00:00:")
+_SECONDS = {f"{second:02}Z": second * 1_000_000 for second in range(60)}
 
 
 def _time(text: str) -> int | None:

@@ -12,9 +12,9 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from opentrail.adapters.lake_table.arrow import arrow_schema, checksum, parse_moment
+from opentrail.adapters.lake_table.arrow import arrow_schema, checksums, microseconds, parse_moment
 from opentrail.adapters.lake_table.records import moment_of, row_type_of, text_array
-from opentrail.adapters.lake_table.rows import Row, ordered
+from opentrail.adapters.lake_table.rows import Row, ordered, values_of
 from opentrail.clock import format_time
 from opentrail.digest.merkle import leaf_hash
 from opentrail.ports.lake_table import SetAside, Unfit
@@ -43,7 +43,9 @@ class RowBuilder:
         self._oldest = oldest
         self._newest = newest
         self._fits: dict[str | None, Unfit | None] = {}
+        self._first, self._last = microseconds(oldest), microseconds(newest)
         self._columns = self._row_type.columns()
+        self._time_column = self._row_type.place("eventtime")
         self._leaves: list[bytes] = []
         self._texts: list[pa.Array] = []
         self._checksums: list[pa.Array] = []
@@ -79,12 +81,15 @@ class RowBuilder:
 
     def _add(self, records: Sequence[bytes]) -> None:
         rows = self._row_type.read_all(records)
-        if rows is None or any(self._unfit(text) for text in {row.eventtime for row in rows}):
+        values = values_of(rows) if rows else []
+        if rows is None or not self._all_fit(values[self._time_column]):
             records, rows = self._fitting(records)
-        self._columns.add(rows)
-        self._texts.append(text_array(records))
-        self._checksums.append(pa.array(list(map(checksum, records)), pa.string()))
-        self._leaves += map(leaf_hash, records)
+            values = values_of(rows)
+        if rows:
+            self._columns.add_columns(values)
+            self._texts.append(text_array(records))
+            self._checksums.append(checksums(records))
+            self._leaves += map(leaf_hash, records)
 
     def _fitting(self, records: Sequence[bytes]) -> tuple[list[bytes], list[Row]]:
         """Return the records that a day takes and their rows, and set the others aside."""
@@ -104,6 +109,11 @@ class RowBuilder:
                 why = f"its eventTime is not from {format_time(self._oldest)} to {format_time(self._newest)}"
                 self.aside.append(SetAside(record, why, unfit))
         return kept, rows
+
+    def _all_fit(self, texts: Sequence[str | None]) -> bool:
+        """Say whether every time fits a day."""
+        times = self._columns.times.read(texts)
+        return None not in times and self._first <= min(times) and max(times) <= self._last  # type: ignore[type-var]
 
     def _unfit(self, text: str | None) -> Unfit | None:
         """Say why a time fits no day, None when it fits one."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from opentrail.adapters.lake_table.arrow import arrow_schema, checksum, parse_moment
+from opentrail.adapters.lake_table.arrow import arrow_schema, checksums, parse_moment
 from opentrail.adapters.lake_table.rows import Row, RowType
 from opentrail.clock import format_time
 from opentrail.ports.lake_table import SetAside, Unfit
@@ -81,7 +81,7 @@ def build_rows(kind: EventDataStoreKind, records: Sequence[Record], commit: int)
     count = len(records)
     arrays = row_type_of(kind).arrays([record.row for record in records])
     arrays["eventjson"] = text_array([record.data for record in records])
-    arrays["eventjsonchecksum"] = pa.array([checksum(record.data) for record in records], pa.string())
+    arrays["eventjsonchecksum"] = checksums([record.data for record in records])
     arrays[COMMIT_COLUMN] = pa.array([commit] * count, pa.int64())
     arrays[INDEX_COLUMN] = pa.array(range(count), pa.int64())
     schema = arrow_schema(stored_columns(kind))

@@ -8,7 +8,8 @@ Members with parts (identities, resources) stay JSON until then and are read onc
 most of a caller's do.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Annotated, Any, Protocol
 
@@ -16,7 +17,7 @@ import msgspec
 import orjson
 import pyarrow as pa
 
-from opentrail.adapters.lake_table.arrow import CONVERSIONS, SCALARS, arrow_type, lowered
+from opentrail.adapters.lake_table.arrow import CONVERSIONS, SCALARS, TimeTexts, arrow_type, lowered
 from opentrail.resource.lake_columns import Array, Column, LakeType, Scalar, Struct
 
 Row = Any
@@ -40,7 +41,8 @@ _WIRE_NAMES = {name.lower(): name for name in _MIXED_CASE.split()}
 _OF_RESOURCES = {"arn": "ARN", "arnprefix": "ARNPrefix"}
 _OF_AUDIT_EVENTS = {"uid": "UID"}
 _NO_JSON = msgspec.Raw(b"")
-_NO_VALUES = (b"", b"null")
+_NULL = b"null"
+_NO_VALUES = (b"", _NULL)
 
 _FIELD_TYPES: dict[Scalar, Any] = {
     Scalar.TEXT: str | None,
@@ -52,6 +54,9 @@ _FIELD_TYPES: dict[Scalar, Any] = {
 }
 
 
+_KEPT_NULLS = 100
+
+
 class RowType:
     """How records become rows of ``columns``, and rows become Arrow arrays."""
 
@@ -60,6 +65,7 @@ class RowType:
         # By identity: the hash of a struct goes over all its members.
         self._types: dict[int, type[msgspec.Struct]] = {}
         self._arrow_types = {id(kind): arrow_type(kind) for one in columns for kind in _parts_of(one.type)}
+        self._nulls: dict[tuple[pa.DataType, int], pa.Array] = {}
         top = tuple(Column(one.name, Scalar.JSON if _has_parts(one.type) else one.type) for one in columns)
         self._struct = Struct(top)
         self._decode: Callable[[bytes], Row] = msgspec.json.Decoder(self._type_of(self._struct)).decode
@@ -90,13 +96,28 @@ class RowType:
         except (msgspec.MsgspecError, RecursionError):
             return None
 
-    def column(self, column: Column) -> "ColumnChunks":
+    def column(self, column: Column, times: TimeTexts) -> "ColumnChunks":
         """Return what makes a column's array of its values, some of them at a time."""
+        if column.type is Scalar.TIMESTAMP:
+            return _TimeChunks(self, times)
         return _PartChunks(self, column.type) if _has_parts(column.type) else _ScalarChunks(self, column.type)
+
+    def nulls(self, kind: pa.DataType, count: int) -> pa.Array:
+        """Return so many nulls: most columns of a chunk of records have nothing else, and share them."""
+        if (kind, count) not in self._nulls:
+            if len(self._nulls) > _KEPT_NULLS:
+                self._nulls.clear()
+            self._nulls[kind, count] = pa.nulls(count, kind)
+        return self._nulls[kind, count]
+
+    def place(self, name: str) -> int:
+        """Return where a column stands among those of a row."""
+        return [column.name for column in self._columns].index(name)
 
     def columns(self) -> "RowChunks":
         """Return what makes columns of rows, some of them at a time."""
-        return RowChunks({column.name: self.column(column) for column in self._columns})
+        times = TimeTexts()
+        return RowChunks({column.name: self.column(column, times) for column in self._columns}, times)
 
     def arrays(self, rows: Sequence[Row]) -> dict[str, pa.Array]:
         """Return the columns of rows by name."""
@@ -158,14 +179,16 @@ class RowType:
 
     def array(self, kind: LakeType, values: Sequence[Any]) -> pa.Array:
         """Return values as ``read`` and ``part`` have them as an array of their column's type."""
+        if _are_all(None, values):
+            return self.nulls(SCALARS[kind] if isinstance(kind, Scalar) else self._arrow_types[id(kind)], len(values))
         if not isinstance(kind, Scalar):
-            if all(value is None for value in values):
-                return pa.nulls(len(values), self._arrow_types[id(kind)])
             return self._structs(kind, values) if isinstance(kind, Struct) else self._lists(kind, values)
         if kind is Scalar.JSON:
-            if values and values[0] is _NO_JSON and values.count(_NO_JSON) == len(values):
-                return pa.nulls(len(values), SCALARS[kind])
-            texts = [None if value in _NO_VALUES else value for value in map(bytes, values)]
+            texts = [_NULL] if _are_all(_NO_JSON, values) else list(map(bytes, values))
+            if texts.count(_NULL) == len(texts):
+                return self.nulls(SCALARS[kind], len(values))
+            if _NULL in texts or b"" in texts:
+                return pa.array([None if value in _NO_VALUES else value for value in texts], SCALARS[kind])
             return pa.array(texts, SCALARS[kind])
         if kind is Scalar.TIMESTAMP:
             return pa.array(CONVERSIONS[kind](values), SCALARS[kind])
@@ -213,6 +236,20 @@ class _ScalarChunks:
         return ordered(self._chunks, arrow_type(self._kind), order)
 
 
+class _TimeChunks(_ScalarChunks):
+    def __init__(self, row_type: RowType, times: TimeTexts) -> None:
+        super().__init__(row_type, Scalar.TIMESTAMP)
+        self._times = times
+
+    def add(self, values: Sequence[Any]) -> None:
+        found = self._times.read(values)
+        if None in found:
+            self._chunks.append(pa.array(found, SCALARS[Scalar.TIMESTAMP]))
+        else:
+            buffer = pa.py_buffer(array("q", found))  # type: ignore[arg-type]
+            self._chunks.append(pa.Array.from_buffers(SCALARS[Scalar.TIMESTAMP], len(found), [None, buffer]))
+
+
 class _PartChunks:
     """Members with parts: each different text is read once, and rows name it by its number."""
 
@@ -225,11 +262,11 @@ class _PartChunks:
 
     def add(self, values: Sequence[Any]) -> None:
         number = self._numbers.setdefault
-        if values and values[0] is _NO_JSON and values.count(_NO_JSON) == len(values):
+        if _are_all(_NO_JSON, values):
             found = [number(b"", len(self._numbers))] * len(values)
         else:
             found = [number(raw, len(self._numbers)) for raw in map(bytes, values)]
-        self._chunks.append(pa.array(found, pa.int32()))
+        self._chunks.append(pa.Array.from_buffers(pa.int32(), len(found), [None, pa.py_buffer(array("i", found))]))
 
     def array(self, order: pa.Array | None) -> pa.Array | pa.ChunkedArray:
         if self._known is None:
@@ -245,14 +282,18 @@ class RowChunks:
     """Rows that come some at a time, by column. A few thousand at a time stay in the processor's caches: three times as
     fast as all of a batch at once."""
 
-    def __init__(self, columns: Mapping[str, ColumnChunks]) -> None:
+    def __init__(self, columns: Mapping[str, ColumnChunks], times: TimeTexts) -> None:
+        self.times = times
         self._columns = columns
 
     def add(self, rows: Sequence[Row]) -> None:
         if rows:
-            values = zip(*map(msgspec.structs.astuple, rows), strict=True)
-            for column, of_column in zip(self._columns.values(), values, strict=True):
-                column.add(of_column)
+            self.add_columns(values_of(rows))
+
+    def add_columns(self, values: Iterable[Sequence[Any]]) -> None:
+        """Take in rows as ``values_of`` has them."""
+        for column, of_column in zip(self._columns.values(), values, strict=True):
+            column.add(of_column)
 
     def whole(self, name: str) -> pa.Array:
         """Return one column of all rows, in one piece."""
@@ -263,10 +304,20 @@ class RowChunks:
         return {name: column.array(order) for name, column in self._columns.items()}
 
 
+def values_of(rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+    """Return the values of rows by column, in the order of the columns."""
+    return list(zip(*map(msgspec.structs.astuple, rows), strict=True))
+
+
 def ordered(chunks: Sequence[pa.Array], kind: pa.DataType, order: pa.Array | None) -> pa.ChunkedArray:
     """Return chunks of a column as they are, or what stands at the places that ``order`` names, in its order."""
     whole = pa.chunked_array(chunks, kind)
     return whole if order is None else whole.take(order)
+
+
+def _are_all(value: Any, values: Sequence[Any]) -> bool:
+    """Say whether all are the very same. Counting is fast where they are."""
+    return bool(values) and values[0] is value and values.count(value) == len(values)
 
 
 def _has_parts(kind: LakeType) -> bool:
