@@ -85,7 +85,8 @@ def root_from_path(event: bytes, index: int, size: int, path: Sequence[bytes]) -
 
 def _next_level(level: Sequence[bytes]) -> list[bytes]:
     pairs = iter(level)
-    above = [_node_hash(left, right) for left, right in zip(pairs, pairs, strict=False)]
+    hashed = hashlib.sha256
+    above = [hashed(_NODE + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
     if len(level) & 1:
         above.append(level[-1])
     return above

@@ -5,7 +5,7 @@ from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pyarrow as pa
@@ -108,6 +108,11 @@ class TimeTexts:
             for text in set(texts) - self._known.keys():
                 self._known[text] = self._read(text or "")
             return list(map(self._known.__getitem__, texts))
+
+    def read_all(self, texts: Sequence[str | None]) -> list[int] | None:
+        """Return each time as Arrow counts it, None where one of them has none."""
+        found = self.read(texts)
+        return None if None in found else cast("list[int]", found)
 
     def _read(self, text: str) -> int | None:
         minute, second = text[:_MINUTE_CHARACTERS], _SECONDS.get(text[_MINUTE_CHARACTERS:])

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from opentrail.adapters.lake_table.arrow import arrow_schema, checksums, microseconds, parse_moment
 from opentrail.adapters.lake_table.records import moment_of, row_type_of, text_array
-from opentrail.adapters.lake_table.rows import Row, ordered, values_of
+from opentrail.adapters.lake_table.rows import Row, joined, ordered, values_of
 from opentrail.clock import format_time
 from opentrail.digest.merkle import leaf_hash
 from opentrail.ports.lake_table import SetAside, Unfit
@@ -74,7 +74,7 @@ class RowBuilder:
         leaves = self._leaves if order is None else [self._leaves[at] for at in order.to_pylist()]
         arrays = self._columns.arrays(order)
         arrays["eventjson"] = ordered(self._texts, pa.string(), order)
-        arrays["eventjsonchecksum"] = ordered(self._checksums, pa.string(), order)
+        arrays["eventjsonchecksum"] = joined(self._checksums, pa.string(), order)
         arrays[COMMIT_COLUMN] = pa.array([0] * len(leaves), pa.int64())
         arrays[INDEX_COLUMN] = pa.array(range(len(leaves)), pa.int64())
         return DayRows(pa.table([arrays[name] for name in self._schema.names], schema=self._schema), leaves)
@@ -112,8 +112,8 @@ class RowBuilder:
 
     def _all_fit(self, texts: Sequence[str | None]) -> bool:
         """Say whether every time fits a day."""
-        times = self._columns.times.read(texts)
-        return None not in times and self._first <= min(times) and max(times) <= self._last  # type: ignore[type-var]
+        times = self._columns.times.read_all(texts)
+        return times is not None and self._first <= min(times) and max(times) <= self._last
 
     def _unfit(self, text: str | None) -> Unfit | None:
         """Say why a time fits no day, None when it fits one."""

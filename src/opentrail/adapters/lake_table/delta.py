@@ -72,6 +72,9 @@ THREADS = 2
 BATCHES_BEHIND = 2
 """Batches that are committed, or wait for a process, while the processes make the rows of others."""
 
+COMMITS_PER_RELEASE = 16
+"""Commits of batches after which memory is given back that the next batch would ask for again."""
+
 VERSIONS_PER_CHECKPOINT = 100
 """Versions of a table's log after which it gets a further checkpoint."""
 
@@ -233,9 +236,12 @@ class _Table:
         self.schema = arrow_schema((*stored_columns(kind), Column(PARTITION_COLUMN, Scalar.TEXT)))
 
     def in_turn(self, work: Callable[[], _Result]) -> _Result:
-        """Do ``work`` while nobody else writes."""
+        """Do ``work`` while nobody else writes, and give back the memory that it took."""
         with self.turns.alone():
-            return work()
+            try:
+                return work()
+            finally:
+                pa.default_memory_pool().release_unused()
 
     def retire(self) -> None:
         """Let nothing be written by this object any more, once what is being written is done."""
@@ -365,6 +371,8 @@ class _Table:
         self._batches().add(batch.id)
         for day in proofs:
             self._known.add(day, plan.ids[day])
+        if commit.number % COMMITS_PER_RELEASE == 0:
+            pa.default_memory_pool().release_unused()
         return commit
 
     def has_batch(self, batch_id: str) -> bool:
@@ -405,7 +413,6 @@ class _Table:
         self.place = place
         self.current = self._read_version()
         self._is_usable = True
-        pa.default_memory_pool().release_unused()
 
     def _check_usable(self) -> None:
         if not self._is_usable:
