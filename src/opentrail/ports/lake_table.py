@@ -5,7 +5,7 @@ The columns of a table are those of ``resource.lake_columns``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Protocol
@@ -29,12 +29,16 @@ class BatchTaken(PortError):
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """One Parquet file of a table: an absolute path or an ``s3://`` address, its size, rows, and the day it is of."""
+    """One Parquet file of a table: an absolute path or an ``s3://`` address, its size, rows, and the day it is of.
+
+    ``key`` opens an encrypted one and is never to be stored; it is empty for a plain one.
+    """
 
     location: str
     size_bytes: int
     rows: int
     day: date
+    key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class LakeSnapshot:
 
     ``fresh`` has the columns of ``stored_columns``, as the files do, and ``fresh_rows`` rows; none of its events is in
     ``files``. It is None when everything is committed. Files that are listed stay in place for at least SNAPSHOT_HOURS.
+    Events of a store with a KMS key are ``is_locked``: they are to be written nowhere in the clear.
     """
 
     event_data_store_arn: str
@@ -67,6 +72,7 @@ class LakeSnapshot:
     files: tuple[LakeFile, ...]
     fresh: ArrowStream | None
     fresh_rows: int
+    is_locked: bool = False
 
 
 SNAPSHOT_HOURS = 2
@@ -237,7 +243,7 @@ class LakeTable(Protocol):
         ...
 
     async def version(self) -> TableVersion:
-        """Return the table as it is now."""
+        """Return the table as it is now. Raises StoreKeyRefused where its files are encrypted and may not be read."""
         ...
 
     async def rows(self, events: Sequence[bytes], oldest: datetime, newest: datetime) -> tuple[ArrowStream, int]:

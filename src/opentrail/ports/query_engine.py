@@ -47,7 +47,7 @@ class Needle(NamedTuple):
 class EngineTable:
     """One table as the statement names it: Parquet files and rows in memory, both with ``columns`` among theirs; or the
     rows of ``sources``, which the statement can read once. Of no interest to the statement is a row of files that does
-    not have what each of ``needles`` says."""
+    not have what each of ``needles`` says. ``file_keys`` has the key of each of ``files`` that is encrypted."""
 
     name: str
     columns: tuple[str, ...]
@@ -56,6 +56,9 @@ class EngineTable:
     fresh: ArrowStream | None
     sources: tuple[RowSource, ...] = ()
     needles: tuple[Needle, ...] = ()
+    file_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    is_locked: bool = False
+    """Whether rows of it, in files or in memory, may be written nowhere in the clear."""
 
 
 @dataclass(frozen=True, slots=True)

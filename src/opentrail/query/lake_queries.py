@@ -174,19 +174,21 @@ class LakeQueries(RunningQueries[LakeQuery]):
         tables, scanned = [], 0
         for use in plan.translation.tables:
             source = plan.sources[use.reference]
-            fresh, fresh_rows = None, 0
+            fresh, fresh_rows, is_locked = None, 0, False
             if isinstance(source, HistorySource):
                 files = await self._history_files(source, use, stack)
             else:
                 snapshot = snapshots[source.arn]
                 files = tuple(file for file in snapshot.files if _is_of_interest(file.day, use))
-                fresh, fresh_rows = snapshot.fresh, snapshot.fresh_rows
+                fresh, fresh_rows, is_locked = snapshot.fresh, snapshot.fresh_rows, snapshot.is_locked
             scanned += sum(file.rows for file in files) + fresh_rows
             columns = schema_of_kind(source.kind).columns
             names, types = tuple(name for name, _ in columns), tuple(kind.duckdb for _, kind in columns)
             needles = tuple(Needle(*sought) for sought in use.sought)
             locations = tuple(file.location for file in files)
-            tables.append(EngineTable(use.view, names, types, locations, fresh, needles=needles))
+            keys = {file.location: file.key for file in files if file.key}
+            table = EngineTable(use.view, names, types, locations, fresh, (), needles, keys, is_locked)
+            tables.append(table)
         return tables, scanned
 
     async def _history_files(

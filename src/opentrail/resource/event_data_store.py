@@ -67,7 +67,8 @@ class EventDataStore:
     Selectors keep their wire form. Times are aware UTC. ``deletion_at`` is set in PENDING_DELETION only, with
     ``status_before_deletion``, to which a restore returns. An organization's store carries its accounts, as a trail
     does; ``account_id`` owns it. While ``legal_hold_since`` is set nothing of the store ends: no day, whatever the
-    retention, and not the store itself.
+    retention, and not the store itself. ``kms_key_id`` is a key's ARN, and comes with ``sealed_data_key``
+    (base64), which that key opens: what the store's files are encrypted with.
     """
 
     arn: str
@@ -84,6 +85,7 @@ class EventDataStore:
     retention_days: int = BillingMode.EXTENDABLE.default_retention_days
     is_termination_protected: bool = True
     kms_key_id: str = ""
+    sealed_data_key: str = ""
     billing_mode: BillingMode = BillingMode.EXTENDABLE
     deletion_at: datetime | None = None
     status_before_deletion: Status = Status.ENABLED

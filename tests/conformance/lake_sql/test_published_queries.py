@@ -5,8 +5,9 @@ import os
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 
 import orjson
 import pandas as pd
@@ -18,6 +19,7 @@ from opentrail.adapters.query_engine.duckdb import DuckDbEngine
 from opentrail.lakesql.store_schema import schema_of_kind
 from opentrail.lakesql.translation import translate
 from opentrail.ports.journal import Position
+from opentrail.ports.lake_table import LakeFile
 from opentrail.ports.query_engine import EngineTable
 from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
 from tests.conformance.lake_sql.published import (
@@ -36,6 +38,7 @@ from tests.conformance.lake_sql.published import (
     is_ordered,
 )
 from tests.conformance.records.witnesses import CORPUS
+from tests.memory.store_keys import InMemoryStoreKeys
 
 SHARED = CORPUS.parents[1]
 QUERIES = SHARED / "corpus" / "conformance" / "lake-sql"
@@ -45,6 +48,9 @@ STORE, ITEMS = "0a1b2c3d-1111-4222-8333-444455556666", "0a1b2c3d-1111-4222-8333-
 
 if not QUERIES.is_dir() and not os.environ.get("CI"):
     pytest.skip(f"no queries at {QUERIES}", allow_module_level=True)
+
+
+location_of = attrgetter("location")
 
 
 def a_store(store_id: str, category: str) -> EventDataStore:
@@ -76,7 +82,7 @@ class Tables:
     """Two event data stores in their real tables, and the engine."""
 
     engine: DuckDbEngine
-    files: dict[str, tuple[str, ...]]
+    files: dict[str, tuple[LakeFile, ...]]
     stores: dict[str, EventDataStore]
     records: list[Record]
     frame: pd.DataFrame
@@ -87,7 +93,9 @@ class Tables:
         for use in translation.tables:
             columns = schema_of_kind(self.stores[use.reference].kind).columns
             names, types = zip(*((name, kind.duckdb) for name, kind in columns), strict=True)
-            tables.append(EngineTable(use.view, names, types, self.files[use.reference], None))
+            files = self.files[use.reference]
+            keys = {file.location: file.key for file in files if file.key}
+            tables.append(EngineTable(use.view, names, types, tuple(map(location_of, files)), None, file_keys=keys))
         rows: list[Row] = []
 
         async def keep(page: bytes, count: int) -> None:
@@ -97,19 +105,19 @@ class Tables:
         return [column.label for column in translation.columns], rows
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def tables(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tables]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["", pytest.param("key/1", marks=pytest.mark.slow)])
+async def tables(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tables]:
     folder = tmp_path_factory.mktemp("lake")
-    lake = LocalLakeTables(folder / "tables")
+    lake = LocalLakeTables(folder / "tables", keys=InMemoryStoreKeys())
     stores = {STORE: a_store(STORE, "Management"), ITEMS: a_store(ITEMS, "ConfigurationItem")}
     records = all_records()
     items = [a_configuration_item("2023-06-24T00:00:00Z"), a_configuration_item("2023-06-23T01:00:00Z")]
     files = {}
     for name, content in ((STORE, records), (ITEMS, items)):
-        table = await lake.open(stores[name])
+        table = await lake.open(replace(stores[name], kms_key_id=request.param))
         events = [orjson.dumps(record) for record in content]
         await table.commit(events, Position("1"), datetime(2000, 1, 1, tzinfo=UTC), NOW)
-        files[name] = tuple(file.location for file in (await table.version()).files)
+        files[name] = (await table.version()).files
     yield Tables(DuckDbEngine(folder / "spill"), files, stores, records, frame_of(records))
     await lake.close()
 

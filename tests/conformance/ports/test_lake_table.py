@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,11 @@ from uuid import uuid4
 
 import boto3
 import orjson
-import pyarrow.parquet as pq
 import pytest
 
 from opentrail.adapters.lake_table.bucket import S3Objects, TableBucket
 from opentrail.adapters.lake_table.delta import DeltaLakeTable, DeltaLakeTables
+from opentrail.adapters.lake_table.encryption import parquet_file
 from opentrail.adapters.lake_table.mirror import Mirror
 from opentrail.adapters.lake_table.workers import MIN_ROWS
 from opentrail.clock import format_time
@@ -33,6 +34,7 @@ from opentrail.ports.lake_table import (
 )
 from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
 from tests.memory.lake_table import InMemoryLakeTable, InMemoryLakeTables, Rows
+from tests.memory.store_keys import InMemoryStoreKeys
 from tests.memory.table_objects import InMemoryObjects
 from tests.support.moto_server import moto_server
 
@@ -54,7 +56,7 @@ def moto() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["memory", "delta", "bucket", pytest.param("s3", marks=pytest.mark.slow)])
+@pytest.fixture(params=["memory", "delta", "encrypted", "bucket", pytest.param("s3", marks=pytest.mark.slow)])
 async def tables(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LakeTables]:
     if request.param == "memory":
         yield InMemoryLakeTables()
@@ -66,11 +68,19 @@ async def tables(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         place = TableBucket(f"lake-{uuid4()}", "some/where/", request.getfixturevalue("moto"), "us-east-1", "k", "s")
         make_bucket(place)
         mirror = Mirror(S3Objects(place), place.location, folder, "this one", KEPT_BYTES)
-    made = DeltaLakeTables(folder, mirror=mirror)
+    kind = EncryptedTables if request.param == "encrypted" else DeltaLakeTables
+    made = kind(folder, mirror=mirror, keys=InMemoryStoreKeys())
     yield made
     await made.close()
     if mirror is not None:
         mirror.close()
+
+
+class EncryptedTables(DeltaLakeTables):
+    """Tables of which each store has a KMS key."""
+
+    async def open(self, store: EventDataStore) -> DeltaLakeTable:
+        return await super().open(replace(store, kms_key_id="arn:aws:kms:us-east-1:123456789012:key/1"))
 
 
 KEPT_BYTES = 1
@@ -100,8 +110,8 @@ async def stored(table: LakeTable) -> list[bytes]:
     rows = []
     for file in (await table.version()).files:
         with table._table._backing.reading([Path(file.location)]):
-            assert pq.read_metadata(file.location).num_rows == file.rows
-            read = pq.ParquetFile(file.location).read(columns=["eventjson", "_commit", "_index"]).to_pylist()
+            read = parquet_file(file.location, file.key).read(columns=["eventjson", "_commit", "_index"]).to_pylist()
+            assert len(read) == file.rows
         rows += [(file.day, row["_commit"], row["_index"], row["eventjson"].encode()) for row in read]
     return [row[3] for row in sorted(rows)]
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from deltalake.transaction import AddAction
 
 from opentrail.adapters.lake_table.building import DayRows, RowBuilder
+from opentrail.adapters.lake_table.encryption import marked
 from opentrail.adapters.lake_table.files import file_stats, write_parquet
 from opentrail.adapters.lake_table.records import numbered
 from opentrail.digest.merkle import root_of
@@ -53,10 +54,12 @@ class WrittenFile:
         return AddAction(self.path, self.size_bytes, {PARTITION_COLUMN: str(self.day)}, now, is_new, self.stats)
 
 
-def write_file(root: Path, name: str, day: date, rows: pa.Table, proof: DayProof | None = None) -> WrittenFile:
-    """Write rows of one day to a file of the table at ``root``, durably."""
-    path = f"{PARTITION_COLUMN}={day}/{name}.parquet"
-    size = write_parquet(root / path, rows)
+def write_file(
+    root: Path, name: str, day: date, rows: pa.Table, proof: DayProof | None = None, *, data_key: bytes = b""
+) -> WrittenFile:
+    """Write rows of one day to a file of the table at ``root``, durably; with a data key encrypted."""
+    path = f"{PARTITION_COLUMN}={day}/{marked(name, data_key)}.parquet"
+    size = write_parquet(root / path, rows, data_key)
     return WrittenFile(path, day, size, file_stats(rows), proof)
 
 
@@ -98,7 +101,9 @@ class BatchRows:
         self._days = builder.days()
         return {day: rows.table["eventid"].combine_chunks() for day, rows in self._days.items()}, builder.aside
 
-    def write(self, root: Path, number: int, new: Mapping[date, pa.Array | None]) -> list[WrittenFile]:
+    def write(
+        self, root: Path, number: int, new: Mapping[date, pa.Array | None], data_key: bytes = b""
+    ) -> list[WrittenFile]:
         """Write the rows read last as those of commit ``number``: of each day those that are ``new``, None for all."""
         days, self._days = self._days, {}
         written = []
@@ -109,5 +114,6 @@ class BatchRows:
                 leaves = [leaf for leaf, is_new in zip(leaves, mask.to_pylist(), strict=True) if is_new]
             if leaves:
                 proof = DayProof(len(leaves), root_of(leaves))
-                written.append(write_file(root, f"commit-{number:012d}", day, numbered(rows, number), proof))
+                own = numbered(rows, number)
+                written.append(write_file(root, f"commit-{number:012d}", day, own, proof, data_key=data_key))
         return written

@@ -17,17 +17,18 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from opentrail.adapters.lake_table.arrow import parse_moment
+from opentrail.adapters.lake_table.encryption import MARK, file_key_of, open_lines, parquet_file
 from opentrail.adapters.lake_table.records import Record, build_rows, row_type_of
 from opentrail.adapters.lake_table.statements import MEMBER, actions_of
 from opentrail.digest.lake_chain import FileRows, LogVersion, ranges_of
 from opentrail.digest.merkle import leaf_hash, root_of
 from opentrail.ports import Unavailable
 from opentrail.ports.lake_audit import MAX_NAMED_ROWS, NOT_THERE, FileExtent, FileProof
+from opentrail.ports.lake_keys import NoStoreKeys, StoreKeys
 from opentrail.ports.lake_table import TableDamaged
 from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind
 from opentrail.resource.lake_columns import COMMIT_COLUMN, INDEX_COLUMN
@@ -43,11 +44,12 @@ AHEAD = 4
 
 
 class LocalLakeAudit:
-    """Implements LakeAudit below ``folder``, with ``workers`` processes."""
+    """Implements LakeAudit below ``folder``, with ``workers`` processes. ``keys`` open encrypted files."""
 
-    def __init__(self, folder: Path, workers: int) -> None:
+    def __init__(self, folder: Path, workers: int, keys: StoreKeys | None = None) -> None:
         self._folder = folder
         self._workers = workers
+        self._keys = keys or NoStoreKeys()
 
     async def versions(self, store: EventDataStore) -> Sequence[LogVersion]:
         return await asyncio.to_thread(_versions, self._table(store) / "_delta_log")
@@ -56,20 +58,23 @@ class LocalLakeAudit:
         return await asyncio.to_thread(_listed, self._table(store), version)
 
     async def read(self, store: EventDataStore, paths: Sequence[str]) -> AsyncIterator[FileProof]:
+        data_key = await self._keys.data_key(store)
         with executor_of(self._workers if len(paths) > FEW_FILES else 1) as executor:
             waiting: deque[tuple[str, Future[FileProof]]] = deque()
             for path in paths:
                 if len(waiting) >= self._workers * AHEAD:
                     yield await result_of(*waiting.popleft())
-                waiting.append((path, executor.submit(read_file, self._table(store), path, str(store.kind))))
+                waiting.append((path, executor.submit(read_file, self._table(store), path, str(store.kind), data_key)))
             while waiting:
                 yield await result_of(*waiting.popleft())
 
     async def leaves(self, store: EventDataStore, path: str, commit: int) -> Sequence[tuple[int, bytes]]:
-        return await asyncio.to_thread(_leaves, self._table(store) / path, commit)
+        data_key = await self._keys.data_key(store)
+        return await asyncio.to_thread(_leaves, self._table(store) / path, commit, data_key)
 
     async def set_aside(self, store: EventDataStore, commit: int) -> int:
-        return await asyncio.to_thread(_lines, self._folder / store.id / "set-aside" / f"{commit:012d}.ndjson")
+        data_key = await self._keys.data_key(store)
+        return await asyncio.to_thread(_lines, self._folder / store.id / "set-aside", commit, data_key)
 
     def _table(self, store: EventDataStore) -> Path:
         return self._folder / store.id / "table"
@@ -135,7 +140,7 @@ def _told(listed: dict[str, Any]) -> FileExtent:
     return FileExtent(listed["size_bytes"], listed.get("num_records") or 0, oldest, newest)
 
 
-def read_file(table: Path, path: str, kind: str) -> FileProof:
+def read_file(table: Path, path: str, kind: str, data_key: bytes = b"") -> FileProof:
     """Read one file. Runs in a process of its own."""
     file = (table / path).resolve()
     if not file.is_relative_to(table.resolve()):
@@ -143,12 +148,12 @@ def read_file(table: Path, path: str, kind: str) -> FileProof:
     day = path.partition("/")[0].partition("=")[2]
     reading = _FileReading(EventDataStoreKind(kind), day)
     try:
-        with pq.ParquetFile(file) as parquet:
+        with parquet_file(file, file_key_of(data_key, file)) as parquet:
             for batch in parquet.iter_batches(BATCH_ROWS):
                 reading.add(pa.Table.from_batches([batch]))
     except FileNotFoundError:
         return FileProof(path, fault=NOT_THERE)
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError, MemoryError) as error:
+    except (TableDamaged, OSError, pa.ArrowException, KeyError, ValueError, TypeError, MemoryError) as error:
         return FileProof(path, fault=f"it cannot be read: {str(error)[:200]}")
     extent = FileExtent(file.stat().st_size, reading.rows, reading.oldest, reading.newest)
     return FileProof(path, extent, tuple(reading.commits()), tuple(reading.odd), reading.odd_count)
@@ -236,10 +241,10 @@ def _differing(stored: pa.ChunkedArray, rebuilt: pa.ChunkedArray) -> list[int]:
     return [at for at, (one, other) in enumerate(pairs) if one != other]
 
 
-def _leaves(path: Path, commit: int) -> list[tuple[int, bytes]]:
+def _leaves(path: Path, commit: int, data_key: bytes) -> list[tuple[int, bytes]]:
     found = []
     try:
-        with pq.ParquetFile(path) as parquet:
+        with parquet_file(path, file_key_of(data_key, path)) as parquet:
             for group in range(parquet.num_row_groups):
                 rows = parquet.read_row_group(group, columns=[COMMIT_COLUMN, INDEX_COLUMN, "eventjson"]).to_pylist()
                 found += [
@@ -247,16 +252,31 @@ def _leaves(path: Path, commit: int) -> list[tuple[int, bytes]]:
                     for row in rows
                     if row[COMMIT_COLUMN] == commit
                 ]
-    except (OSError, pa.ArrowException, KeyError, AttributeError):
+    except (TableDamaged, OSError, pa.ArrowException, KeyError, AttributeError):
         return found
     return found
 
 
-def _lines(path: Path) -> int:
+def _lines(folder: Path, commit: int, data_key: bytes) -> int:
+    for name in aside_names(commit):
+        try:
+            return count_lines(f"{folder.name}/{name}", (folder / name).read_bytes(), data_key)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise Unavailable(f"{folder / name} cannot be read: {error}") from error
+    return 0
+
+
+def aside_names(commit: int) -> tuple[str, str]:
+    """Return the names that what a commit set aside may have: encrypted, and plain."""
+    return f"{commit:012d}{MARK}.ndjson", f"{commit:012d}.ndjson"
+
+
+def count_lines(path: str, content: bytes, data_key: bytes) -> int:
+    """Return how many records a file holds that were set aside, none of one that does not open."""
     try:
-        with path.open("rb") as file:
-            return sum(1 for _ in file)
-    except FileNotFoundError:
+        key = file_key_of(data_key, path)
+        return (open_lines(content, key) if key else content).count(b"\n")
+    except TableDamaged:
         return 0
-    except OSError as error:
-        raise Unavailable(f"{path} cannot be read: {error}") from error

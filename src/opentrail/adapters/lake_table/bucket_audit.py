@@ -7,6 +7,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +16,8 @@ from opentrail.adapters.lake_table.audit import (
     AHEAD,
     FEW_FILES,
     LocalLakeAudit,
+    aside_names,
+    count_lines,
     executor_of,
     read_file,
     result_of,
@@ -22,6 +25,7 @@ from opentrail.adapters.lake_table.audit import (
 from opentrail.adapters.lake_table.bucket import ObjectGone, Objects, S3Objects, TableBucket, download
 from opentrail.digest.lake_chain import LogVersion
 from opentrail.ports.lake_audit import NOT_THERE, FileExtent, FileProof
+from opentrail.ports.lake_keys import NoStoreKeys, StoreKeys
 from opentrail.ports.lake_table import TableDamaged
 from opentrail.resource.event_data_store import EventDataStore
 
@@ -36,14 +40,15 @@ def s3_objects(place: TableBucket) -> S3Objects:
 
 
 class BucketLakeAudit:
-    """Implements LakeAudit over a bucket, with ``workers`` processes."""
+    """Implements LakeAudit over a bucket, with ``workers`` processes. ``keys`` open encrypted files."""
 
-    def __init__(self, open_objects: OpenObjects, workers: int) -> None:
+    def __init__(self, open_objects: OpenObjects, workers: int, keys: StoreKeys | None = None) -> None:
         self._open = open_objects
         self._workers = workers
+        self._keys = keys or NoStoreKeys()
         self._scratch = TemporaryDirectory(prefix="opentrail-verify-")
         self._folder = Path(self._scratch.name)
-        self._local = LocalLakeAudit(self._folder, 1)
+        self._local = LocalLakeAudit(self._folder, 1, self._keys)
 
     async def versions(self, store: EventDataStore) -> Sequence[LogVersion]:
         await asyncio.to_thread(self._bring_log, f"{store.id}/table/_delta_log/")
@@ -60,12 +65,13 @@ class BucketLakeAudit:
         return await self._local.listed(store, version)
 
     async def read(self, store: EventDataStore, paths: Sequence[str]) -> AsyncIterator[FileProof]:
+        data_key = await self._keys.data_key(store)
         with executor_of(self._workers if len(paths) > FEW_FILES else 1) as executor:
             waiting: deque[tuple[str, Future[FileProof]]] = deque()
             for path in paths:
                 if len(waiting) >= self._workers * AHEAD:
                     yield await result_of(*waiting.popleft())
-                work = (self._open, self._folder, store.id, path, str(store.kind))
+                work = (self._open, self._folder, store.id, path, str(store.kind), data_key)
                 waiting.append((path, executor.submit(_read_from_bucket, *work)))
             while waiting:
                 yield await result_of(*waiting.popleft())
@@ -80,11 +86,14 @@ class BucketLakeAudit:
             file.unlink(missing_ok=True)
 
     async def set_aside(self, store: EventDataStore, commit: int) -> int:
+        data_key = await self._keys.data_key(store)
+
         def count() -> int:
-            try:
-                return self._open().get(f"{store.id}/set-aside/{commit:012d}.ndjson").count(b"\n")
-            except ObjectGone:
-                return 0
+            for name in aside_names(commit):
+                with suppress(ObjectGone):
+                    path = f"set-aside/{name}"
+                    return count_lines(path, self._open().get(f"{store.id}/{path}"), data_key)
+            return 0
 
         return await asyncio.to_thread(count)
 
@@ -102,12 +111,14 @@ def _brought(open_objects: OpenObjects, folder: Path, store_id: str, path: str) 
     return file
 
 
-def _read_from_bucket(open_objects: OpenObjects, folder: Path, store_id: str, path: str, kind: str) -> FileProof:
+def _read_from_bucket(
+    open_objects: OpenObjects, folder: Path, store_id: str, path: str, kind: str, data_key: bytes
+) -> FileProof:
     """Read one file. Runs in a process of its own."""
     file = _brought(open_objects, folder, store_id, path)
     if file is None:
         return FileProof(path, fault=NOT_THERE)
     try:
-        return read_file(folder / store_id / "table", path, kind)
+        return read_file(folder / store_id / "table", path, kind, data_key)
     finally:
         file.unlink(missing_ok=True)

@@ -6,16 +6,16 @@ the flushing is ours. A process has one writer for a table, and holds the home a
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
@@ -23,6 +23,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from opentrail.adapters.lake_table import compaction
 from opentrail.adapters.lake_table.appending import ReadBatch, WrittenFile, write_file
 from opentrail.adapters.lake_table.arrow import arrow_schema
+from opentrail.adapters.lake_table.encryption import is_encrypted, marked, opened_files, parquet_file
 from opentrail.adapters.lake_table.files import (
     is_whole_parquet,
     make_folder,
@@ -32,6 +33,7 @@ from opentrail.adapters.lake_table.files import (
 from opentrail.adapters.lake_table.known_ids import KnownIds
 from opentrail.adapters.lake_table.mirror import Backing, LocalBacking, Mirror, remove_table
 from opentrail.adapters.lake_table.records import build_rows, read_records
+from opentrail.adapters.lake_table.set_aside import encrypt_files, plain_files
 from opentrail.adapters.lake_table.statements import (
     MEMBER,
     Place,
@@ -48,6 +50,7 @@ from opentrail.adapters.lake_table.turns import BatchPlan, Turns
 from opentrail.adapters.lake_table.workers import RowMaker, Workers
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import Position
+from opentrail.ports.lake_keys import NoStoreKeys, StoreKeys
 from opentrail.ports.lake_table import (
     SNAPSHOT_HOURS,
     Appended,
@@ -98,14 +101,21 @@ class DeltaLakeTables:
     """Implements LakeTables below ``folder``: a folder for each event data store, named by its id.
 
     With a ``mirror`` of that folder the tables lie in its bucket. The rows of batches are made in ``processes`` of
-    their own, 0: in a thread.
+    their own, 0: in a thread. ``keys`` encrypt the files of stores that have one.
     """
 
     def __init__(
-        self, folder: Path, *, processes: int = 0, fault: Fault = _no_fault, mirror: Mirror | None = None
+        self,
+        folder: Path,
+        *,
+        processes: int = 0,
+        fault: Fault = _no_fault,
+        mirror: Mirror | None = None,
+        keys: StoreKeys | None = None,
     ) -> None:
         self._folder = folder
         self._mirror = mirror
+        self._keys = keys or NoStoreKeys()
         self._fault = fault
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="lake")
         self._appending = _Appending(processes)
@@ -116,11 +126,12 @@ class DeltaLakeTables:
         folder = self._folder / store.id
         backing = self._mirror.backing(folder) if self._mirror is not None else LocalBacking(folder)
         table = _Table(folder, store.kind, self._fault, before.turns if before else Turns(), backing)
+        table.has_key = bool(store.kms_key_id)
         self._opened[store.id] = table
         if before is not None:
             await _in_thread(self._threads, before.retire)
         await _in_thread(self._threads, table.open)
-        return DeltaLakeTable(table, self._threads, self._appending)
+        return DeltaLakeTable(table, self._threads, self._appending, lambda: self._keys.data_key(store))
 
     async def remove(self, arn: str) -> None:
         await _in_thread(self._threads, lambda: remove_table(self._folder / arn.rpartition("/")[2], self._mirror))
@@ -146,8 +157,11 @@ class _Appending:
 class DeltaLakeTable:
     """Implements LakeTable. Writes take turns; a read sees the table before or after each."""
 
-    def __init__(self, table: "_Table", threads: ThreadPoolExecutor, appending: "_Appending") -> None:
+    def __init__(
+        self, table: "_Table", threads: ThreadPoolExecutor, appending: "_Appending", data_key: "DataKeySource"
+    ) -> None:
         self._table = table
+        self._data_key = data_key
         self._threads = threads
         self._appending = appending
         self._writing = asyncio.Lock()
@@ -168,27 +182,35 @@ class DeltaLakeTable:
     ) -> Commit | None:
         def commit() -> Commit | None:
             with self._appending.workers.lease(len(events)) as maker:
-                return self._table.in_turn(lambda: self._table.commit(events, position, oldest, newest, maker))
+                return self._table.in_turn(
+                    lambda: self._table.commit(events, position, oldest, newest, maker, data_key)
+                )
 
         async with self._writing:
+            data_key = await self._data_key()
             return await asyncio.shield(_in_thread(self._threads, commit))
 
     async def append(self, batch: Batch, oldest: datetime, newest: datetime) -> Appended:
         check_batch(batch)
-        append = partial(self._table.append, batch, oldest, newest, self._appending.workers)
+        data_key = await self._data_key()
+        append = partial(self._table.append, batch, oldest, newest, self._appending.workers, data_key)
         return await asyncio.shield(_in_thread(self._appending.threads, append))
 
     async def has_batch(self, batch_id: str) -> bool:
         return await _in_thread(self._threads, lambda: self._table.has_batch(batch_id))
 
     async def version(self) -> TableVersion:
-        return self._table.current
+        data_key = await self._data_key()
+        return self._table.opened_version(data_key) if data_key else self._table.current
 
     async def rows(self, events: Sequence[bytes], oldest: datetime, newest: datetime) -> tuple[ArrowStream, int]:
         return await _in_thread(self._threads, lambda: self._table.rows(events, oldest, newest))
 
     async def compact(self) -> int:
-        return await self._write(self._table.compact)
+        if not await self._write(self._table.is_to_be_compacted):
+            return 0
+        data_key = await self._data_key()
+        return await self._write(lambda: self._table.compact(data_key))
 
     async def ending_days(self, before: date) -> Mapping[date, DayProof]:
         return await self._write(lambda: self._table.ending_days(before))
@@ -206,6 +228,10 @@ class DeltaLakeTable:
     async def _write(self, work: Callable[[], _Result]) -> _Result:
         async with self._writing:
             return await asyncio.shield(_in_thread(self._threads, lambda: self._table.in_turn(work)))
+
+
+DataKeySource = Callable[[], Awaitable[bytes]]
+"""Opens a store's data key anew, empty for a store without one. Raises StoreKeyRefused."""
 
 
 async def _in_thread(threads: ThreadPoolExecutor, work: Callable[[], _Result]) -> _Result:
@@ -233,6 +259,7 @@ class _Table:
         self._kind = kind
         self._fault = fault
         self._is_usable = False
+        self.has_key = False
         self.schema = arrow_schema((*stored_columns(kind), Column(PARTITION_COLUMN, Scalar.TEXT)))
 
     def in_turn(self, work: Callable[[], _Result]) -> _Result:
@@ -310,7 +337,13 @@ class _Table:
             return -1
 
     def commit(
-        self, events: Sequence[bytes], position: Position, oldest: datetime, newest: datetime, maker: RowMaker
+        self,
+        events: Sequence[bytes],
+        position: Position,
+        oldest: datetime,
+        newest: datetime,
+        maker: RowMaker,
+        data_key: bytes = b"",
     ) -> Commit | None:
         self._check_usable()
         if position <= self.place.position or not events:
@@ -320,11 +353,11 @@ class _Table:
         self._fault("set aside")
         if found.aside:
             lines = [{"reason": one.reason, "event": one.event.decode(errors="replace")} for one in found.aside]
-            path = self._aside / f"{number:012d}.ndjson"
-            write_set_aside(path, lines)
+            path = self._aside / f"{marked(f'{number:012d}', data_key)}.ndjson"
+            write_set_aside(path, lines, data_key)
             self._backing.put([path])
         self._fault("write")
-        written = maker.write(self._root, number, dict.fromkeys(found.ids))
+        written = maker.write(self._root, number, dict.fromkeys(found.ids), data_key)
         for day in found.ids:
             self._known.forget(day)
         proofs = {file.day: file.proof for file in written if file.proof is not None}
@@ -332,30 +365,32 @@ class _Table:
         self._put([file.action(is_new=True) for file in written], commit_statement(commit, self.place.head))
         return commit
 
-    def append(self, batch: Batch, oldest: datetime, newest: datetime, workers: Workers) -> Appended:
+    def append(
+        self, batch: Batch, oldest: datetime, newest: datetime, workers: Workers, data_key: bytes = b""
+    ) -> Appended:
         """Append a batch; rows are made and written while others do the same, and committed in turn."""
         if self.has_batch(batch.id):
             raise BatchTaken(batch.id)
         with ExitStack() as in_line:
             with workers.lease() as maker:
                 found = maker.read(self._kind, batch.load, oldest, newest)
-                plan = in_line.enter_context(self.turns.in_line(batch.id, partial(self._plan, batch, found)))
+                plan = in_line.enter_context(self.turns.in_line(batch.id, partial(self._plan, batch, found, data_key)))
                 self._fault("write")
-                written = maker.write(self._root, plan.number, plan.new)
+                written = maker.write(self._root, plan.number, plan.new, data_key)
             with self.turns.first(plan):
                 commit = self._commit_batch(batch, plan, written) if written else None
         rows = sum(proof.count for proof in commit.days.values()) if commit else 0
         too_old, too_new, unreadable = (found.unfit.get(why, 0) for why in Unfit)
         return Appended(commit, rows, found.rows - rows, too_old, too_new, unreadable, found.report)
 
-    def _plan(self, batch: Batch, found: ReadBatch, before: Sequence[BatchPlan]) -> BatchPlan:
+    def _plan(self, batch: Batch, found: ReadBatch, data_key: bytes, before: Sequence[BatchPlan]) -> BatchPlan:
         """Say what a batch brings beside what the table has, and what those ``before`` it will bring."""
         self._check_usable()
         if batch.id in self._batches():
             raise BatchTaken(batch.id)
         new, its_ids = {}, {}
         for day, ids in found.ids.items():
-            files = [file for file in self.current.files if file.day == day]
+            files = opened_files((file for file in self.current.files if file.day == day), data_key)
             coming = [plan.ids[day] for plan in before if day in plan.ids]
             with self._backing.reading(Path(file.location) for file in files):
                 new[day] = mask = self._known.new_among(day, ids, files, coming)
@@ -383,9 +418,6 @@ class _Table:
         if self._batch_ids is None:
             self._batch_ids = {commit.batch for commit in self.commits() if commit.batch}
         return self._batch_ids
-
-    def _add(self, name: str, day: date, rows: pa.Table, *, is_new: bool) -> AddAction:
-        return write_file(self._root, name, day, rows).action(is_new=is_new)
 
     def _put(self, actions: Sequence[AddAction | RemoveAction], statement: str) -> None:
         """Make a version of the table with these actions, durable on return.
@@ -446,19 +478,36 @@ class _Table:
         rows = pa.concat_tables(tables) if tables else arrow_schema(stored_columns(self._kind)).empty_table()
         return rows, rows.num_rows
 
-    def compact(self) -> int:
+    def opened_version(self, data_key: bytes) -> TableVersion:
+        """Return the table as it is now, with what opens its files."""
+        current = self.current
+        return replace(current, files=tuple(opened_files(current.files, data_key)))
+
+    def is_to_be_compacted(self) -> bool:
+        """Say whether there are files to join, or to encrypt."""
+        return any(True for _ in self._groups()) or (self.has_key and any(plain_files(self._aside)))
+
+    def _groups(self) -> Iterator[tuple[date, list[LakeFile]]]:
+        is_due = (lambda file: not is_encrypted(file.location)) if self.has_key else None
+        return compaction.groups(self.current.files, is_due)
+
+    def compact(self, data_key: bytes = b"") -> int:
         self._check_usable()
         gone = 0
-        for number, (day, files) in enumerate(compaction.groups(self.current.files)):
+        if data_key:
+            encrypt_files(self._aside, data_key, self._backing)
+        for number, (day, files) in enumerate(self._groups()):
             self._fault("write")
             with self._backing.reading(Path(file.location) for file in files):
-                read = pa.concat_tables(pq.ParquetFile(file.location).read() for file in files)
+                read = pa.concat_tables(
+                    parquet_file(file.location, file.key).read() for file in opened_files(files, data_key)
+                )
             rows = read.sort_by([("eventtime", "ascending"), ("_commit", "ascending"), ("_index", "ascending")])
             if rows.num_rows != sum(file.rows for file in files):
                 raise TableDamaged(f"the files of {day} do not have the rows that the table's log says")
             name = f"compact-{self.current.version + 1:012d}-{number:04d}"
             actions: list[AddAction | RemoveAction] = [self._remove(file, is_new=False) for file in files]
-            actions.append(self._add(name, day, rows, is_new=False))
+            actions.append(write_file(self._root, name, day, rows, data_key=data_key).action(is_new=False))
             details = {"day": str(day), "files": len(files), "rows": rows.num_rows}
             self._put(actions, upkeep_statement("compaction", self.place, details))
             gone += len(files)

@@ -11,6 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from opentrail.adapters.lake_table.encryption import (
+    file_key_of,
+    is_encrypted,
+    looks_whole,
+    seal_lines,
+    writing_options,
+)
 from opentrail.resource.lake_columns import INDEX_COLUMN
 
 ROWS_PER_GROUP = 50_000
@@ -52,11 +59,17 @@ _TEXT_COLUMNS = ("eventjson", "eventjsonchecksum", "requestparameters", "respons
 """Without least and greatest values: nobody looks for ranges of them."""
 
 
-def write_parquet(path: Path, rows: pa.Table) -> int:
-    """Write rows to a file, durably, over a leftover of the same name; return its size in bytes."""
+def write_parquet(path: Path, rows: pa.Table, data_key: bytes = b"") -> int:
+    """Write rows to a file, durably, over a leftover of the same name; return its size in bytes.
+
+    A file whose name is marked is encrypted (``encryption``), and has no Bloom filters: Arrow encrypts none.
+    """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.part")
-    pq.write_table(rows, temporary, row_group_size=ROWS_PER_GROUP, **parquet_options(rows.schema, rows.num_rows))
+    options = parquet_options(rows.schema, rows.num_rows)
+    if secret := writing_options(path, data_key):
+        options = {**options, **secret, "bloom_filter_options": None}
+    pq.write_table(rows, temporary, row_group_size=ROWS_PER_GROUP, **options)
     sync(temporary)
     temporary.replace(path)
     sync(path.parent)
@@ -91,11 +104,16 @@ def file_stats(rows: pa.Table) -> str:
     ).decode()
 
 
-def write_set_aside(path: Path, lines: Sequence[dict[str, Any]]) -> None:
-    """Write what a commit sets aside, one JSON object a line, durably, over a leftover of the same name."""
+def write_set_aside(path: Path, lines: Sequence[dict[str, Any]], data_key: bytes = b"") -> None:
+    """Write what a commit sets aside, one JSON object a line, durably, over a leftover of the same name.
+
+    A file whose name is marked is encrypted (``encryption``).
+    """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    content = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    key = file_key_of(data_key, path)
+    temporary.write_bytes(seal_lines(content, key) if key else content)
     sync(temporary)
     temporary.replace(path)
     sync(path.parent)
@@ -120,10 +138,12 @@ def sync(path: Path) -> None:
 
 
 def is_whole_parquet(path: Path, size_bytes: int) -> bool:
-    """Say whether a file has the size that the log says and a footer that can be read."""
+    """Say whether a file has the size that the log says and a footer that can be read, or is encrypted."""
     try:
         if path.stat().st_size != size_bytes:
             return False
+        if is_encrypted(path):
+            return looks_whole(path)
         pq.read_metadata(path)
     except (OSError, pa.ArrowInvalid):
         return False

@@ -5,8 +5,8 @@ from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from opentrail.adapters.lake_table.encryption import parquet_file
 from opentrail.ports.lake_table import LakeFile
 
 MAX_KEPT_BYTES = 96 * 1024 * 1024
@@ -48,7 +48,7 @@ class KnownIds:
     def _of_day(self, day: date, files: Sequence[LakeFile]) -> pa.ChunkedArray:
         known = self._days.pop(day, None)
         if known is None:
-            read = [pq.ParquetFile(file.location).read(columns=["eventid"])["eventid"] for file in files]
+            read = [parquet_file(file.location, file.key).read(columns=["eventid"])["eventid"] for file in files]
             known = pa.chunked_array([chunk for column in read for chunk in column.chunks], pa.string())
         self._days[day] = known
         while len(self._days) > 1 and sum(ids.nbytes for ids in self._days.values()) > MAX_KEPT_BYTES:

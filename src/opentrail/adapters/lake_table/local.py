@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from opentrail.adapters.lake_table.mirror import Mirror, remove_table
 from opentrail.adapters.lake_table.reading import FetchingCounts, FetchingEngine
+from opentrail.ports.lake_keys import StoreKeys
 from opentrail.ports.lake_table import LakeTable
 from opentrail.ports.query_engine import QueryEngine
 from opentrail.ports.replay import CountableLake
@@ -21,11 +22,13 @@ PROCESSES = 2
 
 
 class LocalLakeTables:
-    """Implements LakeTables below ``folder``; with a ``mirror`` of it the tables lie in that one's bucket."""
+    """Implements LakeTables below ``folder``; with a ``mirror`` of it the tables lie in that one's bucket. ``keys`` are
+    those of stores that have one."""
 
-    def __init__(self, folder: Path, mirror: Mirror | None = None) -> None:
+    def __init__(self, folder: Path, mirror: Mirror | None = None, keys: StoreKeys | None = None) -> None:
         self._folder = folder
         self._mirror = mirror
+        self._keys = keys
         self._loading = asyncio.Lock()
         self._tables: DeltaLakeTables | None = None
 
@@ -53,11 +56,11 @@ class LocalLakeTables:
     async def _loaded(self) -> "DeltaLakeTables":
         async with self._loading:
             if self._tables is None:
-                self._tables = await asyncio.to_thread(_load, self._folder, self._mirror)
+                self._tables = await asyncio.to_thread(_load, self._folder, self._mirror, self._keys)
             return self._tables
 
 
-def _load(folder: Path, mirror: Mirror | None) -> "DeltaLakeTables":
+def _load(folder: Path, mirror: Mirror | None, keys: StoreKeys | None) -> "DeltaLakeTables":
     from opentrail.adapters.lake_table.delta import DeltaLakeTables
 
-    return DeltaLakeTables(folder, processes=PROCESSES, mirror=mirror)
+    return DeltaLakeTables(folder, processes=PROCESSES, mirror=mirror, keys=keys)

@@ -55,6 +55,10 @@ class Backing(Protocol):
         """Have these files of the table in the folder for a while. Raises Unavailable, TableDamaged."""
         ...
 
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Have the table keep these files no more, which no version names. Raises Unavailable."""
+        ...
+
     def vacuum(self, kept: Collection[Path], since: float) -> int:
         """Delete files of rows older than ``since`` that are not among ``kept``; return how many."""
         ...
@@ -79,6 +83,9 @@ class LocalBacking:
 
     def reading(self, paths: Iterable[Path]) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        pass
 
     def vacuum(self, kept: Collection[Path], since: float) -> int:
         return 0
@@ -296,6 +303,9 @@ class MirrorBacking:
 
     def reading(self, paths: Iterable[Path]) -> AbstractContextManager[None]:
         return self._mirror.reading(paths)
+
+    def remove(self, paths: Iterable[Path]) -> None:
+        self._objects.delete([self._key(path) for path in paths])
 
     def vacuum(self, kept: Collection[Path], since: float) -> int:
         moment = datetime.fromtimestamp(since, UTC)

@@ -46,7 +46,9 @@ class RowMaker(Protocol):
         self, kind: EventDataStoreKind, events: Sequence[bytes], oldest: datetime, newest: datetime
     ) -> ReadBatch: ...
 
-    def write(self, root: Path, number: int, new: Mapping[date, pa.Array | None]) -> list[WrittenFile]: ...
+    def write(
+        self, root: Path, number: int, new: Mapping[date, pa.Array | None], data_key: bytes = b""
+    ) -> list[WrittenFile]: ...
 
 
 class Workers:
@@ -99,8 +101,10 @@ class _Worker:
         found: ReadBatch = self._ask(*message)
         return found
 
-    def write(self, root: Path, number: int, new: Mapping[date, pa.Array | None]) -> list[WrittenFile]:
-        written: list[WrittenFile] = self._ask("write", root, number, new)
+    def write(
+        self, root: Path, number: int, new: Mapping[date, pa.Array | None], data_key: bytes = b""
+    ) -> list[WrittenFile]:
+        written: list[WrittenFile] = self._ask("write", root, number, new, data_key)
         return written
 
     def close(self) -> None:

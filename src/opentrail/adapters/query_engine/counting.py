@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from opentrail.adapters.query_engine.frames import HEADER, Kind
+from opentrail.adapters.query_engine.frames import HEADER, Kind, described_keys
 from opentrail.ports import Unavailable
 from opentrail.ports.query_engine import EngineTable
 from opentrail.ports.replay import Counted, CountingFailed, CountingJob, Progress
@@ -72,6 +72,7 @@ class DuckDbCounting:
         request = {
             "job": job.to_wire(),
             "files": files,
+            "file_keys": described_keys(files, table.file_keys),
             "columns": table.columns,
             "column_types": table.column_types,
             "settings": {
@@ -79,7 +80,7 @@ class DuckDbCounting:
                 "threads": max(1, (os.cpu_count() or 1) // PROCESSES),
                 "memory_limit": f"{MEMORY_BYTES}B",
                 "temp_directory": str(spill),
-                "max_temp_directory_size": f"{SPILL_BYTES}B",
+                "max_temp_directory_size": f"{0 if table.is_locked else SPILL_BYTES}B",
                 "preserve_insertion_order": False,
             },
         }

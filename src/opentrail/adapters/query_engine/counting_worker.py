@@ -69,7 +69,7 @@ def open_engine(request: dict[str, Any], fresh: bytes) -> duckdb.DuckDBPyConnect
     connection = duckdb.connect(":memory:")
     for name, value in request["settings"].items():
         connection.execute(f"SET {name} = {quoted_text(value) if isinstance(value, str) else value}")
-    paths = ", ".join(map(quoted_text, request["files"]))
+    paths = ", ".join(map(quoted_text, _plain_files(request)))
     connection.execute(f"SET allowed_paths = [{paths}]")
     _make_view(connection, request, fresh)
     for setting in _LOCKS:
@@ -80,9 +80,14 @@ def open_engine(request: dict[str, Any], fresh: bytes) -> duckdb.DuckDBPyConnect
 def _make_view(connection: duckdb.DuckDBPyConnection, request: dict[str, Any], fresh: bytes) -> None:
     listed = ", ".join(map(quoted_name, request["columns"]))
     sources = []
-    if request["files"]:
-        paths = ", ".join(map(quoted_text, request["files"]))
+    if plain := _plain_files(request):
+        paths = ", ".join(map(quoted_text, plain))
         sources.append(f"SELECT {listed} FROM read_parquet([{paths}], hive_partitioning = false, union_by_name = true)")
+    if request.get("file_keys"):
+        from opentrail.adapters.query_engine.locked_files import locked_files
+
+        connection.register("locked", locked_files(request, request["settings"]["threads"]))
+        sources.append(f"SELECT {listed} FROM locked")
     if fresh:
         connection.register("fresh", _arrow_table(fresh))
         sources.append(f"SELECT {listed} FROM fresh")
@@ -91,6 +96,10 @@ def _make_view(connection: duckdb.DuckDBPyConnection, request: dict[str, Any], f
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {quoted_name(name)}" for name, kind in kinds)
         sources.append(f"SELECT {empty} WHERE false")
     connection.execute(f"CREATE VIEW {VIEW} AS {' UNION ALL '.join(sources)}")
+
+
+def _plain_files(request: dict[str, Any]) -> list[str]:
+    return [file for file in request["files"] if file not in request.get("file_keys", ())]
 
 
 def _arrow_table(content: bytes) -> Any:

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from opentrail.adapters.query_engine.bloom_filters import BloomFilters
-from opentrail.adapters.query_engine.frames import HEADER, MAX_FRAME_BYTES, Kind
+from opentrail.adapters.query_engine.frames import HEADER, MAX_FRAME_BYTES, Kind, described_keys
 from opentrail.adapters.query_engine.processes import EngineProcess, Processes
 from opentrail.ports.query_engine import (
     EngineStatistics,
@@ -48,6 +48,10 @@ class EngineLimits:
     seconds: float = 3600.0
     threads: int = 2
     at_once: int = 2
+
+    def without_spill(self) -> "EngineLimits":
+        """Return what a query may take whose rows must not be written to the disk: twice the memory instead."""
+        return replace(self, memory_bytes=2 * self.memory_bytes, spill_bytes=0)
 
 
 class DuckDbEngine:
@@ -106,13 +110,14 @@ class DuckDbEngine:
             if table.fresh is not None
         }
         tables = [await self._narrowed(table) for table in tables]
+        limits = self._limits.without_spill() if any(map(_is_secret, tables)) else self._limits
         request = orjson.dumps(
             {
                 "sql": sql,
-                "settings": self._settings(spill) | _secrecy(tables),
+                "settings": _settings(limits, spill),
                 "tables": [_described(table) for table in tables],
                 "fresh": list(fresh),
-                "process_bytes": self._limits.memory_bytes + self._limits.unmanaged_bytes,
+                "process_bytes": limits.memory_bytes + limits.unmanaged_bytes,
             }
         )
         starting = self._processes.take()
@@ -127,19 +132,9 @@ class DuckDbEngine:
         """Return a table without files that cannot have what its needles say."""
         if not table.needles:
             return table
-        return replace(table, files=await asyncio.to_thread(self._filters.possible, table.files, table.needles))
-
-    def _settings(self, spill: Path) -> dict[str, Any]:
-        limits = self._limits
-        return {
-            "TimeZone": "UTC",
-            "threads": limits.threads,
-            "async_threads": _READERS_PER_THREAD * limits.threads,
-            "parquet_metadata_cache": True,  # else every footer is read when tables are bound, and again by the query
-            "memory_limit": f"{limits.memory_bytes}B",
-            "temp_directory": str(spill),
-            "max_temp_directory_size": f"{limits.spill_bytes}B",
-        }
+        plain = [file for file in table.files if file not in table.file_keys]  # only those have filters
+        possible = await asyncio.to_thread(self._filters.possible, plain, table.needles)
+        return replace(table, files=(*possible, *(file for file in table.files if file in table.file_keys)))
 
     async def _talk(
         self,
@@ -168,6 +163,18 @@ class DuckDbEngine:
             await keep_page(content[4:], int.from_bytes(content[:4], "big"))
 
 
+def _settings(limits: EngineLimits, spill: Path) -> dict[str, Any]:
+    return {
+        "TimeZone": "UTC",
+        "threads": limits.threads,
+        "async_threads": _READERS_PER_THREAD * limits.threads,
+        "parquet_metadata_cache": True,  # else every footer is read when tables are bound, and again by the query
+        "memory_limit": f"{limits.memory_bytes}B",
+        "temp_directory": str(spill),
+        "max_temp_directory_size": f"{limits.spill_bytes}B",
+    }
+
+
 async def _read_frame(stream: asyncio.StreamReader) -> tuple[Kind, bytes]:
     kind, length = HEADER.unpack(await stream.readexactly(HEADER.size))
     if length > MAX_FRAME_BYTES:
@@ -175,11 +182,10 @@ async def _read_frame(stream: asyncio.StreamReader) -> tuple[Kind, bytes]:
     return Kind(kind), await stream.readexactly(length)
 
 
-def _secrecy(tables: Sequence[EngineTable]) -> dict[str, Any]:
-    """Return how to spill: what is kept in encrypted form is spilt so as well, under a key that the process forgets."""
-    return (
-        {"temp_file_encryption": True} if any(source.data_keys for table in tables for source in table.sources) else {}
-    )
+def _is_secret(table: EngineTable) -> bool:
+    """Say whether a table's rows are kept in encrypted form. What they spill DuckDB (2.0) encrypts with a module only
+    that is not in it, and fails without: so they spill nothing."""
+    return table.is_locked or any(source.data_keys for source in table.sources)
 
 
 def _described(table: EngineTable) -> dict[str, Any]:
@@ -189,6 +195,7 @@ def _described(table: EngineTable) -> dict[str, Any]:
         "column_types": table.column_types,
         "files": table.files,
         "sources": [asdict(source) for source in table.sources],
+        "file_keys": described_keys(table.files, table.file_keys),
     }
 
 

@@ -2,6 +2,8 @@
 orders that their host gets: one byte of kind, four of the process's number."""
 
 import struct
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import BinaryIO
 
@@ -23,6 +25,11 @@ def unpack_order(order: bytes) -> tuple[bytes, int]:
     """Return an order's kind and number."""
     kind, number = _ORDER.unpack(order)
     return kind, number
+
+
+def described_keys(files: Sequence[str], keys: Mapping[str, bytes]) -> dict[str, str]:
+    """Return what an engine's process is told of the keys of encrypted files: it is told nowhere else."""
+    return {file: b64encode(keys[file]).decode() for file in files if file in keys}
 
 
 MAX_FRAME_BYTES = 512 << 20

@@ -14,6 +14,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import duckdb
@@ -62,10 +64,13 @@ def run_query(engine: duckdb.DuckDBPyConnection, requests: BinaryIO, stream: Bin
         fresh = {name: read_frame(requests)[1] for name in query["fresh"]}
         scanned: list[SourceRows] = []
         connection = engine.cursor()  # a session of its own: with the host's all queries would draw the same random()
-        _prepare(connection, query, fresh, scanned)
+        made = _prepare(connection, query, fresh, scanned)
+        bytes_before = bytes_read() if made.locked else 0
         with _telling_progress(connection, answers):
             rows = _run(connection, query["sql"], answers)
-        taken = _statistics(connection, len(query["tables"]), sum(map(len, fresh.values())))
+        taken = _statistics(connection, made, sum(map(len, fresh.values())))
+        if made.locked:
+            taken["bytes_scanned"] = bytes_read() - bytes_before + sum(map(len, fresh.values()))
         taken["bytes_scanned"] += sum(source.bytes for source in scanned)
         taken["rows_scanned"] = sum(source.rows for source in scanned)
         answers.write(Kind.DONE, orjson.dumps({"rows": rows, **taken}))
@@ -118,13 +123,25 @@ def _taught_engine() -> duckdb.DuckDBPyConnection:
     return connection
 
 
+@dataclass
+class _Made:
+    """The query's tables, by how the engine reads them: how many it reads files of, and rows that Arrow gives it; and
+    how many of those are encrypted files."""
+
+    tables: int
+    arrow: int = 0
+    locked: int = 0
+
+
 def _prepare(
     connection: duckdb.DuckDBPyConnection, query: dict[str, Any], fresh: dict[str, bytes], scanned: "list[SourceRows]"
-) -> None:
+) -> _Made:
     """Give the engine the query's tables and bounds, and lock it."""
+    made = _Made(len(query["tables"]))
     for name, value in query["settings"].items():
         connection.execute(f"SET {name} = {quoted_text(value) if isinstance(value, str) else value}")
-    paths = ", ".join(quoted_text(path) for table in query["tables"] for path in table["files"])
+    plain = [path for table in query["tables"] for path in table["files"] if path not in table.get("file_keys", ())]
+    paths = ", ".join(map(quoted_text, plain))
     connection.execute(f"SET allowed_paths = [{paths}]")
     for table in query["tables"]:
         if table["sources"]:
@@ -135,9 +152,10 @@ def _prepare(
             scanned.append(SourceRows(table))
             connection.register(table["name"], scanned[-1].reader())
         else:
-            _make_view(connection, table, fresh.get(table["name"]))
+            _make_view(connection, table, fresh.get(table["name"]), made, query["settings"]["threads"])
     for setting in _LOCKS:
         connection.execute(f"SET {setting}")
+    return made
 
 
 _LOCKS = (
@@ -156,11 +174,21 @@ _LOCKS = (
 """What is switched off before the statement runs; the last one keeps all of it so."""
 
 
-def _make_view(connection: duckdb.DuckDBPyConnection, table: dict[str, Any], fresh: bytes | None) -> None:
+def _make_view(
+    connection: duckdb.DuckDBPyConnection, table: dict[str, Any], fresh: bytes | None, made: _Made, threads: int
+) -> None:
     """Make the view of one table. Its files are taken to have the columns of the first, the oldest of them, so that no
     other is opened for that: tables only ever gain columns. Where that one lacks some, all are looked at."""
     if fresh:
         connection.register(f"{table['name']}_fresh", _arrow_table(fresh))
+        made.arrow += 1
+    if table.get("file_keys"):
+        # Imported here because it brings Arrow, which most queries do without.
+        from opentrail.adapters.query_engine.locked_files import locked_files
+
+        connection.register(f"{table['name']}_locked", locked_files(table, threads))
+        made.arrow += 1
+        made.locked += 1
     try:
         connection.execute(_view(table, "", is_fresh=bool(fresh)))
     except duckdb.BinderException:
@@ -170,9 +198,11 @@ def _make_view(connection: duckdb.DuckDBPyConnection, table: dict[str, Any], fre
 def _view(table: dict[str, Any], option: str, *, is_fresh: bool) -> str:
     listed = ", ".join(map(quoted_name, table["columns"]))
     sources = []
-    if table["files"]:
-        paths = ", ".join(map(quoted_text, table["files"]))
+    locked = table.get("file_keys", {})
+    if plain := [file for file in table["files"] if file not in locked]:
+        paths = ", ".join(map(quoted_text, plain))
         sources.append(f"SELECT {listed} FROM read_parquet([{paths}], hive_partitioning = false{option})")
+    sources += [f"SELECT {listed} FROM {table['name']}_locked"] * bool(locked)
     if is_fresh:
         sources.append(f"SELECT {listed} FROM {table['name']}_fresh")
     if not sources:
@@ -198,7 +228,7 @@ def _run(connection: duckdb.DuckDBPyConnection, sql: str, answers: _Answers) -> 
     return count
 
 
-def _statistics(connection: duckdb.DuckDBPyConnection, tables: int, memory_bytes: int) -> dict[str, int]:
+def _statistics(connection: duckdb.DuckDBPyConnection, made: _Made, memory_bytes: int) -> dict[str, int]:
     """Return the bytes that the query read, and how many rows of its tables passed the conditions on them."""
     profile = orjson.loads(connection.get_profiling_information())
     matched: list[list[int]] = [[], []]
@@ -207,9 +237,18 @@ def _statistics(connection: duckdb.DuckDBPyConnection, tables: int, memory_bytes
         if rows is not None:
             matched[rows[1]].append(rows[0])
     # The optimizer may read a table once more to fetch columns late; each table counts once.
-    count = sum(sum(sorted(found, reverse=True)[:tables]) for found in matched)
+    most = made.tables, max(made.tables, made.arrow)
+    count = sum(sum(sorted(found, reverse=True)[:limit]) for found, limit in zip(matched, most, strict=True))
     file_bytes = int(profile.get("io", {}).get("total_bytes_read", 0))
     return {"bytes_scanned": file_bytes + memory_bytes, "rows_matched": count}
+
+
+def bytes_read() -> int:
+    """Return the bytes that this process has read of files so far: what Arrow reads, the engine does not count."""
+    try:
+        return int(Path("/proc/self/io").read_bytes().split()[1])
+    except OSError:  # not on Linux
+        return 0
 
 
 _FILES, _MEMORY = 0, 1

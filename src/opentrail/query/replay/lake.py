@@ -31,10 +31,13 @@ def tables_of(snapshot: LakeSnapshot, job: CountingJob) -> EngineTable:
     first = datetime.fromtimestamp(job.start, UTC).date()
     last = datetime.fromtimestamp(job.end - 1, UTC).date()
     columns = schema_of_kind(snapshot.kind).columns
+    files = [file for file in snapshot.files if first <= file.day <= last]
     return EngineTable(
         VIEW,
         tuple(name for name, _ in columns),
         tuple(kind.duckdb for _, kind in columns),
-        tuple(file.location for file in snapshot.files if first <= file.day <= last),
+        tuple(file.location for file in files),
         snapshot.fresh,
+        file_keys={file.location: file.key for file in files if file.key},
+        is_locked=snapshot.is_locked,
     )

@@ -1,0 +1,56 @@
+"""Encrypted Parquet files as a table of the engine: Arrow decrypts them, in the engine's process, as they are read.
+
+DuckDB has a reader of such files of its own, which (2.0) gives up on conditions and on columns of several pages. So the
+files reach it as an Arrow data set, to which it passes on which columns and, of conditions, which row groups it needs.
+Their keys are in no setting, view or table of the engine: no statement can name them.
+"""
+
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow.fs import LocalFileSystem
+from pyarrow.parquet.encryption import create_decryption_properties
+
+BATCH_ROWS = 8_192
+BATCHES_AHEAD = 4
+FILES_AHEAD = 2
+"""What is read ahead of the engine: it bounds the memory of a scan, some 50 MB for each file with all columns."""
+
+
+class LockedFiles(ds.FileSystemDataset):  # type: ignore[misc]
+    """Files each with its own key; the engine asks it for a scan with columns and a condition."""
+
+    def scanner(self, **options: Any) -> ds.Scanner:
+        return super().scanner(
+            **options, batch_size=BATCH_ROWS, batch_readahead=BATCHES_AHEAD, fragment_readahead=FILES_AHEAD
+        )
+
+
+def locked_files(table: dict[str, Any], threads: int) -> LockedFiles | None:
+    """Return the encrypted files of a table, None when it has none; to be registered before the engine is locked."""
+    keys: Mapping[str, str] = table.get("file_keys", {})
+    files = [file for file in table["files"] if file in keys]
+    if not files:
+        return None
+    pa.set_cpu_count(threads)
+    pa.set_io_thread_count(threads)
+    system, fragments = LocalFileSystem(), []
+    for file in files:
+        opening = create_decryption_properties(footer_key=b64decode(keys[file]))
+        form = ds.ParquetFileFormat(
+            default_fragment_scan_options=ds.ParquetFragmentScanOptions(decryption_properties=opening)
+        )
+        fragments.append(form.make_fragment(file, system))
+    return LockedFiles(fragments, _schema(fragments, table["columns"]), form, system)
+
+
+def _schema(fragments: Sequence[ds.ParquetFileFragment], columns: Sequence[str]) -> pa.Schema:
+    """Return the columns of the first file, the oldest; where it lacks some all files are looked at: tables only ever
+    gain columns."""
+    schema: pa.Schema = fragments[0].physical_schema
+    if not set(columns) <= set(schema.names):
+        schema = pa.unify_schemas([fragment.physical_schema for fragment in fragments])
+    return schema
