@@ -10,6 +10,7 @@ from opentrail.errors import OperatorError
 from opentrail.imports.feeds import Feed
 from opentrail.pipeline.follow import Follower
 from opentrail.ports.lake_table import LakeAppender
+from opentrail.ports.object_store import AccessRefused, BucketNotFound
 from opentrail.resource.event_data_store import EventDataStore
 
 LEASE_SECONDS = 60.0
@@ -74,7 +75,7 @@ class FollowAdministration:
         ended = ""
         if task.done():
             failure = task.exception() if not task.cancelled() else None
-            ended = f"{type(failure).__name__}: {failure}" if failure is not None else "it was ended"
+            ended = _said(failure) if failure is not None else "it was ended"
         return follower.status.shown() | {"ended": ended}
 
     async def end_follow(self, follow_id: str) -> Answer:
@@ -100,3 +101,11 @@ class FollowAdministration:
         for follow_id in list(self._follows):
             if abs((now - self._looked_at[follow_id]).total_seconds()) > LEASE_SECONDS:
                 self._follows.pop(follow_id)[1].cancel()
+
+
+def _said(failure: BaseException) -> str:
+    if isinstance(failure, BucketNotFound):
+        return f"there is no bucket {failure}"
+    if isinstance(failure, AccessRefused):
+        return f"the source may not be read: {failure}"
+    return f"{type(failure).__name__}: {failure}"

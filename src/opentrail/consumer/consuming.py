@@ -14,7 +14,7 @@ from opentrail.consumer.sources import Source
 from opentrail.imports.feeds import FedObject, Feed
 from opentrail.imports.formats import read_contents
 from opentrail.ports import PortError, Unavailable
-from opentrail.ports.object_store import AccessRefused, ObjectNotFound
+from opentrail.ports.object_store import AccessRefused, BucketNotFound, ObjectNotFound
 
 QUEUE_WAIT_SECONDS = 10
 READS_AHEAD = 8
@@ -135,6 +135,8 @@ class Consumer:
             return await feed.read(one)
         except ObjectNotFound:
             return LogFileError(one.location, "", "NoSuchKey", "it is not there any more")
+        except BucketNotFound:
+            return LogFileError(one.location, "", "NoSuchBucket", "there is no such bucket")
         except AccessRefused as error:
             return LogFileError(one.location, "", error.code, str(error))
 

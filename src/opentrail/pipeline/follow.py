@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -12,12 +12,19 @@ import structlog
 from opentrail.imports.batch import BatchReport, ObjectFault, RecordFilter, load_objects
 from opentrail.imports.feeds import FedObject, Feed
 from opentrail.imports.formats import Fault
+from opentrail.imports.inflation import INFLATED_LIMIT_BYTES, stated_size
 from opentrail.ports import Unavailable
 from opentrail.ports.lake_table import Appended, Batch, BatchTaken, LakeAppender
-from opentrail.ports.object_store import AccessRefused, ObjectNotFound
+from opentrail.ports.object_store import AccessRefused, BucketNotFound, ObjectNotFound
 
 QUEUE_WAIT_SECONDS = 10
 READS_IN_FLIGHT = 16
+READ_BYTES = 16 * 1024 * 1024
+"""What is read at a time, as it lies at the source; an object of unknown size counts for a READS_IN_FLIGHTth."""
+
+BATCH_PLAIN_BYTES = 56 * 1024 * 1024
+"""What the files of one batch say that they inflate to, together, at most; a larger one is a batch of its own."""
+
 RETRY_SECONDS = 15.0
 """How long a source or table that does not answer is left alone."""
 
@@ -75,28 +82,35 @@ class Follower:
         """Take what the feed gives next; return True when that was nothing. Raises what the ports raise."""
         objects = await self._feed.next(QUEUE_WAIT_SECONDS)
         self.status.looks += 1
-        if not objects:
-            return True
+        for together in _read_at_once(objects):
+            await self._take(together)
+        return not objects
+
+    async def _take(self, objects: Sequence[FedObject]) -> None:
         bodies = await asyncio.gather(*(self._body(one) for one in objects))
         pairs = list(zip(objects, bodies, strict=True))
-        read = tuple((one.location, body) for one, body in pairs if isinstance(body, bytes))
-        done = await self._append(read)
+        read = [(one.location, body) for one, body in pairs if isinstance(body, bytes)]
+        reports = [await self._append(batch) for batch in _batches(read)]
         await self._feed.done(objects)
-        self._count(objects, [ObjectFault(one.location, body) for one, body in pairs if isinstance(body, Fault)], done)
-        return False
+        self.status.files += len(objects)
+        self._note([ObjectFault(one.location, body) for one, body in pairs if isinstance(body, Fault)])
+        for done in reports:
+            self._count(done)
 
     async def _body(self, one: FedObject) -> bytes | Fault:
+        if one.size_bytes > INFLATED_LIMIT_BYTES:
+            return Fault("", "ObjectTooLarge", f"it has {one.size_bytes} bytes, more than {INFLATED_LIMIT_BYTES}")
         async with self._reads:
             try:
                 return await self._feed.read(one)
+            except BucketNotFound:
+                return Fault("", "NoSuchBucket", "there is no such bucket")
             except ObjectNotFound:
                 return Fault("", "NoSuchKey", "it is not there any more")
             except AccessRefused as error:
                 return Fault("", error.code, str(error))
 
     async def _append(self, read: tuple[tuple[str, bytes], ...]) -> Appended:
-        if not read:
-            return Appended(None, 0, 0, 0, 0, 0, BatchReport())
         digest = hashlib.sha256()
         for location, body in read:
             digest.update(f"{len(location.encode())} {len(body)} {location}".encode())
@@ -111,16 +125,48 @@ class Follower:
         except BatchTaken:
             return Appended(None, 0, 0, 0, 0, 0, BatchReport())
 
-    def _count(self, objects: Sequence[FedObject], unread: Sequence[ObjectFault], done: Appended) -> None:
+    def _count(self, done: Appended) -> None:
         report: BatchReport = done.report
-        status = self.status
-        status.files += len(objects)
-        status.events += done.rows
-        status.duplicates += done.duplicates
-        status.expired += done.too_old + done.too_new
-        status.failed += len(unread) + report.failed + done.unreadable
-        for found in [*unread, *report.faults]:
+        self.status.events += done.rows
+        self.status.duplicates += done.duplicates
+        self.status.expired += done.too_old + done.too_new
+        self.status.failed += report.failed - len(report.faults) + done.unreadable
+        self._note(report.faults)
+
+    def _note(self, faults: Sequence[ObjectFault]) -> None:
+        self.status.failed += len(faults)
+        for found in faults:
             place = f", {found.fault.place}" if found.fault.place else ""
             said = f"{found.key}{place}: {found.fault.message} ({found.fault.error_type})"
-            status.failures = [*status.failures, said][-MAX_FAILURES_KEPT:]
+            self.status.failures = [*self.status.failures, said][-MAX_FAILURES_KEPT:]
             _log.warning("followed_file_failed", place=said)
+
+
+def _read_at_once(objects: Sequence[FedObject]) -> Iterator[Sequence[FedObject]]:
+    """Part what a feed gave, in its order, into what fits READ_BYTES, or is one object."""
+    together: list[FedObject] = []
+    size = 0
+    for one in objects:
+        its_size = one.size_bytes or READ_BYTES // READS_IN_FLIGHT
+        if together and size + its_size > READ_BYTES:
+            yield together
+            together, size = [], 0
+        together.append(one)
+        size += its_size
+    if together:
+        yield together
+
+
+def _batches(read: Sequence[tuple[str, bytes]]) -> Iterator[tuple[tuple[str, bytes], ...]]:
+    """Part files, in their order, into what says to inflate within BATCH_PLAIN_BYTES, or is one file."""
+    batch: list[tuple[str, bytes]] = []
+    size = 0
+    for one in read:
+        its_size = stated_size(one[1])
+        if batch and size + its_size > BATCH_PLAIN_BYTES:
+            yield tuple(batch)
+            batch, size = [], 0
+        batch.append(one)
+        size += its_size
+    if batch:
+        yield tuple(batch)

@@ -14,6 +14,7 @@ from opentrail.consumer import CloudTrailEvent, Consumer, ErrorAction, LogFileEr
 from opentrail.consumer.sources import Source
 from opentrail.imports.feeds import Feed, ListingFeed, QueueFeed
 from opentrail.ports.message_queue import Message
+from opentrail.ports.object_store import BucketNotFound
 from tests.builders import HandClock
 from tests.memory.object_store import InMemoryObjectStore
 
@@ -129,6 +130,21 @@ async def test_a_message_is_deleted_once_all_that_it_names_is_done_with(store: I
 
     assert sorted(seen) == ["id-1", "id-2", "id-3", "id-4"]
     assert [one.body for one in queue.messages.values()] == ["nonsense"]
+
+
+async def test_a_message_about_a_bucket_that_is_not_there_is_passed_over(store: InMemoryObjectStore) -> None:
+    await put(store, "AWSLogs/1.json", 1)
+    queue = FakeQueue(
+        {"s3Bucket": "elsewhere", "s3ObjectKey": ["a.json"]}, {"s3Bucket": "logs", "s3ObjectKey": ["AWSLogs/1.json"]}
+    )
+
+    def open_bucket(name: str) -> InMemoryObjectStore:
+        if name == "logs":
+            return store
+        raise BucketNotFound(name)
+
+    assert await consumed(FixedSource(QueueFeed(queue, open_bucket))) == ["id-1"]
+    assert queue.messages == {}
 
 
 async def test_what_cannot_be_read_is_told_with_its_place_and_the_rest_is_handed_over(

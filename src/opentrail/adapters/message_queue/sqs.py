@@ -15,6 +15,8 @@ VISIBILITY_SECONDS = 600
 """How long a message that was received stays hidden from others: a batch is done with in less."""
 
 _SERVER_FAULT = 500
+_LATE = ("ReceiptHandleIsInvalid", "InvalidParameterValue")
+"""What SQS answers to a handle that expired: the message comes again."""
 
 
 class SqsQueue:
@@ -42,7 +44,11 @@ class SqsQueue:
         ]
 
     async def delete(self, message: Message) -> None:
-        await self._call("delete_message", ReceiptHandle=message.handle)
+        try:
+            await self._call("delete_message", ReceiptHandle=message.handle)
+        except AccessRefused as error:
+            if error.code not in _LATE:
+                raise
 
     async def _call(self, operation: str, **parameters: Any) -> Any:
         return await asyncio.to_thread(self._call_now, operation, parameters)

@@ -39,6 +39,9 @@ from opentrail.ports.object_store import (
     StoredObject,
 )
 
+MAX_OBJECT_BYTES = 256 * 1024 * 1024
+"""Larger objects are not read: five times the largest log file before it is compressed."""
+
 PolicyCheck = Callable[[str, str, str, str, str], bool]
 """(policy text, bucket, marker key, trail ARN, KMS key) -> whether that bucket policy lets CloudTrail deliver there."""
 
@@ -96,9 +99,9 @@ class S3Buckets:
         try:
             output = getattr(self._connected(), operation)(**parameters)
             if "Body" in output:
-                output["Body"] = output["Body"].read()
+                output["Body"] = _body(output)
         except botocore.exceptions.ClientError as error:
-            raise translate(error, key or str(parameters.get("Bucket", ""))) from error
+            raise translate(error, str(parameters.get("Bucket", "")), key) from error
         except botocore.exceptions.NoCredentialsError as error:
             raise AccessRefused("NoCredentials", str(error)) from error
         except (botocore.exceptions.BotoCoreError, OSError) as error:
@@ -115,6 +118,15 @@ class S3Buckets:
         """Let the threads go once their requests ended."""
         self.reader.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _body(output: dict[str, Any]) -> bytes:
+    size = int(output.get("ContentLength", 0))
+    if size > MAX_OBJECT_BYTES:
+        output["Body"].close()
+        raise AccessRefused("ObjectTooLarge", f"it has {size} bytes, more than {MAX_OBJECT_BYTES}")
+    read: bytes = output["Body"].read()
+    return read
 
 
 class S3Bucket:

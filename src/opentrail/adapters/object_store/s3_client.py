@@ -87,12 +87,13 @@ def make_client(endpoint: S3Endpoint) -> Any:
     return client
 
 
-def translate(error: Any, name: str) -> PortError:
-    """Return the port's error for a botocore ClientError about the key or bucket ``name``."""
+def translate(error: Any, bucket: str, key: str = "") -> PortError:
+    """Return the port's error for a botocore ClientError about a bucket, or the object ``key`` in it."""
+    name = key or bucket
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _MISSING_BUCKET:
-        return BucketNotFound(name)
+        return BucketNotFound(bucket)
     if code in _MISSING_OBJECT:
         return ObjectNotFound(name)
     if code in _PRESENT:

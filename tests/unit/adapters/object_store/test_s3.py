@@ -1,13 +1,14 @@
 """What the S3 adapter asks of a server, and how it reads what servers of all kinds answer."""
 
 import hashlib
+import io
 from collections.abc import Callable
 from typing import Any
 
 import botocore.exceptions
 import pytest
 
-from opentrail.adapters.object_store.s3 import S3Bucket, S3Buckets, S3Endpoint
+from opentrail.adapters.object_store.s3 import MAX_OBJECT_BYTES, S3Bucket, S3Buckets, S3Endpoint
 from opentrail.adapters.object_store.s3_client import make_client
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.object_store import AccessRefused, AlreadyExists, BucketNotFound, ObjectNotFound
@@ -191,6 +192,24 @@ async def test_a_missing_object_is_not_found() -> None:
 
     with pytest.raises(ObjectNotFound):
         await bucket.get("k")
+
+
+async def test_a_missing_bucket_is_told_by_its_own_name() -> None:
+    bucket, _ = a_bucket(lambda *_: refusal("NoSuchBucket", 404))
+
+    with pytest.raises(BucketNotFound, match=r"^logs$"):
+        await bucket.get("k")
+
+
+async def test_an_object_that_no_log_file_is_as_large_as_is_not_read() -> None:
+    body = io.BytesIO(b"never read")
+    bucket, _ = a_bucket(lambda *_: {"Body": body, "ContentLength": MAX_OBJECT_BYTES + 1})
+
+    with pytest.raises(AccessRefused) as refused:
+        await bucket.get("k")
+
+    assert refused.value.code == "ObjectTooLarge"
+    assert body.closed
 
 
 @pytest.mark.parametrize(
