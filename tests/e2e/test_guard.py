@@ -1,40 +1,16 @@
-"""The guard on a running server: a pack tried, switched on, set off by an attack, passed by Prowler, switched off."""
+"""The guard on a running server: a pack tried, switched on, set off by an attack, switched off."""
 
 import re
-from pathlib import Path
 
 import orjson
 import pytest
 
 from opentrail.guard.pack import read_pack
 from tests.e2e.conftest import MakeServer
-from tests.support.clients import require_library
 from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
-
-PROWLER = Path(__file__).parent / "clients" / "programs" / "prowler_checks.py"
-CHECKS = (
-    "cloudwatch_log_metric_filter_and_alarm_for_aws_config_configuration_changes_enabled",
-    "cloudwatch_log_metric_filter_and_alarm_for_cloudtrail_configuration_changes_enabled",
-    "cloudwatch_log_metric_filter_authentication_failures",
-    "cloudwatch_log_metric_filter_aws_organizations_changes",
-    "cloudwatch_log_metric_filter_disable_or_scheduled_deletion_of_kms_cmk",
-    "cloudwatch_log_metric_filter_for_s3_bucket_policy_changes",
-    "cloudwatch_log_metric_filter_policy_changes",
-    "cloudwatch_log_metric_filter_root_usage",
-    "cloudwatch_log_metric_filter_security_group_changes",
-    "cloudwatch_log_metric_filter_sign_in_without_mfa",
-    "cloudwatch_log_metric_filter_unauthorized_api_calls",
-    "cloudwatch_changes_to_network_acls_alarm_configured",
-    "cloudwatch_changes_to_network_gateways_alarm_configured",
-    "cloudwatch_changes_to_network_route_tables_alarm_configured",
-    "cloudwatch_changes_to_vpcs_alarm_configured",
-    "cloudtrail_cloudwatch_logging_enabled",
-    "cloudwatch_alarm_actions_enabled",
-    "cloudwatch_alarm_actions_alarm_state_configured",
-)
 
 
 def guard(server: RunningServer, *arguments: str) -> str:
@@ -46,15 +22,6 @@ def guard(server: RunningServer, *arguments: str) -> str:
 def states(server: RunningServer) -> dict[str, str]:
     [region] = orjson.loads(server.opentrail("guard", "status", "--json").stdout)
     return {rule["name"]: rule["state"] for rule in region["rules"]}
-
-
-def verdicts(server: RunningServer) -> dict[str, set[str]]:
-    finished = server.opentrail("exec", "--", require_library("python"), str(PROWLER), *CHECKS)
-    assert finished.returncode == 0, finished.stderr
-    found: dict[str, set[str]] = {}
-    for check, _, verdict in orjson.loads(finished.stdout.splitlines()[-1]):
-        found.setdefault(check, set()).add(verdict)
-    return found
 
 
 def test_a_pack_is_tried_switched_on_set_off_and_switched_off(make_server: MakeServer) -> None:
@@ -81,7 +48,6 @@ def test_a_pack_is_tried_switched_on_set_off_and_switched_off(make_server: MakeS
     wait_until(lambda: told_by in trails.get_trail_status(Name="main"), "the trail's status")
 
     guard(server, "enable", "cis", "--yes")
-    assert verdicts(server) == {check: {"PASS"} for check in CHECKS}
 
     size = len(read_pack("tampering").rules)
     gone = f"The pack tampering is off: {size} alarms and {size} metric filters are gone"
