@@ -57,8 +57,8 @@ print(len({record.raw_source["eventID"] for path in paths for record in LogFile(
 
 
 def write_warming(folder: Path, events: int, now: datetime) -> None:
-    """Write so many files of further events that they are two batches, and each worker is started."""
-    for number in range(BATCH_OBJECTS + 1):
+    """Write so many files of further events that they are two batches large enough for a worker each."""
+    for number in range(2 * BATCH_OBJECTS):
         record = an_event(number, now, events).replace(b'"eventID":"', b'"eventID":"w', 1)
         (folder / f"{number:09d}.json.gz").write_bytes(gzip.compress(b'{"Records":[' + record + b"]}"))
 

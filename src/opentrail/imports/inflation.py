@@ -1,6 +1,7 @@
 """Bodies as they lie in buckets and folders: plain, or gzip of one or many members, inflated within a bound."""
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +13,9 @@ INFLATED_LIMIT_BYTES = 256 * 1024 * 1024
 BATCH_LIMIT_BYTES = INFLATED_LIMIT_BYTES
 """What the objects of one batch inflate to, together: the largest object alone. Their rows are made in one go, which
 takes some three times as much memory."""
+
+_USUAL_RATIO = 15
+"""How many times larger than its gzip a log file is, about."""
 
 _MAGIC = b"\x1f\x8b"
 _GZIP_ONLY = isal_zlib.MAX_WBITS | 16
@@ -30,6 +34,13 @@ def stated_size(body: bytes) -> int:
     """Return how many bytes a body says that it holds, without inflating it: of gzip with one member and less than
     4 GiB that is so, any other may hold more."""
     return int.from_bytes(body[-4:], "little") if body.startswith(_MAGIC) else len(body)
+
+
+def expected_size(bodies: Iterable[bytes]) -> int:
+    """Return how many bytes bodies are expected to hold together: what they say, or more where that is hardly true."""
+    return sum(
+        max(stated_size(body), len(body) * _USUAL_RATIO) if body.startswith(_MAGIC) else len(body) for body in bodies
+    )
 
 
 def plain_body(body: bytes, limit_bytes: int = INFLATED_LIMIT_BYTES) -> PlainBody:

@@ -12,7 +12,7 @@ import structlog
 from opentrail.imports.batch import BatchReport, ObjectFault, RecordFilter, load_objects
 from opentrail.imports.feeds import FedObject, Feed
 from opentrail.imports.formats import Fault
-from opentrail.imports.inflation import INFLATED_LIMIT_BYTES, stated_size
+from opentrail.imports.inflation import INFLATED_LIMIT_BYTES, expected_size, stated_size
 from opentrail.ports import Unavailable
 from opentrail.ports.lake_table import Appended, Batch, BatchTaken, LakeAppender
 from opentrail.ports.object_store import AccessRefused, BucketNotFound, ObjectNotFound
@@ -119,6 +119,7 @@ class Follower:
             f"follow/{digest.hexdigest()}",
             tuple(location for location, _ in read),
             partial(load_objects, read, RecordFilter()),
+            expected_size(body for _, body in read),
         )
         try:
             return await self._lake.append(self._arn, batch)

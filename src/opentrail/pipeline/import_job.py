@@ -10,7 +10,7 @@ from typing import TypeVar
 from opentrail.clock import Clock
 from opentrail.imports.batch import BatchReport, ObjectFault, RecordFilter, load_objects
 from opentrail.imports.formats import Fault
-from opentrail.imports.inflation import stated_size
+from opentrail.imports.inflation import expected_size, stated_size
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.import_log import ImportLog
 from opentrail.ports.lake_table import Appended, Batch, BatchTaken, LakeAppender
@@ -211,6 +211,7 @@ class ImportJob:
             f"{current.id}/{read.digest()}",
             tuple(current.source.location(key) for key in keys),
             partial(load_objects, read.bodies, self._wanted),
+            expected_size(body for _, body in read.bodies),
         )
         try:
             return await _patiently(lambda: self._target.append(current.destination, batch))

@@ -158,11 +158,13 @@ class Batch:
     ``id`` is the batch's own for good, such as ``IMPORT_ID/17``: a table takes each id once. ``sources`` names the
     objects that the records stand in. ``load`` reads them; it may be called in another process, so it is a function of
     a module, or a ``functools.partial`` of one over what pickles (compressed bodies rather than plain ones).
+    ``about_bytes`` is what the records have together, as far as it is known: for few no process is started.
     """
 
     id: str
     sources: tuple[str, ...]
     load: Callable[[], LoadedBatch]
+    about_bytes: int | None = None
 
 
 def check_batch(batch: Batch) -> None:

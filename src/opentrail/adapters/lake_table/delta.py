@@ -372,7 +372,7 @@ class _Table:
         if self.has_batch(batch.id):
             raise BatchTaken(batch.id)
         with ExitStack() as in_line:
-            with workers.lease() as maker:
+            with workers.lease_for(batch.about_bytes) as maker:
                 found = maker.read(self._kind, batch.load, oldest, newest)
                 plan = in_line.enter_context(self.turns.in_line(batch.id, partial(self._plan, batch, found, data_key)))
                 self._fault("write")

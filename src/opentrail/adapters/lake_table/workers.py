@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from itertools import count
 from multiprocessing.connection import Connection
@@ -26,6 +26,9 @@ IDLE_SECONDS = 30.0
 
 MIN_ROWS = 2_000
 """Fewer are made in the caller's thread: that takes less than to pass them on."""
+
+_RECORD_BYTES = 1_000
+"""About what a record has."""
 
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_TOP_PAD_": "16777216"}
 """Keeps the memory of one batch for the next one: page faults were a fifth of the time."""
@@ -71,6 +74,10 @@ class Workers:
             yield worker
         finally:
             self._idle.put(worker)
+
+    def lease_for(self, size_bytes: int | None) -> AbstractContextManager[RowMaker]:
+        """Give a worker for a batch whose records have so many bytes, None: it is not known."""
+        return self.lease() if size_bytes is None else self.lease(size_bytes // _RECORD_BYTES)
 
     def close(self) -> None:
         """End the processes, once what they do is done."""
