@@ -36,6 +36,7 @@ from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.home import Home
 from opentrail.ports.event_history import LookupKey, LookupQuery
 from opentrail.settings import Settings
+from opentrail.wiring.interpreter import tune_interpreter
 from opentrail.wiring.querying import SPARE_SECONDS, open_query_commands, read_result_page
 
 STORE = "imported"
@@ -224,6 +225,7 @@ async def measure(
     home = folder / "home"
     async with open_query_commands(Home(home), Settings(), SPARE_SECONDS) as commands:
         files = files_of(home)
+        tune_interpreter()  # as a server's
         with closing(DuckDb(files, lower)) as duck:
             assert duck.ask("SELECT count(*) FROM t") == [(len(numbers),)]
             print(f"\n{len(numbers):,} events in {len(files)} files")

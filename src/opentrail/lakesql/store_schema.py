@@ -1,6 +1,7 @@
 """The columns of an event data store as the SQL sees them, made from the lake's own description of what is stored."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from opentrail.lakesql.schema import TableSchema
 from opentrail.lakesql.types import (
@@ -32,6 +33,7 @@ def table_schema(columns: Sequence[Column]) -> TableSchema:
     return TableSchema(tuple((column.name, _type_of(column.type)) for column in columns))
 
 
+@cache
 def schema_of_kind(kind: EventDataStoreKind) -> TableSchema:
     """Return the published columns of an event data store of this kind."""
     return table_schema(COLUMNS[kind])

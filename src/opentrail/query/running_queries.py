@@ -43,6 +43,7 @@ class RunningQueries(Generic[Query]):
         self._engine = engine
         self._clock = clock
         self._queries: dict[str, Query] = {}
+        self._unended: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[str, float] = {}
 
@@ -125,8 +126,8 @@ class RunningQueries(Generic[Query]):
 
     def _check_room(self, account_id: str, region: str, most: int) -> None:
         """Raise TooManyQueries when ``most`` queries of an account and Region wait or run."""
-        active = [query for query in self.of(account_id, region) if not query.status.is_final]
-        if len(active) >= most:
+        active = [self._queries[query_id] for query_id in self._unended]
+        if sum((query.account_id, query.region) == (account_id, region) for query in active) >= most:
             raise TooManyQueries
 
     async def _begin(self, query: Query, work: Callable[[], Awaitable[None]]) -> None:
@@ -195,4 +196,5 @@ class RunningQueries(Generic[Query]):
 
     async def _keep(self, query: Query) -> None:
         self._queries[query.id] = query
+        (self._unended.discard if query.status.is_final else self._unended.add)(query.id)
         await self._log.store(query)

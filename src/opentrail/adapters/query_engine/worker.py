@@ -120,6 +120,8 @@ def _taught_engine() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config={"threads": 1, "async_threads": 0})
     for statement in preparation():
         connection.execute(statement)
+    for setting in _SETTLED:
+        connection.execute(f"SET GLOBAL {setting}")
     return connection
 
 
@@ -158,13 +160,19 @@ def _prepare(
     return made
 
 
-_LOCKS = (
-    "enable_external_access = false",
+_SETTLED = (
+    "TimeZone = 'UTC'",
+    "parquet_metadata_cache = true",  # else every footer is read when tables are bound, and again by the query
     "autoinstall_known_extensions = false",
     "autoload_known_extensions = false",
     "allow_community_extensions = false",
     "allow_persistent_secrets = false",
     "python_enable_replacements = false",
+)
+"""What is the same for every query, so that no fork needs to say it."""
+
+_LOCKS = (
+    "enable_external_access = false",
     "enable_profiling = 'no_output'",
     "enable_progress_bar = true",
     "enable_progress_bar_print = false",

@@ -357,6 +357,25 @@ async def test_files_that_cannot_have_what_is_looked_for_are_not_opened(
     assert found == {"0-7": [b'[["2"]]'] * 2, "fresh": [b'[["1"]]'] * 2, "nowhere": [b'[["0"]]'] * 2}
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_what_little_filters_leave_is_read_by_one_thread(shared_engine: DuckDbEngine, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.parquet" for number in range(2)]
+    for path in paths:
+        write_parquet(path, pa.table({"eventid": [f"{path.stem}-{at}" for at in range(9)]}))
+    table = EngineTable("lake_table_0", ("eventid",), ("VARCHAR",), tuple(map(str, paths)), None)
+    rare, common = Needle("eventid", ("1-7",)), Needle("eventid", ("0-7", "1-7"))
+    found: list[list[str]] = []
+
+    async def keep(page: bytes, _: int) -> None:
+        found.extend(orjson.loads(page))
+
+    for needles in ((), (rare,), (common,)):
+        sql = "SELECT CAST(count(*) AS VARCHAR), CAST(current_setting('threads') AS VARCHAR) FROM lake_table_0"
+        await shared_engine.run(sql, [replace(table, needles=needles)], keep)
+
+    assert found == [["18", "2"], ["9", "1"], ["18", "2"]]
+
+
 async def test_files_that_have_fewer_columns_than_others_are_read(tmp_path: Path) -> None:
     old, new = tmp_path / "1.parquet", tmp_path / "2.parquet"
     pq.write_table(pa.table({"n": [1]}), old)
