@@ -22,6 +22,9 @@ from opentrail.resource.event_data_store import EventDataStore
 UPKEEP_SECONDS = 600.0
 """How late a day may be dropped, or a deleted store's table removed. To the API such a store is gone on time."""
 
+SOON_SECONDS = 10.0
+"""How soon is looked again where a table was not open yet, as when a server starts."""
+
 _STORE_TYPE = "AWS::CloudTrail::EventDataStore"
 
 _log = structlog.get_logger(__name__)
@@ -52,26 +55,33 @@ class LakeUpkeep:
         self._follow = follow
 
     async def run(self) -> None:
-        """Do what is due at once and then every UPKEEP_SECONDS, until cancelled."""
+        """Do what is due at once and then every UPKEEP_SECONDS, SOON_SECONDS where a table is not open yet, until
+        cancelled."""
         while True:
+            is_everything = True
             try:
-                await self.catch_up()
+                is_everything = await self.catch_up()
             except Unavailable as error:
                 _log.warning("lake_upkeep_waits", error=str(error), retry_seconds=UPKEEP_SECONDS)
-            await asyncio.sleep(UPKEEP_SECONDS)
+            await asyncio.sleep(UPKEEP_SECONDS if is_everything else SOON_SECONDS)
 
-    async def catch_up(self) -> None:
-        """Do all that is due now. Raises Unavailable: the rest is done the next time."""
+    async def catch_up(self) -> bool:
+        """Do all that is due now; return False when a table was not open. Raises Unavailable: the rest is done the next
+        time."""
+        is_everything = True
         now = self._clock.now()
         for store in await self._stores.event_data_stores():
             if store.is_gone(now):
                 await self._end(store, now)
                 continue
             async with self._lake.writing(store.arn) as table:
-                if table is not None:
-                    if not store.is_held:
-                        await self._expire(store, table, now)
-                    await table.vacuum()
+                if table is None:
+                    is_everything = False
+                    continue
+                if not store.is_held:
+                    await self._expire(store, table, now)
+                await table.vacuum()
+        return is_everything
 
     async def _expire(self, store: EventDataStore, table: LakeTable, now: datetime) -> None:
         before = store.keeps_since(now).date()

@@ -51,6 +51,15 @@ async def test_days_past_the_retention_are_dropped_with_a_signed_tombstone() -> 
     assert names(world) == ["EventDataStoreDaysExpired"]
 
 
+async def test_a_table_that_is_not_open_yet_is_looked_at_again_soon() -> None:
+    world = World()
+    await put_store(world, a_store(retention_days=7))
+
+    assert await an_upkeep(world).catch_up() is False
+    await world.lake.flush()
+    assert await an_upkeep(world).catch_up() is True
+
+
 async def test_days_within_the_retention_stay() -> None:
     world = World()
     await put_store(world, a_store(retention_days=7))
