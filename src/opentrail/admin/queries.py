@@ -1,6 +1,7 @@
 """The operator's SQL: over every event data store of the installation, by id, ARN or name, and over Event history."""
 
 import asyncio
+import base64
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from opentrail.lakesql.errors import InvalidStatement, Place
 from opentrail.lakesql.store_schema import schema_of_kind
 from opentrail.lakesql.types import SqlType
 from opentrail.ports.event_data_stores import EventDataStores
+from opentrail.ports.lake_keys import StoreKeyRefused
 from opentrail.query.lake_queries import (
     CONCURRENT_QUERIES,
     EVENT_HISTORY,
@@ -59,6 +61,8 @@ class QueryCommands:
             query = await self._queries.start(self._account_id, self._region, statement, await self._sources(statement))
         except InvalidStatement as error:
             return {"refused": _refusal(error)}
+        except StoreKeyRefused as error:
+            raise OperatorError(str(error)) from error
         except TooManyQueries as error:
             raise OperatorError(
                 f"{CONCURRENT_QUERIES} queries are running or waiting already: wait for one of them to end"
@@ -82,8 +86,15 @@ class QueryCommands:
         }
 
     async def query_pages(self, query_id: str, first: int = 0) -> Answer:
-        """Return where pages of a result lie in its file (start, length, rows), from the ``first`` on."""
-        return {"pages": [list(page) for page in self._find(query_id).pages[first : first + MAX_PAGES]]}
+        """Return where pages of a result lie in its file (start, length, rows), from the ``first`` on, and the key that
+        opens them (base64; empty where they are kept without one)."""
+        query = self._find(query_id)
+        try:
+            key = await self._queries.result_key(query)
+        except StoreKeyRefused as error:
+            raise OperatorError(str(error)) from error
+        pages = [list(page) for page in query.pages[first : first + MAX_PAGES]]
+        return {"pages": pages, "key": base64.b64encode(key).decode()}
 
     async def cancel_query(self, query_id: str) -> Answer:
         """Stop a query at once; one that has ended stays as it is."""

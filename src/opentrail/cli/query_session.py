@@ -100,7 +100,7 @@ class QuerySession:
         """Return a page of a result, opened with its data key where it has one."""
         from opentrail.wiring.querying import read_result_page
 
-        return read_result_page(self._context.home, query_id, start, length)
+        return read_result_page(self._context.home, query_id, start, length, key)
 
     async def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         if self._own_commands is not None:

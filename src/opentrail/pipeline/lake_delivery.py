@@ -16,6 +16,7 @@ from opentrail.pipeline.reader_tasks import pause, run_readers
 from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
 from opentrail.ports.journal import START, Journal, Position
+from opentrail.ports.lake_keys import StoreKeyRefused
 from opentrail.ports.lake_table import (
     Appended,
     Batch,
@@ -67,6 +68,7 @@ class LakeDelivery:
         self._states: dict[str, LakeReaderState] | None = None
         self._readers: dict[str, LakeReader] = {}
         self._backoffs: dict[str, Backoff] = {}
+        self._refused: set[str] = set()
         self._seen_head = START
         self._settled_head = START
 
@@ -90,9 +92,10 @@ class LakeDelivery:
         arn, reader = state.arn, self._readers.get(state.arn)
         is_failing = arn in self._backoffs and self._backoffs[arn].is_failing
         if reader is None:
-            return LakeStoreState(arn, state.cursor, 0, None, is_failing, self._counts[arn])
+            return LakeStoreState(arn, state.cursor, 0, None, is_failing, self._counts[arn], arn in self._refused)
         fresh, since = reader.fresh_events, reader.fresh_since
-        return LakeStoreState(arn, reader.position, fresh, since, is_failing, self._counts[arn])
+        counts, is_refused = self._counts[arn], arn in self._refused
+        return LakeStoreState(arn, reader.position, fresh, since, is_failing, counts, is_refused)
 
     def _committed(self, arn: str, commit: Commit) -> None:
         self._counts[arn].committed(commit)
@@ -213,12 +216,14 @@ class LakeDelivery:
         except Exception as error:  # the edge of a worker: whatever it was, the store starts again from its table
             backoff.fail(now)
             self._forget(arn, reader)
+            (self._refused.add if isinstance(error, StoreKeyRefused) else self._refused.discard)(arn)
             if isinstance(error, Unavailable):
                 _log.warning("lake_delivery_interrupted", store=arn, error=str(error))
             else:
                 _log.exception("lake_delivery_failed", store=arn)
             return
         backoff.succeed()
+        self._refused.discard(arn)
         if is_finished:
             self._forget(arn, reader)
             self._backoffs.pop(arn, None)

@@ -49,8 +49,8 @@ class LakeCounts:
 
 @dataclass(frozen=True, slots=True)
 class LakeStoreState:
-    """A store's reader now: where it is in the journal, how many events no commit has yet and since when, and whether
-    its last round failed."""
+    """A store's reader now: where it is in the journal, how many events no commit has yet and since when, whether its
+    last round failed, and whether that was because its KMS key cannot be used."""
 
     arn: str
     position: Position
@@ -58,6 +58,7 @@ class LakeStoreState:
     fresh_since: datetime | None
     is_failing: bool
     counts: LakeCounts
+    is_refused: bool = False
 
 
 class LakeFigures(Collector):

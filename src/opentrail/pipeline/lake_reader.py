@@ -9,6 +9,7 @@ import structlog
 from opentrail.deliver.lake import LakeSelection
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
 from opentrail.ports.journal import EventEntry, EventsEntry, Journal, Position, PositionLost, SettingsEntry
+from opentrail.ports.lake_keys import StoreKeyRefused
 from opentrail.ports.lake_table import Appended, Batch, Commit, LakeSnapshot, LakeTable, LakeTables, TableNotFound
 from opentrail.resource.event_data_store import EventDataStore
 
@@ -106,20 +107,29 @@ class LakeReader:
     async def tick(self, now: datetime) -> bool:
         """Read to the journal's head and commit what is due; return True once the store and its table are gone.
 
-        Raises what the ports raise.
+        Raises what the ports raise. A store that is gone by now ends also where its KMS key cannot be used: nothing of
+        it is to be kept any more.
         """
         async with self.lock:
-            if self.store is None:
+            try:
+                return await self._tick(now)
+            except StoreKeyRefused:
+                if await self._stores.event_data_store(self.state.arn) is not None:
+                    raise
                 return await self._end()
-            await self._open()
-            await self._follow(now)
-            if self.store is None:
-                return await self._end()
-            if self._is_due(now):
-                await self._commit(now)
-            elif self._unstored >= MAX_LAG_ENTRIES and not self._fresh:
-                await self._store_state()
-            return False
+
+    async def _tick(self, now: datetime) -> bool:
+        if self.store is None:
+            return await self._end()
+        await self._open()
+        await self._follow(now)
+        if self.store is None:
+            return await self._end()
+        if self._is_due(now):
+            await self._commit(now)
+        elif self._unstored >= MAX_LAG_ENTRIES and not self._fresh:
+            await self._store_state()
+        return False
 
     async def flush(self, now: datetime) -> None:
         """Commit everything that the journal has for the store. Raises what the ports raise."""
@@ -208,9 +218,13 @@ class LakeReader:
     async def _apply(self, position: Position, entry: SettingsEntry, now: datetime) -> None:
         """Put new settings in force, once everything that was picked under the old ones is committed."""
         await self._commit(now)
+        key_before = self.store.kms_key_id if self.store is not None else ""
         self._set_store(EventDataStore.from_json(entry.settings) if entry.settings is not None else None)
         self._position = position
         await self._store_state()
+        if self.store is not None and self.store.kms_key_id != key_before:
+            self._table = None
+            await self._open()
 
     async def _take(self, position: Position, entry: EventEntry | EventsEntry, now: datetime) -> None:
         assert self._table is not None

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -16,11 +17,13 @@ from opentrail.lakesql.schema import TableSchema
 from opentrail.lakesql.store_schema import schema_of_kind
 from opentrail.ports import Unavailable
 from opentrail.ports.history_table import HistoryTable
+from opentrail.ports.lake_keys import StoreKeyRefused
 from opentrail.ports.lake_table import Lake, LakeFile, LakeSnapshot, TableNotFound
-from opentrail.ports.query_engine import EngineTable, Needle, QueryEngine
+from opentrail.ports.query_engine import EngineTable, Needle, QueryEngine, QueryFailed, QueryTimedOut
 from opentrail.ports.query_log import QueryLog
 from opentrail.query.result_delivery import ResultDelivery
 from opentrail.query.running_queries import RunningQueries
+from opentrail.query.store_result_keys import StoreResultKeys, opened_page, sealed_page
 from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind
 from opentrail.resource.lake_query import DeliveryStatus, LakeQuery
 from opentrail.resource.query import QueryStatus
@@ -33,6 +36,8 @@ CONCURRENT_QUERIES = 10
 
 _log = structlog.get_logger(__name__)
 
+
+KEY_UNUSABLE = "An event data store of the query is encrypted with a KMS key that cannot be used now."
 
 EVENT_HISTORY = "event_history"
 """What the operator's queries call Event history; a query on it has this among its ``event_data_stores``."""
@@ -72,8 +77,11 @@ class LakeQueries(RunningQueries[LakeQuery]):
         *,
         history: HistoryTable | None = None,
         delivery: ResultDelivery | None = None,
+        results: StoreResultKeys | None = None,
     ) -> None:
         super().__init__(log, engine, clock)
+        self._results = results
+        self._result_keys: dict[str, bytes] = {}
         self._lake = lake
         self._identifiers = identifiers
         self._history = history
@@ -105,16 +113,18 @@ class LakeQueries(RunningQueries[LakeQuery]):
         """Check a statement and queue it; its result comes by and by, and goes to ``delivery_s3_uri`` if that is given.
 
         ``sources`` has what the statement may read, by the names that it uses. ``check_place`` judges where the result
-        goes, once the statement is known to be good. Raises InvalidStatement, TooManyQueries, Unavailable, and what
-        ``check_place`` raises.
+        goes, once the statement is known to be good. Raises InvalidStatement, TooManyQueries, StoreKeyRefused,
+        Unavailable, and what ``check_place`` raises.
         """
         now = self._clock.now()
         translation = await asyncio.to_thread(_translate, statement, sources, now)
         if check_place is not None:
             await check_place()
         self._check_room(account_id, region, CONCURRENT_QUERIES)
+        query_id = self._identifiers.uuid()
+        await self._result_key(query_id, _locked(sources.values()))
         query = LakeQuery(
-            id=self._identifiers.uuid(),
+            id=query_id,
             account_id=account_id,
             region=region,
             event_data_stores=tuple(dict.fromkeys(source.arn for source in sources.values())),
@@ -153,20 +163,51 @@ class LakeQueries(RunningQueries[LakeQuery]):
         query, status = self._queries[query_id], DeliveryStatus.FAILED
         try:
             if self._delivery is not None:
-                status = await self._delivery.deliver(query, self._log)
+                status = await self._delivery.deliver(query, _OpenedPages(self, self._log, query))
         except Exception:  # the edge of a worker: whatever it was, the result is not delivered
             _log.exception("a result could not be delivered", query=query_id)
         await self._keep(replace(self._queries[query_id], delivery_status=status))
 
     async def _answer(self, query_id: str, plan: _Plan) -> None:
-        async with AsyncExitStack() as stack:
-            tables, scanned = await self._tables(plan, stack)
-            self._change(query_id, events_scanned=scanned)
-            taken = await self._ask(query_id, plan.translation.sql, tables)
-        self._change(query_id, events_matched=taken.rows_matched)
+        try:
+            async with AsyncExitStack() as stack:
+                tables, scanned, locked = await self._tables(plan, stack)
+                self._change(query_id, events_scanned=scanned, locked_by=locked)
+                self._result_keys[query_id] = await self._result_key(query_id, locked)
+                taken = await self._ask(query_id, plan.translation.sql, tables)
+            self._change(query_id, events_matched=taken.rows_matched)
+        except StoreKeyRefused as error:
+            _log.warning("query_refused", query=query_id, error=str(error))
+            raise QueryFailed(KEY_UNUSABLE) from error
+        except QueryFailed as error:
+            if not self._queries[query_id].locked_by or isinstance(error, QueryTimedOut):
+                raise
+            raise QueryFailed(_without_values(str(error))) from None
+        finally:
+            self._result_keys.pop(query_id, None)
 
-    async def _tables(self, plan: _Plan, stack: AsyncExitStack) -> tuple[list[EngineTable], int]:
-        """Return what the engine reads, days out of the WHERE's reach left out, and how many events that is."""
+    async def _result_key(self, query_id: str, locked: Sequence[str]) -> bytes:
+        if locked and self._results is None:
+            raise StoreKeyRefused("event data stores of the query are encrypted, and no key ring is here")
+        return await self._results.key(query_id, locked) if self._results is not None else b""
+
+    async def result_key(self, query: LakeQuery) -> bytes:
+        """Return the key of a query's result, none where it is kept as it is. Raises StoreKeyRefused, Unavailable."""
+        return self._result_keys.get(query.id) or await self._result_key(query.id, query.locked_by)
+
+    async def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
+        return sealed_page(self._result_keys.get(query_id, b""), query_id, start, page)
+
+    async def _opened_page(self, query: LakeQuery, start: int, page: bytes) -> bytes:
+        return opened_page(await self.result_key(query), query.id, start, page) if query.locked_by else page
+
+    async def open_page(self, query: LakeQuery, start: int, page: bytes) -> bytes:
+        """Return a page of a result that was kept at ``start``. Raises StoreKeyRefused, Unavailable."""
+        return await self._opened_page(query, start, page)
+
+    async def _tables(self, plan: _Plan, stack: AsyncExitStack) -> tuple[list[EngineTable], int, tuple[str, ...]]:
+        """Return what the engine reads, days out of the WHERE's reach left out, how many events that is, and which
+        stores (ARNs) are encrypted."""
         snapshots: dict[str, LakeSnapshot] = {}
         for source in plan.sources.values():
             if isinstance(source, EventDataStore) and source.arn not in snapshots:
@@ -189,7 +230,8 @@ class LakeQueries(RunningQueries[LakeQuery]):
             keys = {file.location: file.key for file in files if file.key}
             table = EngineTable(use.view, names, types, locations, fresh, (), needles, keys, is_locked)
             tables.append(table)
-        return tables, scanned
+        locked = sorted(arn for arn, snapshot in snapshots.items() if snapshot.is_locked)
+        return tables, scanned, tuple(locked)
 
     async def _history_files(
         self, source: HistorySource, use: "TableUse", stack: AsyncExitStack
@@ -198,6 +240,29 @@ class LakeQueries(RunningQueries[LakeQuery]):
             raise TableNotFound(EVENT_HISTORY)
         bounds = use.bounds
         return await stack.enter_async_context(self._history.files(source.account_id, bounds.since, bounds.until))
+
+
+class _OpenedPages:
+    """A finished query's pages as they were before they were sealed, for its delivery."""
+
+    def __init__(self, queries: LakeQueries, log: QueryLog[LakeQuery], query: LakeQuery) -> None:
+        self._queries = queries
+        self._log = log
+        self._query = query
+
+    async def read_page(self, query_id: str, start: int, length: int) -> bytes:
+        return await self._queries.open_page(self._query, start, await self._log.read_page(query_id, start, length))
+
+
+def _locked(sources: Iterable[Source]) -> list[str]:
+    """Return the stores (ARNs) that have KMS keys."""
+    return sorted({one.arn for one in sources if isinstance(one, EventDataStore) and one.kms_key_id})
+
+
+def _without_values(message: str) -> str:
+    """Return an engine's message up to where it could tell a value of an event: messages are kept in the clear."""
+    told, *rest = re.split(r"['\"({:]|(?<!\w)[-\d]", message, maxsplit=1)
+    return f"{told.strip()} ..." if rest else told
 
 
 def references(statement: str) -> tuple[str, ...]:

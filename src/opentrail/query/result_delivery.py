@@ -10,6 +10,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
 import orjson
 import structlog
@@ -18,7 +19,6 @@ from opentrail.clock import format_time
 from opentrail.digest.result_sign import ResultFile, ResultSign, format_result_sign, result_signing_text
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.object_store import AccessRefused, AlreadyExists, BucketNotFound, ObjectStore, ObjectStores
-from opentrail.ports.query_log import QueryLog
 from opentrail.ports.signer import Signer
 from opentrail.resource.lake_query import DeliveryStatus, LakeQuery
 from opentrail.resource.result_layout import SIGN_FILE_NAME, parse_delivery_uri, result_file_name
@@ -35,6 +35,14 @@ _COMPRESSION_LEVEL = 6
 _log = structlog.get_logger(__name__)
 
 
+class ResultPages(Protocol):
+    """Where the pages of results are read, in the clear."""
+
+    async def read_page(self, query_id: str, start: int, length: int) -> bytes:
+        """Return a page. Raises Unavailable."""
+        ...
+
+
 class _Altered(PortError):
     """Another object has the key of a result's file."""
 
@@ -49,12 +57,12 @@ class ResultDelivery:
         self._signer = signer
         self._first_pause_seconds = first_pause_seconds
 
-    async def deliver(self, query: LakeQuery, log: QueryLog[LakeQuery]) -> DeliveryStatus:
+    async def deliver(self, query: LakeQuery, pages: ResultPages) -> DeliveryStatus:
         """Deliver the result of a finished query; return how that ended. Nothing is raised for what a store says."""
         pause = self._first_pause_seconds
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._deliver_once(query, log)
+                return await self._deliver_once(query, pages)
             except Unavailable as error:
                 _log.warning("result_delivery_interrupted", query=query.id, error=str(error), attempt=attempt)
             if attempt < ATTEMPTS:
@@ -62,14 +70,14 @@ class ResultDelivery:
                 pause *= 2
         return DeliveryStatus.FAILED
 
-    async def _deliver_once(self, query: LakeQuery, log: QueryLog[LakeQuery]) -> DeliveryStatus:
+    async def _deliver_once(self, query: LakeQuery, pages: ResultPages) -> DeliveryStatus:
         assert query.ended_at is not None
         place = parse_delivery_uri(query.delivery_s3_uri)
         folder = place.folder(query.account_id, query.ended_at, query.id)
         bucket = self._stores.bucket(place.bucket)
         files: list[ResultFile] = []
         try:
-            async for body in _csv_files(query, log):
+            async for body in _csv_files(query, pages):
                 name = result_file_name(len(files) + 1)
                 await _put(bucket, query, folder + name, body, "application/gzip")
                 files.append(ResultFile(name, await asyncio.to_thread(_sha256, body)))
@@ -107,12 +115,12 @@ async def _put(bucket: ObjectStore, query: LakeQuery, key: str, body: bytes, con
             raise _Altered(f"another object is at {key}") from error
 
 
-async def _csv_files(query: LakeQuery, log: QueryLog[LakeQuery]) -> AsyncIterator[bytes]:
+async def _csv_files(query: LakeQuery, pages: ResultPages) -> AsyncIterator[bytes]:
     """Yield the result as gzip files of CSV, each with the header; a result without rows is one file."""
     header = _csv_lines([[label for label, _ in query.columns]])
     file = _GzipFile(header)
     for start, length, _ in query.pages:
-        page = await log.read_page(query.id, start, length)
+        page = await pages.read_page(query.id, start, length)
         if await asyncio.to_thread(file.add_page, page) >= FILE_BYTES:
             yield await asyncio.to_thread(file.close)
             file = _GzipFile(header)

@@ -56,6 +56,7 @@ from opentrail.pipeline.regions import EnabledRegions
 from opentrail.pipeline.settings_view import SettingsView
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import EventEntry
+from opentrail.ports.lake_keys import KeyRingStoreKeys
 from opentrail.ports.signer import Signer
 from opentrail.record.events import EventBuilder
 from opentrail.record.names import global_region
@@ -108,6 +109,7 @@ class Installation:
     signer: Signer
     keys: SqlKeyStore
     key_ring: LocalKeyRing
+    store_keys: KeyRingStoreKeys
     regions: EnabledRegions
     builder: EventBuilder
     feeder: HistoryFeeder
@@ -233,6 +235,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
         await _record_lost_calls(home, settings, journal, builder, regions, clock)
         keys = SqlKeyStore(database, sealer, clock)
         key_ring = LocalKeyRing(keys)
+        store_keys = KeyRingStoreKeys(key_ring)
         log_store, metrics = LocalLogStore(home.log_groups, key_ring), LocalMetricStore(home.metrics_file)
         event_archives = LocalEventArchives(home.event_archives)
         for store in (log_store, metrics, event_archives):
@@ -262,7 +265,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             invocations=SqlInvocations(database),
             lake_seals=lake_seals,
             lake_sealing=LakeSealing(event_data_stores, lake_seals, signer, clock),
-            lake_tables=open_lake_tables(home, settings, identifiers),
+            lake_tables=open_lake_tables(home, settings, identifiers, store_keys),
             delivery_log=SqlDeliveryLog(database),
             attestations=SqlAttestationLog(database),
             notices=SqlNoticeLog(database),
@@ -277,6 +280,7 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             signer=signer,
             keys=keys,
             key_ring=key_ring,
+            store_keys=store_keys,
             regions=regions,
             builder=builder,
             feeder=HistoryFeeder(journal, history, clock, figures.recorded.recorded),

@@ -5,6 +5,7 @@ from opentrail.adapters.lake_table.local import LocalLakeTables
 from opentrail.adapters.lake_table.mirror import Mirror
 from opentrail.clock import Identifiers
 from opentrail.home import Home
+from opentrail.ports.lake_keys import StoreKeys
 from opentrail.settings import Settings
 
 
@@ -24,10 +25,11 @@ def table_bucket(settings: Settings) -> TableBucket | None:
     )
 
 
-def open_lake_tables(home: Home, settings: Settings, identifiers: Identifiers) -> LocalLakeTables:
+def open_lake_tables(home: Home, settings: Settings, identifiers: Identifiers, keys: StoreKeys) -> LocalLakeTables:
     """Return an installation's tables. Nothing is reached before the first one is opened."""
     place = table_bucket(settings)
     if place is None:
-        return LocalLakeTables(home.lake)
+        return LocalLakeTables(home.lake, keys=keys)
     owner = home.installation_id(identifiers)
-    return LocalLakeTables(home.lake, Mirror(S3Objects(place), place.location, home.lake, owner, settings.lake__cache))
+    mirror = Mirror(S3Objects(place), place.location, home.lake, owner, settings.lake__cache)
+    return LocalLakeTables(home.lake, mirror, keys)

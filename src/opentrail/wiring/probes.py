@@ -42,7 +42,7 @@ class Probes:
             "status": "ok" if self._is_writable else "failing",
             "journal": "writable" if self._is_writable else "cannot be written; is the disk full?",
             "history": "behind" if is_behind else "current",
-            "lake": "waiting for its tables" if any(one.is_failing for one in self._lake_states()) else "ok",
+            "lake": _lake_state(self._lake_states()),
         }
         return JSONResponse(answer, 200 if self._is_writable else 503)
 
@@ -64,3 +64,10 @@ def is_writable(folder: Path) -> bool:
         path.unlink(missing_ok=True)
         return False
     return True
+
+
+def _lake_state(states: Sequence[LakeStoreState]) -> str:
+    failing = [one for one in states if one.is_failing]
+    if failing and all(one.is_refused for one in failing):
+        return "waiting for a KMS key"
+    return "waiting for its tables" if failing else "ok"

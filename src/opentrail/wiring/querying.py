@@ -1,5 +1,6 @@
 """The lake's queries joined with their engine: for the server, and for a command on a home that no server holds."""
 
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.ports.object_store import ObjectStores
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.query.result_delivery import ResultDelivery
+from opentrail.query.store_result_keys import StoreResultKeys, opened_page
 from opentrail.resource.lake_query import LakeQuery
 from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation, open_installation
@@ -42,6 +44,7 @@ def lake_queries(
         installation.identifiers,
         history=HistoryFiles(installation.history.open_segments, join_block, HISTORY_WORKER, folder),
         delivery=ResultDelivery(stores, installation.signer) if stores is not None else None,
+        results=StoreResultKeys(installation.store_keys, installation.event_data_stores),
     )
 
 
@@ -76,11 +79,12 @@ async def open_query_commands(home: Home, settings: Settings, spare_seconds: flo
                 await tables.close()
 
 
-def read_result_page(home: Home, query_id: str, start: int, length: int) -> bytes:
-    """Return a page of a result from the home, also beside the server that holds it; blocks."""
+def read_result_page(home: Home, query_id: str, start: int, length: int, key: str = "") -> bytes:
+    """Return a page of a result from the home, opened with its key (base64) where it has one, also beside the server
+    that holds it; blocks. Raises Unavailable for one that was altered."""
     with (home.queries / query_id / "rows").open("rb") as file:
         file.seek(start)
-        return file.read(length)
+        return opened_page(b64decode(key), query_id, start, file.read(length))
 
 
 def write_parquet(path: Path, columns: Sequence[tuple[str, str]], pages: Iterator[list[list[str | None]]]) -> int:

@@ -147,10 +147,10 @@ class InvalidKmsKeyIdException(AwsError):
 
 
 class KmsKeyNotFoundException(AwsError):
-    """No such key, or not in the bucket's Region."""
+    """No such key, or not in the bucket's Region, or the event data store's."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(f"The KMS key {key} does not exist or is not in the Region of the S3 bucket.")
+    def __init__(self, key: str, place: str = "S3 bucket") -> None:
+        super().__init__(f"The KMS key {key} does not exist or is not in the Region of the {place}.")
 
 
 class KmsException(AwsError):
@@ -161,15 +161,17 @@ class KmsException(AwsError):
         return cls(f"The KMS key {key} cannot be used: it is missing, disabled or pending deletion.")
 
     @classmethod
-    def not_for_event_data_stores(cls) -> "KmsException":
-        return cls("This installation does not encrypt event data stores with KMS keys.")
+    def fixed(cls, store: str, key: str) -> "KmsException":
+        return cls(f"The event data store {store} is encrypted with {key}, which cannot be changed.")
 
 
 class InsufficientEncryptionPolicyException(AwsError):
-    """The key's policy, or the bucket's, does not let CloudTrail encrypt deliveries."""
+    """The key's policy, or the bucket's, does not let CloudTrail encrypt deliveries; or the key of an event data store,
+    for which no bucket is named, may or can not be used."""
 
     def __init__(self, bucket: str, key_arn: str) -> None:
-        super().__init__(f"Insufficient permissions to access S3 bucket {bucket} or KMS key {key_arn}.")
+        bucket = f"S3 bucket {bucket} or " if bucket else ""
+        super().__init__(f"Insufficient permissions to access {bucket}KMS key {key_arn}.")
 
 
 class InvalidCloudWatchLogsLogGroupArnException(AwsError):

@@ -33,7 +33,7 @@ def store_settings(store: EventDataStore) -> Parameters:
         "UpdatedTimestamp": store.updated_at,
         "BillingMode": str(store.billing_mode),
     }
-    return members
+    return members | ({"KmsKeyId": store.kms_key_id} if store.kms_key_id else {})
 
 
 def store_description(store: EventDataStore) -> Parameters:

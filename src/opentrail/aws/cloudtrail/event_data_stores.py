@@ -6,7 +6,6 @@ from datetime import timedelta
 from opentrail.aws.cloudtrail.errors import (
     InvalidEventSelectorsException,
     InvalidParameterException,
-    KmsException,
     NotOrganizationMasterAccountException,
     OperationNotPermittedException,
 )
@@ -31,6 +30,7 @@ from opentrail.aws.cloudtrail.organization_trails import administered_organizati
 from opentrail.aws.cloudtrail.page_tokens import page_of
 from opentrail.aws.cloudtrail.query_access import shared_store
 from opentrail.aws.cloudtrail.store_insights import check_insights_of_store
+from opentrail.aws.cloudtrail.store_keys import store_with_key
 from opentrail.aws.cloudtrail.tag_rules import tags_of_new_store, wire_tags
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.pattern.selectors import InvalidSelector, check_event_data_store_selectors
@@ -88,6 +88,7 @@ async def create_event_data_store(ports: ApiPorts, call: Call) -> Outcome:
     full_region = await _region_full_of_stores(ports, store)
     if full_region:
         raise EventDataStoreMaxLimitExceededException(owner, STORES_PER_REGION, full_region)
+    store = await store_with_key(ports, call, store)
 
     async def set_tags() -> None:
         await ports.trails.set_tags(store.arn, tags)
@@ -123,6 +124,7 @@ async def update_event_data_store(ports: ApiPorts, call: Call) -> Outcome:
         full_region = await _region_full_of_stores(ports, store)
         if full_region:
             raise OperationNotPermittedException.too_many_stores(store.account_id, STORES_PER_REGION, full_region)
+    store = await store_with_key(ports, call, store)
     output = store_settings(store) | {"FederationStatus": "DISABLED"}
     return Outcome(output, settings=(_store_entry(store),), weakens_record=True)
 
@@ -193,7 +195,6 @@ def _store_with_parameters(ports: ApiPorts, call: Call, store: EventDataStore) -
     parameters = call.parameters
     if "KmsKeyId" in parameters:
         check_kms_key(parameters["KmsKeyId"])
-        raise KmsException.not_for_event_data_stores()
     changed = replace(
         store,
         name=parameters.get("Name", store.name),

@@ -28,6 +28,7 @@ from opentrail.aws.cloudtrail.query_errors import (
     QueryIdNotFoundException,
 )
 from opentrail.aws.cloudtrail.result_destinations import check_result_place
+from opentrail.aws.cloudtrail.store_keys import check_reading
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.lakesql.errors import InvalidStatement, UnknownStore
 from opentrail.lakesql.parameters import bind
@@ -65,6 +66,7 @@ async def start_query(ports: ApiPorts, call: Call) -> Outcome:
     """Check a statement, queue it, and answer its id."""
     statement = _statement(call)
     stores = await _stores_of(ports, call, statement)
+    await check_reading(ports, call, stores.values())
     delivery_uri: str = call.parameters.get("DeliveryS3Uri", "")
 
     async def check_place() -> None:
@@ -114,6 +116,8 @@ async def describe_query(ports: ApiPorts, call: Call) -> Outcome:
 async def get_query_results(ports: ApiPorts, call: Call) -> Outcome:
     """Show one page of a query's result; what there is of it while the query still runs."""
     query = await _find(ports, call)
+    locked = [await ports.event_data_stores.event_data_store(arn) for arn in query.locked_by]
+    await check_reading(ports, call, (store for store in locked if store is not None))
     first = _first_row(call, query)
     rows = await ports.queries.rows(query, first, call.parameters.get("MaxQueryResults", MAX_RESULTS))
     labels = [label for label, _ in query.columns]
