@@ -115,7 +115,7 @@ async def test_fixed_pricing_keeps_seven_years_and_no_longer() -> None:
             errors.InvalidEventSelectorsException,
         ),
         ({"AdvancedEventSelectors": INSIGHT, "StartIngestion": False}, errors.InvalidParameterException),
-        ({"KmsKeyId": "alias/lake"}, errors.KmsException),
+        ({"KmsKeyId": "alias/lake"}, errors.KmsKeyNotFoundException),
         ({"KmsKeyId": "lake"}, errors.InvalidKmsKeyIdException),
         ({"OrganizationEnabled": True}, errors.OrganizationsNotInUseException),
         ({"TagsList": [{"Key": "aws:x"}]}, errors.InvalidTagParameterException),
