@@ -40,6 +40,8 @@ _FOREIGN = {
     b"\xfd7zXZ": "packed with xz: unpack it first",
     b"Obj\x01": "an Avro file",
     b"ORC": "an ORC file",
+    b"\xff\xfe": "UTF-16: write it as UTF-8 first",
+    b"\xfe\xff": "UTF-16: write it as UTF-8 first",
     b"<": "XML or HTML",
 }
 _decoder = json.JSONDecoder()
