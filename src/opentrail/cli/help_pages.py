@@ -32,10 +32,15 @@ class HelpGroup(TyperGroup):
             formatter.write_dl(rows)
 
 
+def _no_type(ctx: Any) -> str:
+    return ""
+
+
 def _name_value(parameter: Any) -> None:
     """Name the value of a parameter that does not say of what kind it is; an argument's name is its own."""
     if isinstance(parameter, TyperArgument):
         parameter.metavar = parameter.metavar or str(parameter.name).upper()
         parameter.hidden = parameter.hidden or not parameter.help  # the usage line shows it; there is no more to say
+        vars(parameter)["display_type_rich"] = _no_type  # it would be written behind the name
     elif isinstance(parameter, TyperOption) and not parameter.is_flag and not parameter.count:
         parameter.metavar = parameter.metavar or _VALUE_NAMES.get(str(parameter.name), "TEXT")

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import duckdb
-import orjson
 import pyarrow as pa
 
 from opentrail.adapters.query_engine.batch_columns import (
@@ -24,7 +23,7 @@ from opentrail.lakesql.text import quoted_name, quoted_text
 from opentrail.ports.replay import CountingJob
 from opentrail.query.replay.column_counting import ColumnCounter, members_to_count
 from opentrail.query.replay.columns import span_condition
-from opentrail.query.replay.counting import Counter, Tally
+from opentrail.query.replay.counting import Counter, Tally, decoded_record
 from opentrail.query.replay.lake import VIEW
 from opentrail.query.replay.metrics import Metric
 from opentrail.query.replay.rules import ReplayRule
@@ -129,7 +128,7 @@ class MemberCounting:
             f"TIMESTAMPTZ '{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}+00'" for second in wanted
         )
         for second, raw in self._records(f"eventtime IN ({times})", is_odd=False):
-            record = orjson.loads(raw)
+            record = decoded_record(raw) or {}
             for asked in self._asked:
                 if second in asked.newest and asked.tally.wants_example(second) and asked.rule.matches(record, raw):
                     asked.tally.add_example(second, raw)

@@ -141,7 +141,7 @@ class Tally:
 
     def add_example(self, seconds: int, raw: bytes) -> None:
         """Take a match as an example, when it is among the newest."""
-        self._keep((seconds, event_id(orjson.loads(raw)), raw.decode(errors="replace")))
+        self._keep((seconds, event_id(decoded_record(raw) or {}), raw.decode(errors="replace")))
 
     def merge(self, wire: Mapping[str, Any]) -> None:
         """Add what another tally says of itself."""
@@ -214,7 +214,7 @@ class Counter:
 
     def take(self, raw: bytes) -> None:
         """Take one event's JSON; one that is no record with a time is counted as unreadable."""
-        record = _decoded(raw)
+        record = decoded_record(raw)
         if record is None:
             self.unreadable += 1
             return
@@ -267,7 +267,8 @@ class _Asked:
         return [place for place, matcher in self.matchers if matcher(subject)]
 
 
-def _decoded(raw: bytes) -> dict[str, Any] | None:
+def decoded_record(raw: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that a record is, None when it is anything else. Numbers beyond a double are infinite."""
     try:
         record = orjson.loads(raw)
     except orjson.JSONDecodeError:

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 
 from opentrail.clock import format_time
+from opentrail.event.json_values import json_safe
 from opentrail.query.replay.alarms import replay_alarm
-from opentrail.query.replay.counting import GROUPS, Tally, grain_of
+from opentrail.query.replay.counting import GROUPS, Tally, decoded_record, grain_of
 from opentrail.query.replay.histogram import MAX_BINS, histogram_of, step_for
 from opentrail.query.replay.reasons import reasons
 from opentrail.query.replay.requests import AskedRule, ReplayRequest
@@ -134,10 +135,10 @@ def _alarm(asked: AskedRule, tally: Tally, span: tuple[int, int]) -> dict[str, A
 
 
 def _example(asked: AskedRule, seconds: int, event_id: str, raw: str) -> dict[str, Any]:
-    record = orjson.loads(raw)
+    record = decoded_record(raw.encode()) or {}
     found = reasons(asked.rule.predicate, asked.rule.rule.view(asked.rule.subject_of(record, raw.encode())))
     is_whole = len(raw) <= MAX_RECORD_BYTES
-    shown = record if is_whole else _main(record)
+    shown = json_safe(record if is_whole else _main(record))
     return {
         "Time": _time(seconds),
         "EventId": event_id,
@@ -149,7 +150,7 @@ def _example(asked: AskedRule, seconds: int, event_id: str, raw: str) -> dict[st
 
 def _main(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members of a record by which people know it, those that are short."""
-    kept = {name: record[name] for name in _MAIN_MEMBERS if name in record}
+    kept = {name: json_safe(record[name]) for name in _MAIN_MEMBERS if name in record}
     return {name: value for name, value in kept.items() if len(orjson.dumps(value)) <= MAX_RECORD_BYTES // 8}
 
 

@@ -21,6 +21,8 @@ from opentrail.ports.replay import CountingFailed, CountingJob, RuleToCount
 from opentrail.query.replay.counting import Counter
 from opentrail.query.replay.lake import tables_of
 from opentrail.query.replay.metrics import read_metric
+from opentrail.query.replay.report import Effort, report_of
+from opentrail.query.replay.requests import AskedRule, ReplayRequest
 from opentrail.query.replay.rules import ReplayRule, read_replay_rule
 from opentrail.resource.event_data_store import EventDataStore
 from tests.builders import an_event
@@ -53,10 +55,13 @@ def records() -> list[dict[str, Any]]:
 
 async def a_table(folder: Path, records: Sequence[dict[str, Any]], job: CountingJob) -> EngineTable:
     """Return a table with two thirds of the records in files, the others in memory."""
+    return await a_table_of([orjson.dumps(record) for record in records], folder, job)
+
+
+async def a_table_of(lines: Sequence[bytes], folder: Path, job: CountingJob) -> EngineTable:
     tables = LocalLakeTables(folder)
     store = EventDataStore(ARN, "audit", "123456789012", "us-east-1", FIRST, FIRST)
     table = await tables.open(store)
-    lines = [orjson.dumps(record) for record in records]
     oldest, newest = FIRST - timedelta(days=1), FIRST + timedelta(days=9)
     cut = len(lines) * 2 // 3
     await table.commit(lines[: cut // 2], Position("1"), oldest, newest)
@@ -211,6 +216,27 @@ async def test_several_rules_at_once_count_in_files_and_in_memory(
     expected = [sum(picks(rule, record, raw) for record, raw in lines) for rule in rules]
     assert [tally.matches for tally in found.tallies] == expected
     assert sum(expected) > 100
+
+
+HOSTILE_VALUES = {"a number beyond a double": "1e999", "digits without end": "9" * 400, "depth": "[" * 900 + "]" * 900}
+
+
+@pytest.mark.parametrize("value", HOSTILE_VALUES.values(), ids=list(HOSTILE_VALUES))
+async def test_a_record_that_few_readers_of_json_take_is_counted_and_shown(tmp_path: Path, value: str) -> None:
+    rule = read_replay_rule("rule", "event-pattern", '{"source":["aws.s3"]}')
+    plain = an_event(eventTime="2026-03-01T10:00:00Z", eventSource="s3.amazonaws.com", requestParameters={"a": 0})
+    line = orjson.dumps(plain).replace(b'"a":0', b'"a":' + value.encode())
+    lines = [line.replace(plain["eventID"].encode(), name) for name in (b"one", b"two", b"three")]
+    table = await a_table_of(lines, tmp_path, a_job([rule]))
+
+    counter = counted_here(rule, open_engine(request_of(table), b""))
+
+    request = ReplayRequest((AskedRule(rule),), FIRST, FIRST + timedelta(days=2))
+    report = report_of(request, "lake", counter.tallies, Effort(2, 0, 0.1, "columns"))
+    (of_rule,) = report["Rules"]
+    assert of_rule["Matches"] == 2
+    assert {example["EventId"] for example in of_rule["Examples"]} == {"one", "two"}
+    assert orjson.loads(orjson.dumps(report)) == report
 
 
 async def test_files_that_cannot_be_read_fail_the_count_in_a_sentence(
