@@ -67,23 +67,26 @@ class Database:
         self._writer = ThreadPoolExecutor(1, "metadata-writer")
         self._waiting = 0
         self.changes = 0
-        """Moves on with each write, when it is asked for and when it is done: what was read before may be old then."""
+        """Moves on with each write, when it is asked for and when it is done: what was read before may be old then.
+        Not with those that move a reader of the journal, some of which are several a second."""
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a thread, in a transaction that sees one moment of the database. Raises Unavailable."""
         return await self._run(self._readers, lambda: _transact(self._reading, work), None)
 
-    async def write(self, work: Callable[[Connection], T], *, after: Callable[[], None] | None = None) -> T:
+    async def write(
+        self, work: Callable[[Connection], T], *, after: Callable[[], None] | None = None, moves_reader: bool = False
+    ) -> T:
         """Run ``work`` in the writer's thread and commit; durable on return. Raises Unavailable (nothing was written).
 
         ``work`` may run more than once, each time on a clean transaction; it undoes itself by raising. Once started
         it is finished even if the caller is cancelled. ``after`` is called in the event loop when it is done, whatever
-        came of it, before the caller goes on.
+        came of it, before the caller goes on. With ``moves_reader`` nothing but a reader's place is written.
         """
-        self.changes += 1
+        self.changes += not moves_reader
 
         def done() -> None:
-            self.changes += 1
+            self.changes += not moves_reader
             if after is not None:
                 after()
 

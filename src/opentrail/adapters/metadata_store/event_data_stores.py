@@ -73,7 +73,7 @@ class SqlEventDataStores:
     async def _remembered(
         self, known: RecentlyUsed[str, _Value], key: str, read: Callable[[Connection], _Value]
     ) -> _Value:
-        """Return what was read last, for as long as this process writes nothing: each PutAuditEvents asks anew."""
+        """Return what was read last, for as long as this process writes no settings: each PutAuditEvents asks anew."""
         changes = self._database.changes
         if changes != self._as_of:
             self._channels.forget_all()
@@ -96,7 +96,7 @@ class SqlEventDataStores:
 
     async def move_reader(self, state: LakeReaderState) -> None:
         values = {"arn": state.arn, "cursor": state.cursor, "settings": state.settings}
-        await self._database.write(lambda connection: put(connection, lake_readers, values))
+        await self._database.write(lambda connection: put(connection, lake_readers, values), moves_reader=True)
 
     async def finish_reader(self, arn: str) -> None:
         is_there = exists().where(event_data_stores.c.arn == arn)

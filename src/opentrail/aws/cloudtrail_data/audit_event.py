@@ -39,9 +39,8 @@ MAX_OBJECT_BYTES = {"requestParameters": 100 * 1024, "responseElements": 100 * 1
 MAX_IDENTITY = {"type": 128, "principalId": 1024}
 
 _REQUIRED = ("version", "userIdentity", "eventSource", "eventName", "eventTime", "UID", "recipientAccountId")
-_SMALL_CHARACTERS = min(MAX_OBJECT_BYTES.values()) // 8
-"""Event data in which no object can be too large: written anew, a number takes five times its characters at most, and
-a character four bytes."""
+_SMALL_BYTES = min(MAX_OBJECT_BYTES.values())
+"""Event data in which no object can be too large."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 _OF_AWS = ".amazonaws.com"
@@ -54,6 +53,7 @@ def _text(longest: int, *, is_required: bool) -> Any:
     return kind if is_required else kind | None
 
 
+_OBJECT = dict[str, msgspec.Raw] | None
 _EventData = msgspec.defstruct(
     "_EventData",
     [
@@ -63,17 +63,25 @@ _EventData = msgspec.defstruct(
                 "_Identity",
                 [
                     *((name, _text(longest, is_required=True)) for name, longest in MAX_IDENTITY.items()),
-                    ("details", dict | None, None),
+                    ("details", _OBJECT, None),
                 ],
                 gc=False,
+                omit_defaults=True,
             ),
         ),
         *((name, _text(MAX_TEXT[name], is_required=True)) for name in _REQUIRED if name in MAX_TEXT),
         *((name, _text(MAX_TEXT[name], is_required=False), None) for name in MAX_TEXT if name not in _REQUIRED),
-        *((name, dict | None, None) for name in MAX_OBJECT_BYTES),
+        *((name, _OBJECT, None) for name in MAX_OBJECT_BYTES),
     ],
     gc=False,
+    omit_defaults=True,
 )
+_Judged = msgspec.defstruct(
+    "_Judged",
+    [("recipientAccountId", str), ("eventSource", str), ("eventTime", str), ("sourceIPAddress", str | None, None)],
+)
+_decode = msgspec.json.Decoder(_EventData).decode
+_encode = msgspec.json.Encoder().encode
 
 
 class AuditEventRefused(Exception):
@@ -110,12 +118,13 @@ class AuditRecords:
         """Return the record that is kept of an entry of PutAuditEvents; raises AuditEventRefused."""
         text: str = entry["eventData"]
         _check_checksum(text, entry.get("eventDataChecksum"))
-        data = _event_data(text)
-        if len(text) > _SMALL_CHARACTERS or not _fits(data):
-            _check_members(data)
-        _check_values(data, self._account_id)
-        parts = (_HEAD, event_id.encode(), _event_time(data["eventTime"]), self._whose, orjson.dumps(data), b"}")
-        return b"".join(parts)
+        said, kept = _plain(text)
+        if said is None:
+            members = _event_data(text)
+            _check_members(members)
+            said, kept = msgspec.convert(members, _Judged), orjson.dumps(members)
+        _check_values(said, self._account_id)
+        return b"".join((_HEAD, event_id.encode(), _event_time(said.eventTime), self._whose, kept, b"}"))
 
 
 def _check_checksum(text: str, given: str | None) -> None:
@@ -136,13 +145,21 @@ def _event_data(text: str) -> dict[str, Any]:
     return data
 
 
-def _fits(data: dict[str, Any]) -> bool:
-    """Say whether no member is missing, of a wrong type or a text too long: ten times as fast as asking which."""
+def _plain(text: str) -> tuple[Any, bytes]:
+    """Return what event data says, and its UTF-8, when it may be kept as it is; None for the first when it must be
+    looked at member by member, which takes three times as long.
+
+    No member is missing, of a wrong type or a text too long, and what was read, written again, has as many bytes as the
+    text: so no member is there twice, none is unknown, and nothing stands between them.
+    """
     try:
-        msgspec.convert(data, _EventData)
-    except msgspec.MsgspecError:
-        return False
-    return True
+        data = text.encode()
+        if len(data) > _SMALL_BYTES or b"\\" in data or b"\n" in data:
+            return None, data
+        said = _decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None, b""
+    return said if len(_encode(said)) == len(data) else None, data
 
 
 def _check_members(data: dict[str, Any]) -> None:
@@ -156,14 +173,13 @@ def _check_members(data: dict[str, Any]) -> None:
     _check_identity(data["userIdentity"])
 
 
-def _check_values(data: dict[str, Any], account_id: str) -> None:
-    if data["recipientAccountId"] != account_id:
+def _check_values(said: Any, account_id: str) -> None:
+    if said.recipientAccountId != account_id:
         raise AuditEventRefused("InvalidRecipient", "The recipientAccountId is not the channel owner's account.")
-    if data["eventSource"].lower().endswith(_OF_AWS):
+    if said.eventSource.lower().endswith(_OF_AWS):
         raise AuditEventRefused("InvalidEventSource", f"The eventSource must not end with {_OF_AWS}.")
-    address = data.get("sourceIPAddress")
-    if address:
-        _check_address(address)
+    if said.sourceIPAddress:
+        _check_address(said.sourceIPAddress)
 
 
 def _check_text(name: str, value: Any, longest: int) -> None:
