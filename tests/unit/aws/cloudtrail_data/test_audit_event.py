@@ -56,13 +56,22 @@ values = st.recursive(
     lambda part: st.lists(part, max_size=2) | st.dictionaries(texts, part, max_size=2),
     max_leaves=4,
 )
-names = st.sampled_from(sorted(event_data())) | st.sampled_from(
-    ["sourceIPAddress", "errorCode", "additionalEventData", "responseElements", "userAgent", "other"]
+TEXTS = ("version", "eventSource", "eventName", "UID", "userAgent", "errorCode", "errorMessage")
+objects = st.none() | st.dictionaries(texts, values, max_size=3)
+fitting = st.builds(
+    dict[str, Any].__or__,
+    st.dictionaries(st.sampled_from(TEXTS), st.text(min_size=1, max_size=6), max_size=2),
+    st.dictionaries(st.sampled_from(list(MAX_OBJECT_BYTES)), objects, max_size=2),
+)
+anything = st.dictionaries(
+    st.sampled_from([*event_data(), *TEXTS, *MAX_OBJECT_BYTES, "sourceIPAddress", "other"]),
+    st.just(...) | values,
+    max_size=2,
 )
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.dictionaries(names, st.just(...) | values, max_size=2), st.booleans(), st.sampled_from([",", ", ", ",\n"]))
+@given(fitting | anything, st.booleans(), st.sampled_from([",", ",", ",", ", ", ",\n"]))
 def test_what_is_kept_as_it_came_is_what_reading_all_of_it_gives(
     changes: dict[str, Any], is_ascii: bool, separator: str
 ) -> None:
