@@ -39,8 +39,8 @@ MAX_OBJECT_BYTES = {"requestParameters": 100 * 1024, "responseElements": 100 * 1
 MAX_IDENTITY = {"type": 128, "principalId": 1024}
 
 _REQUIRED = ("version", "userIdentity", "eventSource", "eventName", "eventTime", "UID", "recipientAccountId")
-_SMALL_BYTES = min(MAX_OBJECT_BYTES.values())
-"""Event data in which no object can be too large."""
+_SMALL_CHARACTERS = min(MAX_OBJECT_BYTES.values()) // 4
+"""Event data in which no object can be too large: a character has four bytes at most."""
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 _OF_AWS = ".amazonaws.com"
@@ -49,11 +49,11 @@ _HEAD = b'{"eventVersion":"1.0","eventCategory":"ActivityAuditLog","eventType":"
 
 
 def _text(longest: int, *, is_required: bool) -> Any:
-    kind = Annotated[str, msgspec.Meta(min_length=1 if is_required else 0, max_length=longest)]
-    return kind if is_required else kind | None
+    length = msgspec.Meta(min_length=1 if is_required else 0, max_length=longest)
+    return Annotated[str, length] if is_required else Annotated[str, length] | None
 
 
-_OBJECT = dict[str, msgspec.Raw] | None
+_OBJECT: Any = dict[str, msgspec.Raw] | None
 _EventData = msgspec.defstruct(
     "_EventData",
     [
@@ -153,9 +153,9 @@ def _plain(text: str) -> tuple[Any, bytes]:
     text: so no member is there twice, none is unknown, and nothing stands between them.
     """
     try:
+        if len(text) > _SMALL_CHARACTERS or "\\" in text or "\n" in text:
+            return None, b""
         data = text.encode()
-        if len(data) > _SMALL_BYTES or b"\\" in data or b"\n" in data:
-            return None, data
         said = _decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None, b""
