@@ -65,6 +65,7 @@ POLICY = orjson.dumps(
     }
 ).decode()
 KEY = a_key(policy=POLICY)
+pytestmark = pytest.mark.slow
 
 
 def records(first: int, count: int, **members: Any) -> list[bytes]:
@@ -191,7 +192,7 @@ def is_plain(name: str, body: bytes) -> bool:
     return name.endswith(".parquet") and not body.startswith(b"PARE")
 
 
-@pytest.fixture(params=["home", pytest.param("bucket", marks=pytest.mark.slow)])
+@pytest.fixture(params=["home", "bucket"])
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     stage = Stage(tmp_path, InMemoryObjects() if request.param == "bucket" else None)
     await stage.world.add_key(KEY, "alias/lake")

@@ -56,7 +56,12 @@ def moto() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["memory", "delta", "encrypted", "bucket", pytest.param("s3", marks=pytest.mark.slow)])
+_SLOW = pytest.mark.slow
+
+
+@pytest.fixture(
+    params=["memory", "delta", "bucket", pytest.param("encrypted", marks=_SLOW), pytest.param("s3", marks=_SLOW)]
+)
 async def tables(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LakeTables]:
     if request.param == "memory":
         yield InMemoryLakeTables()

@@ -9,6 +9,7 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
@@ -30,7 +31,10 @@ class LockedFiles(ds.FileSystemDataset):  # type: ignore[misc]
 
 
 def locked_files(table: dict[str, Any], threads: int) -> LockedFiles | None:
-    """Return the encrypted files of a table, None when it has none; to be registered before the engine is locked."""
+    """Return the encrypted files of a table, None when it has none; to be registered before the engine is locked.
+
+    Raises duckdb.IOException for a file that does not open.
+    """
     keys: Mapping[str, str] = table.get("file_keys", {})
     files = [file for file in table["files"] if file in keys]
     if not files:
@@ -44,7 +48,11 @@ def locked_files(table: dict[str, Any], threads: int) -> LockedFiles | None:
             default_fragment_scan_options=ds.ParquetFragmentScanOptions(decryption_properties=opening)
         )
         fragments.append(form.make_fragment(file, system))
-    return LockedFiles(fragments, _schema(fragments, table["columns"]), form, system)
+    try:
+        schema = _schema(fragments, table["columns"])
+    except (OSError, pa.ArrowException) as error:
+        raise duckdb.IOException("IO Error: A file of the event data store cannot be read") from error
+    return LockedFiles(fragments, schema, form, system)
 
 
 def _schema(fragments: Sequence[ds.ParquetFileFragment], columns: Sequence[str]) -> pa.Schema:

@@ -283,6 +283,8 @@ def _message(error: duckdb.Error) -> str:
     """Return what the query's writer may read of an engine's error: its first line, without paths and inner names."""
     if isinstance(error, duckdb.OutOfMemoryException):
         return "Query exceeded the memory that one query may use"
+    if "_locked' failed" in str(error):
+        return "A file of the event data store cannot be read"
     first = str(error).split("\n", 1)[0].partition("Error: ")[2] or "The query could not be run"
     first = re.sub(r"(?:/[^\s'\"]+)+", "...", re.sub(r" \([a-z]?\d*\.?[^)]*\)\.? Use TRY.*| Use TRY.*", "", first))
     return first[:_MESSAGE_CHARACTERS]
