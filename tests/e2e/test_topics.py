@@ -1,6 +1,8 @@
 """Topics as users set them up: messages reach web servers, mailboxes and queues, filtered, signed, through kills."""
 
 import json
+import os
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import MakeServer
-from tests.support.clients import require_aws_cli, require_library
+from tests.support.clients import JS_CLIENT, require_aws_cli, require_library
 from tests.support.mail_server import mail_server
 from tests.support.moto_server import moto_server
 from tests.support.owner import a_queue, client, received
@@ -71,6 +73,47 @@ def test_a_message_reaches_web_server_and_queues_signed_and_filtered(make_server
 
     fetch(told["UnsubscribeURL"])
     assert len(sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]) == 2
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_receivers_validator_takes_signatures_once_it_is_told_the_host(
+    make_server: MakeServer, tmp_path: Path, version: str
+) -> None:
+    authority = make_authority(tmp_path / "ca", "127.0.0.1")
+    with web_endpoint(tls=authority.server_context()) as proxy, web_endpoint() as endpoint:
+        endpoint.confirms = False
+        url = proxy.url.removesuffix("/hook")
+        server = make_server(upstream="", settings=LOCAL | {"OPENTRAIL_TOPICS_URL": url}).start()
+        sns = client(server, "sns")
+        topic = sns.create_topic(Name="alarms", Attributes={"SignatureVersion": version})["TopicArn"]
+        sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
+        wait_until(lambda: len(endpoint.received) == 1, "the request to confirm")
+        sns.confirm_subscription(TopicArn=topic, Token=json.loads(endpoint.received[0][1])["Token"])
+        sns.publish(TopicArn=topic, Message="grüße\n", Subject="Alarm")
+        wait_until(lambda: len(endpoint.received) == 2, "the message")
+        messages = [json.loads(body) for _, body in endpoint.received]
+        certificate = messages[0]["SigningCertURL"].removeprefix(url)
+        proxy.pages[certificate] = fetch(server.ready["api_url"] + certificate)
+        altered = messages[1] | {"Message": "grüsse"}
+
+        def judged(*arguments: str) -> list[str]:
+            command = [require_library("node"), str(JS_CLIENT / "validate_sns.mjs"), *arguments]
+            told = subprocess.run(
+                command,
+                input=json.dumps([*messages, altered]),
+                env={**os.environ, "NODE_EXTRA_CA_CERTS": str(authority.ca_file)},
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=True,
+            )
+            said: list[str] = json.loads(told.stdout)
+            return said
+
+        assert [each["SignatureVersion"] for each in messages] == [version, version]
+        assert judged(r"^127\.0\.0\.1:\d+$") == ["", "", "The message signature is invalid."]
+        assert judged() == ["The certificate is located on an invalid domain."] * 3
 
 
 @pytest.mark.e2e

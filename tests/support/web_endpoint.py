@@ -18,13 +18,17 @@ VISIT_SECONDS = 10
 
 
 class WebEndpoint:
-    """What was received, in order. ``status`` is what it answers; with ``confirms`` it visits each SubscribeURL."""
+    """What was received, in order. ``status`` is what it answers; with ``confirms`` it visits each SubscribeURL.
+
+    ``pages`` are what can be had from it, by path.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.status = 200
         self.confirms = True
         self.received: list[tuple[dict[str, str], str]] = []
+        self.pages: dict[str, bytes] = {}
 
     def take(self, headers: dict[str, str], body: str) -> None:
         self.received.append((headers, body))
@@ -47,6 +51,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(self.endpoint.status)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def do_GET(self) -> None:
+        page = self.endpoint.pages.get(self.path)
+        self.send_response(404 if page is None else 200)
+        self.send_header("Content-Length", str(len(page or b"")))
+        self.end_headers()
+        self.wfile.write(page or b"")
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Keep test output quiet."""
