@@ -282,6 +282,10 @@ class InvalidParameterException(AwsError):
         return cls(f"StartIngestion cannot be false for the event category {category}.")
 
     @classmethod
+    def no_organization_category(cls, category: str) -> "InvalidParameterException":
+        return cls(f"An organization event data store cannot collect events of the category {category}.")
+
+    @classmethod
     def bad_destination(cls, kind: str) -> "InvalidParameterException":
         return cls(f"The destination type {kind} is not valid. The valid value is: EVENT_DATA_STORE")
 

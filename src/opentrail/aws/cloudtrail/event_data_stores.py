@@ -237,6 +237,8 @@ def _organized_store(ports: ApiPorts, call: Call, store: EventDataStore) -> Even
     if not asked and not store.is_organization:
         return store
     organization = administered_organization(ports, call)
+    if asked and store.kind is EventDataStoreKind.ACTIVITY_AUDIT_LOG:
+        raise InvalidParameterException.no_organization_category(store.kind)
     is_conversion = call.operation.name == "UpdateEventDataStore" and asked != store.is_organization
     if is_conversion and call.account_id != organization.management_account_id:
         raise NotOrganizationMasterAccountException

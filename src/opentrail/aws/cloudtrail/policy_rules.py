@@ -4,14 +4,15 @@ CloudTrail's documentation of resource-based policies: at most 20 statements of 
 resource itself; a channel's about PutAuditEvents alone.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from opentrail.arn import Arn
+from opentrail.arn import Arn, partition_of
 from opentrail.aws.cloudtrail.lake_errors import ResourcePolicyNotValidException
 from opentrail.aws.service import ApiPorts, Call, Requirement
-from opentrail.policy.document import MalformedPolicy, PolicyKind, parse_policy
+from opentrail.policy.document import CURRENT_VERSION, MalformedPolicy, PolicyKind, parse_policy
 
 MAX_STATEMENTS = 20
 MAX_PRINCIPALS = 50
@@ -20,6 +21,41 @@ MAX_PRINCIPALS = 50
 _CHANNEL_ACTION = "cloudtrail-data:putauditevents"
 _POLICY_OPERATIONS = frozenset({"PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"})
 """A resource's own policy has no say in these: nobody shuts its owner out for good."""
+
+
+_ADMINISTRATORS_ACTIONS = (
+    "AddTags",
+    "CancelQuery",
+    "DeleteEventDataStore",
+    "DescribeQuery",
+    "GetEventConfiguration",
+    "GetEventDataStore",
+    "GetInsightSelectors",
+    "GetQueryResults",
+    "ListQueries",
+    "ListTags",
+    "PutEventConfiguration",
+    "RemoveTags",
+    "RestoreEventDataStore",
+    "StartEventDataStoreIngestion",
+    "StartQuery",
+    "StopEventDataStoreIngestion",
+    "UpdateEventDataStore",
+)
+"""What a delegated administrator does with an organization's event data store."""
+
+
+def administrators_policy(arn: str, administrators: Sequence[str]) -> str:
+    """Return the policy that says what an organization's store lets the delegated administrators do; it is shown
+    only, what they may do follows from their standing."""
+    statement = {
+        "Sid": "DelegatedAdministrators",
+        "Effect": "Allow",
+        "Principal": {"AWS": [f"arn:{partition_of(Arn.parse(arn).region)}:iam::{one}:root" for one in administrators]},
+        "Action": [f"cloudtrail:{action}" for action in _ADMINISTRATORS_ACTIONS],
+        "Resource": arn,
+    }
+    return orjson.dumps({"Version": CURRENT_VERSION, "Statement": [statement]}).decode()
 
 
 async def own_resource_policy(ports: ApiPorts, call: Call, requirement: Requirement) -> str:

@@ -11,8 +11,9 @@ from opentrail.aws.cloudtrail.lake_errors import (
     ResourceARNNotValidException,
     ResourcePolicyNotFoundException,
 )
-from opentrail.aws.cloudtrail.policy_rules import check_lake_policy
+from opentrail.aws.cloudtrail.policy_rules import administrators_policy, check_lake_policy
 from opentrail.aws.service import ApiPorts, Call, Outcome
+from opentrail.protocol import Parameters
 
 
 async def put_resource_policy(ports: ApiPorts, call: Call) -> Outcome:
@@ -24,14 +25,18 @@ async def put_resource_policy(ports: ApiPorts, call: Call) -> Outcome:
     async def attach() -> None:
         await ports.event_data_stores.set_resource_policy(arn, policy)
 
-    return Outcome({"ResourceArn": arn, "ResourcePolicy": policy}, after=attach)
+    generated = await _generated_policy(ports, arn)
+    return Outcome({"ResourceArn": arn, "ResourcePolicy": policy} | generated, after=attach)
 
 
 async def get_resource_policy(ports: ApiPorts, call: Call) -> Outcome:
-    """Show the policy of a resource."""
+    """Show the policy of a resource, and the one that stands for the delegated administrators of an organization."""
     arn = call.parameters["ResourceArn"]
     await _check_resource(ports, call, arn)
-    return Outcome({"ResourceArn": arn, "ResourcePolicy": await _attached_policy(ports, arn)})
+    generated = await _generated_policy(ports, arn)
+    if generated and not await ports.event_data_stores.resource_policy(arn):
+        return Outcome({"ResourceArn": arn} | generated)
+    return Outcome({"ResourceArn": arn, "ResourcePolicy": await _attached_policy(ports, arn)} | generated)
 
 
 async def delete_resource_policy(ports: ApiPorts, call: Call) -> Outcome:
@@ -44,6 +49,14 @@ async def delete_resource_policy(ports: ApiPorts, call: Call) -> Outcome:
         await ports.event_data_stores.set_resource_policy(arn, "")
 
     return Outcome(after=remove)
+
+
+async def _generated_policy(ports: ApiPorts, arn: str) -> Parameters:
+    store = await ports.event_data_stores.event_data_store(arn)
+    organization = ports.organization
+    if store is None or not store.is_organization or organization is None or not organization.delegated_administrators:
+        return {}
+    return {"DelegatedAdminResourcePolicy": administrators_policy(arn, organization.delegated_administrators)}
 
 
 async def _attached_policy(ports: ApiPorts, arn: str) -> str:

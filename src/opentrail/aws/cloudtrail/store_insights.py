@@ -12,6 +12,7 @@ from opentrail.aws.cloudtrail.errors import (
     InsightNotEnabledException,
     InvalidInsightSelectorsException,
     InvalidParameterException,
+    NotOrganizationMasterAccountException,
     OperationNotPermittedException,
 )
 from opentrail.aws.cloudtrail.event_data_store_views import store_named
@@ -70,6 +71,8 @@ async def _home_store(ports: ApiPorts, call: Call) -> EventDataStore:
         raise InvalidParameterException.inactive_event_data_store(store.arn)
     if store.kind is not EventDataStoreKind.CLOUDTRAIL:
         raise InvalidParameterException.no_insights_source(store.arn, store.kind)
+    if store.account_id != call.account_id:
+        raise NotOrganizationMasterAccountException
     return store
 
 
