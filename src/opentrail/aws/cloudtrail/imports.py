@@ -20,6 +20,7 @@ from opentrail.aws.cloudtrail.lake_errors import (
     InvalidEventDataStoreStatusException,
 )
 from opentrail.aws.cloudtrail.page_tokens import page_of
+from opentrail.aws.cloudtrail.store_keys import check_writing
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.pipeline.imports import OngoingImport
 from opentrail.ports import PortError
@@ -125,6 +126,7 @@ async def _started_import(ports: ApiPorts, call: Call) -> LakeImport:
         raise InvalidParameterException("StartEventTime must not be later than EndEventTime.")
     store = await find_active_store(ports, call, parameters["Destinations"][0])
     _check_import_destination(call, store)
+    await check_writing(ports, store)
     return await ports.imports.start(store, source, start, end)
 
 
@@ -134,7 +136,9 @@ async def _started_again(ports: ApiPorts, call: Call) -> LakeImport:
     found = _import_named(ports, call)
     if not found.status.is_final:
         raise AccountHasOngoingImportException(found.id)
-    _check_import_destination(call, await find_active_store(ports, call, found.destination))
+    store = await find_active_store(ports, call, found.destination)
+    _check_import_destination(call, store)
+    await check_writing(ports, store)
     return await ports.imports.resume(found)
 
 

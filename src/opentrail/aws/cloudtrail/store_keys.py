@@ -15,6 +15,7 @@ from opentrail.ports.key_ring import (
     TRAIL_CONTEXT,
     BlobInvalid,
     KeyAccessRefused,
+    KeyCaller,
     KeyDisabled,
     KeyNotFound,
 )
@@ -53,11 +54,19 @@ async def check_reading(ports: ApiPorts, call: Call, stores: Iterable[EventDataS
     """Raise InsufficientEncryptionPolicy unless CloudTrail, and the caller, may decrypt with the key of each store that
     has one."""
     for store in stores:
-        if not store.kms_key_id:
-            continue
-        blob, context = b64decode(store.sealed_data_key), {TRAIL_CONTEXT: store.arn}
-        try:
-            for caller in (STORE_CALLER, await key_caller(ports.identities, call, "cloudtrail")):
-                await ports.key_ring.decrypt(blob, context, caller)
-        except (KeyNotFound, KeyDisabled, KeyAccessRefused, BlobInvalid) as error:
-            raise InsufficientEncryptionPolicyException("", store.kms_key_id) from error
+        if store.kms_key_id:
+            await check_writing(ports, store)
+            await _check_use(ports, store, await key_caller(ports.identities, call, "cloudtrail"))
+
+
+async def check_writing(ports: ApiPorts, store: EventDataStore) -> None:
+    """Raise InsufficientEncryptionPolicy unless CloudTrail may use the store's key, if it has one."""
+    if store.kms_key_id:
+        await _check_use(ports, store, STORE_CALLER)
+
+
+async def _check_use(ports: ApiPorts, store: EventDataStore, caller: KeyCaller) -> None:
+    try:
+        await ports.key_ring.decrypt(b64decode(store.sealed_data_key), {TRAIL_CONTEXT: store.arn}, caller)
+    except (KeyNotFound, KeyDisabled, KeyAccessRefused, BlobInvalid) as error:
+        raise InsufficientEncryptionPolicyException("", store.kms_key_id) from error

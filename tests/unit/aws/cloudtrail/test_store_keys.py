@@ -25,6 +25,7 @@ SERVICE_ONLY = orjson.dumps(
     }
 ).decode()
 KEY = a_key(policy=SERVICE_ONLY)
+ROLE = "arn:aws:iam::123456789012:role/import"
 
 
 @pytest.fixture
@@ -132,3 +133,12 @@ async def test_who_queries_must_be_let_decrypt_by_the_key(world: World) -> None:
 
     with pytest.raises(errors.InsufficientEncryptionPolicyException, match=KEY.arn):
         await run(world, "StartQuery", QueryStatement=f"SELECT eventID FROM {arn.rpartition('/')[2]}")
+
+
+async def test_nothing_is_imported_under_a_key_that_cannot_be_used(world: World) -> None:
+    arn = (await make_store(world, KmsKeyId="alias/lake"))["EventDataStoreArn"]
+    await world.keys.change(KEY, replace(KEY, state=KeyState.DISABLED))
+    location = {"S3LocationUri": "s3://logs/AWSLogs/", "S3BucketRegion": "us-east-1", "S3BucketAccessRoleArn": ROLE}
+
+    with pytest.raises(errors.InsufficientEncryptionPolicyException):
+        await run(world, "StartImport", Destinations=[arn], ImportSource={"S3": location})
