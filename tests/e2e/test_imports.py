@@ -119,6 +119,9 @@ def test_a_bucket_is_imported_by_the_server_through_the_command_and_through_the_
     assert "50 events of 6 files imported into imported" in said, (said, server.log.read_text()[-3000:])
     assert f"s3://{BUCKET}/{PREFIX}/2026/01/05/broken.json.gz: it is not JSON" in said
     assert "50,anaya" in answer
+    opentrail(server.home, "import", "s3://no-such-bucket/AWSLogs/", "--endpoint-url", moto, exit_code=2)
+    nothing = opentrail(server.home, "import", f"s3://{BUCKET}/elsewhere/", "--endpoint-url", moto)
+    assert "no file there may be a log file" in nothing
     stores = orjson.loads(server.aws("cloudtrail", "list-event-data-stores").stdout)["EventDataStores"]
     made = server.aws("cloudtrail", "create-event-data-store", "--name", "second")
     assert [one["Name"] for one in stores] == ["imported"]

@@ -156,6 +156,8 @@ async def _import(context: Context, request: Request, *, as_json: bool) -> dict[
             raise
         failures = (await ask("import_failures", import_id=begun["id"]))["failures"]
     if not as_json:
+        if ended["error"] and not any(ended["statistics"][name] for name in ("files_found", "files_completed")):
+            raise OperatorError(f"nothing was imported: {ended['error']}")
         _print_ending(ended, str(begun["store"]), failures)
     return ended | {"store": begun["store"]}
 
@@ -179,6 +181,8 @@ def _print_ending(ended: Mapping[str, Any], store: str, failures: list[dict[str,
         f"{found['events_completed']:,} events of {found['files_completed']:,} files imported into {store}",
         style="bold",
     )
+    if not found["files_found"]:
+        output.print("no file there may be a log file of what was asked for", style="yellow")
     for name, said in _ASIDE.items():
         if found[name]:
             output.print(f"{found[name]:,} {said}")

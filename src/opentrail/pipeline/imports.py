@@ -202,7 +202,10 @@ class Imports:
             has_failed = self._imports[import_id].statistics.failed_entries > 0
         except asyncio.CancelledError:
             raise
-        except (BucketNotFound, AccessRefused) as error:
+        except BucketNotFound as error:
+            source = self._imports[import_id].source
+            has_failed, message = True, f"there is no bucket {source.bucket}" if source.is_bucket else str(error)
+        except AccessRefused as error:
             has_failed, message = True, f"the source cannot be read: {error}"
         except PortError as error:
             has_failed, message = True, str(error) or type(error).__name__

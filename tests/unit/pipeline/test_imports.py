@@ -259,7 +259,7 @@ async def test_a_bucket_that_is_not_there_fails_the_import_and_says_so() -> None
 
     done = await scene.run()
 
-    assert (done.status, "logs" in done.error_message) == (ImportStatus.FAILED, True)
+    assert (done.status, done.error_message) == (ImportStatus.FAILED, "there is no bucket logs")
 
 
 async def test_one_import_runs_for_an_account_and_a_stopped_one_stays_stopped() -> None:
