@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from tests.e2e.conftest import MakeServer
-from tests.support.clients import require_library
+from tests.support.clients import JS_CLIENT, require_library
 from tests.support.moto_server import moto_server
 from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
@@ -144,3 +144,19 @@ def test_a_play_makes_log_group_filter_and_alarm_changes_nothing_again_and_remov
     }
     assert client(server, "cloudwatch").describe_alarms()["MetricAlarms"] == []
     assert client(server, "logs").describe_log_groups()["logGroups"] == []
+
+
+def test_an_alarm_lives_and_dies_over_cbor(make_server: MakeServer) -> None:
+    server = make_server(upstream="").start()
+
+    done = server.opentrail("exec", "--", require_library("node"), str(JS_CLIENT / "alarm.mjs"))
+
+    assert done.returncode == 0, done.stderr
+    assert orjson.loads(done.stdout) == {
+        "alarm": ["OK", "by hand", 1.5, True],
+        "history": ["StateUpdate", "ConfigurationUpdate"],
+        "series": [[3], True, "Complete"],
+        "refused": ["ResourceNotFound", 404],
+        "left": 0,
+        "forms": ["rpc-v2-cbor rpc-v2-cbor"],
+    }

@@ -57,12 +57,17 @@ class KeptKey:
 class DataKey:
     """A data key that is open."""
 
+    key_id: bytes
     kept: KeptKey
-    plaintext: bytes
+    cipher: AESGCM
+
+    @classmethod
+    def of(cls, kept: KeptKey, plaintext: bytes) -> "DataKey":
+        return cls(kept.key_id, kept, AESGCM(plaintext))
 
     def seal(self, message: bytes, place: bytes) -> bytes:
         """Return ``message`` as it is kept under the key."""
-        return seal_text(AESGCM(self.plaintext), self.kept.key_id, message, place)
+        return seal_text(self.cipher, self.key_id, message, place)
 
 
 class KeysNeeded(Exception):
@@ -131,7 +136,7 @@ class DataKeys:
             _, kept, sealed = held
             self._held[group_id] = (key, kept, sealed + events)
             self._held.move_to_end(group_id)
-        return DataKey(kept, await self.plaintext(kept))
+        return DataKey.of(kept, await self.plaintext(kept))
 
     def _forget(self) -> None:
         while len(self._held) > MAX_HELD:
@@ -147,7 +152,7 @@ class DataKeys:
             made = await self._ring.generate_data_key(key.key_arn, logs_context(arn), logs_caller(arn))
         except _REFUSED as error:
             raise LogKeyUnusable(str(error)) from error
-        return DataKey(KeptKey(made.blob, arn), made.plaintext)
+        return DataKey.of(KeptKey(made.blob, arn), made.plaintext)
 
     async def plaintext(self, kept: KeptKey) -> bytes:
         """Return what opens and seals the messages of a key. Raises LogKeyUnusable, Unavailable."""

@@ -100,7 +100,7 @@ def _store_batch(
         connection.execute(_NOTE_STREAM, (stream_id, *noted))
         [numbers[stream_id]] = connection.execute("SELECT number FROM streams WHERE id = ?", (stream_id,)).fetchone()
     if key is not None:
-        kept = (key.kept.key_id, key.kept.blob, key.kept.group_arn)
+        kept = (key.key_id, key.kept.blob, key.kept.group_arn)
         connection.execute("INSERT OR IGNORE INTO data_keys VALUES (?, ?, ?)", kept)
     connection.executemany(
         "INSERT INTO events (stream, timestamp, ingested, message) VALUES (?, ?, ?, ?)",
