@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from queue import LifoQueue
+from threading import Lock
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -33,6 +34,8 @@ _RECORD_BYTES = 1_000
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_TOP_PAD_": "16777216"}
 """Keeps the memory of one batch for the next one: page faults were a fifth of the time."""
 
+
+_starting = Lock()
 
 _FROZEN_AFTER = 2
 """Messages after which no more is loaded: a batch is read with one, and written with the next."""
@@ -125,15 +128,10 @@ class _Worker:
         # A fresh interpreter: Arrow's and Delta's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), name="lake rows", daemon=True)
-        kept = {name: os.environ.get(name) for name in _MALLOC}
-        os.environ.update(_MALLOC)
-        try:
-            self._process.start()
-        finally:
-            for name, value in kept.items():
-                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
-        theirs.close()
+        process = context.Process(target=_serve, args=(theirs,), name="lake rows", daemon=True)
+        with theirs, _environment(_MALLOC):
+            process.start()
+            self._process = process
 
     def _ask(self, *message: Any) -> Any:
         assert self._connection is not None
@@ -146,6 +144,19 @@ class _Worker:
         if not has_worked:
             raise answer
         return answer
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have some environment variables for a while; processes that start at the same time wait for one another."""
+    with _starting:
+        kept = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
+        try:
+            yield
+        finally:
+            for name, value in kept.items():
+                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
 
 
 def _serve(connection: Connection) -> None:
