@@ -58,6 +58,7 @@ async def test_digests_are_checked_and_an_altered_file_is_named_and_the_rest_imp
     assert said["statistics"]["files_completed"] == DIGESTS * FILES
     assert altered.returncode == 1, altered.stdout + altered.stderr
     assert "CONCERN" in altered.stderr
+    assert any(line.startswith("Log file\ts3://") for line in altered.stderr.splitlines())
     assert "1 concerns" in altered.stdout
     assert "files imported into" in altered.stdout
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from opentrail.cli.console import Context, errors, output, plain, visible_line
 from opentrail.cli.execution import read_key
 from opentrail.cli.log_sources import Where, open_source
@@ -187,7 +189,7 @@ async def _validate(validation: LogValidation, found: CheckedChain, *, is_quiet:
         if len(found.findings) < MAX_KEPT_FINDINGS:
             found.findings.append(finding)
         if not is_quiet:
-            errors.print(plain(visible_line(finding.text())), soft_wrap=True)
+            typer.echo(visible_line(finding.text()), err=True)
     found.summary = validation.summary
 
 

@@ -141,7 +141,7 @@ def _read_lines(raw: bytes, contents: Contents, *, is_cut_short: bool) -> None:
     """Read one value a line; where the first line is no whole value, values one behind the other."""
     first, _, rest = raw.partition(b"\n")
     if not rest or _whole_value(first.strip(_SPACES)) is None:
-        _read_sequence(raw, contents)
+        _read_sequence(raw, contents, is_cut_short=is_cut_short)
         return
     lines = raw.split(b"\n")
     for number, line in enumerate(lines, 1):
@@ -160,8 +160,9 @@ _BETWEEN = re.compile(r"[\s,]*")
 _CLOSING = re.compile(r"[\s,]*(?:\]\s*\}?)?")
 
 
-def _read_sequence(raw: bytes, contents: Contents) -> None:
-    """Read values one behind the other, or the items of a list that does not end: as far as they go."""
+def _read_sequence(raw: bytes, contents: Contents, *, is_cut_short: bool) -> None:
+    """Read values one behind the other, or the items of a list that does not end: as far as they go. Where what packs
+    them was cut short, which is a fault already, their end is none."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -170,7 +171,9 @@ def _read_sequence(raw: bytes, contents: Contents) -> None:
     number = 0
     for number, (value, at) in enumerate(_values(text), 1):
         if value is None:
-            contents.fail(f"record {number}, character {at + 1}", "MalformedRecord", "the JSON ends early or is broken")
+            if not is_cut_short:
+                place = f"record {number}, character {at + 1}"
+                contents.fail(place, "MalformedRecord", "the JSON ends early or is broken")
             return
         _take(value.encode(), f"record {number}", contents, 0)
     if number == 0:
