@@ -98,6 +98,8 @@ def test_nothing_of_a_group_with_a_key_lies_in_the_home_and_its_key_decides(make
 
     kms.enable_key(KeyId=key)
     logs.disassociate_kms_key(logGroupName="app")
+    assert len(result(logs, "fields @message")["results"]) == 2
+    assert holders(server.home, CANARY) == []
     logs.associate_kms_key(resourceIdentifier=RESULTS, kmsKeyId=a_key(kms))
     server.kill()
     server = make_server(upstream="").start()

@@ -25,7 +25,8 @@ class RowSource:
 
     A row is ``constants``, then the statement's own columns, the first of them (a text) replaced by what ``named`` has
     for it; a row that it has nothing for is left out. A last column that is a sealed text (``envelope``) is
-    bound to the first two; ``data_keys`` has what opens it, base64 by the key's id in hexadecimal.
+    bound to the first two; ``data_keys`` has what opens it, base64 by the key's id in hexadecimal. ``sealed_by`` is one
+    of these keys: its blob in base64, and what it was made for.
     """
 
     files: tuple[str, ...]
@@ -34,6 +35,7 @@ class RowSource:
     constants: tuple[str, ...]
     named: Mapping[str, str]
     data_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sealed_by: tuple[str, str] | None = None
 
 
 class Needle(NamedTuple):

@@ -89,8 +89,7 @@ class LogQueries(RunningQueries[LogQuery]):
     async def _answer(self, query_id: str, question: LogQuestion, compiled: "CompiledQuery") -> None:
         try:
             table = await self._table(question)
-            sealed = [group for group, source in zip(question.groups, table.sources, strict=True) if source.data_keys]
-            key = await self._results.begin(query_id, question.account_id, question.region, sealed)
+            key = await self._results.begin(query_id, question.account_id, question.region, table.sources)
             self._change(query_id, result_key=key.blob, result_key_arn=key.arn)
             taken = await self._ask(query_id, compiled.sql, [table])
             self._change(query_id, records_scanned=taken.rows_scanned, records_matched=taken.rows_matched)

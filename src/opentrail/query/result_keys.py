@@ -1,4 +1,4 @@
-"""Data keys of query results: the account's own KMS key for results, or else that of a log group that the query reads.
+"""Data keys of query results: of the account's own KMS key for results, or else one of the events that the query reads.
 
 CloudWatch Logs keeps results without such a key under one of its own. Here what a group's KMS key guards is guarded in
 results, too.
@@ -22,7 +22,8 @@ from opentrail.ports.key_ring import (
 )
 from opentrail.ports.log_groups import LogGroups
 from opentrail.ports.log_store import LogKeyUnusable
-from opentrail.resource.log_group import LogGroup, query_result_arn
+from opentrail.ports.query_engine import RowSource
+from opentrail.resource.log_group import query_result_arn
 
 _REFUSED = (KeyNotFound, KeyDisabled, KeyAccessRefused, BlobInvalid)
 
@@ -43,17 +44,23 @@ class ResultKeys:
         self._ring = ring
         self._open: dict[str, tuple[bytes, AESGCM]] = {}
 
-    async def begin(self, query_id: str, account_id: str, region: str, sealed: Sequence[LogGroup]) -> ResultKey:
-        """Have a query's result kept as its account wants it; of its groups, ``sealed`` have sealed events.
+    async def begin(self, query_id: str, account_id: str, region: str, sources: Sequence[RowSource]) -> ResultKey:
+        """Have a query's result kept as its account wants it, or as the sealed events of its sources are.
 
         Raises LogKeyUnusable, Unavailable.
         """
-        arn, key_arn = query_result_arn(region, account_id), await self._groups.result_key(account_id, region)
-        if not key_arn:
-            keyed = [group for group in sealed if group.kms_key_arn]
-            if not keyed:
-                return ResultKey()
-            arn, key_arn = keyed[0].arn, keyed[0].kms_key_arn
+        key_arn = await self._groups.result_key(account_id, region)
+        if key_arn:
+            return await self._begin(query_id, key_arn, query_result_arn(region, account_id))
+        for source in sources:
+            if source.sealed_by is not None:
+                blob, arn = source.sealed_by
+                key_id = data_key_id(base64.b64decode(blob))
+                self._open[query_id] = (key_id, AESGCM(base64.b64decode(source.data_keys[key_id.hex()])))
+                return ResultKey(blob, arn)
+        return ResultKey()
+
+    async def _begin(self, query_id: str, key_arn: str, arn: str) -> ResultKey:
         try:
             made = await self._ring.generate_data_key(key_arn, logs_context(arn), logs_caller(arn))
         except _REFUSED as error:

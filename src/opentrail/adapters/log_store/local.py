@@ -138,7 +138,8 @@ class LocalLogStore:
         files, kept = await self._reading(lambda: self._files(log_range))
         opened = await self._data_keys.opened(kept)
         keys = {key_id.hex(): base64.b64encode(plaintext).decode() for key_id, plaintext in opened.items()}
-        return RowSource(files, day_file.ROWS, (log_range.start, log_range.end), constants, named, keys)
+        sealed_by = (base64.b64encode(kept[-1].blob).decode(), kept[-1].group_arn) if kept else None
+        return RowSource(files, day_file.ROWS, (log_range.start, log_range.end), constants, named, keys, sealed_by)
 
     def _files(self, log_range: LogRange) -> tuple[tuple[str, ...], list[KeptKey]]:
         """Return the files of a range, and the keys of their sealed messages."""
