@@ -32,7 +32,6 @@ from opentrail.aws.cloudtrail.insight_selectors import (
 )
 from opentrail.aws.cloudtrail.lookup import check_lookup_events, lookup_events
 from opentrail.aws.cloudtrail.permissions import requirements
-from opentrail.aws.cloudtrail.policy_rules import own_resource_policy
 from opentrail.aws.cloudtrail.public_keys import list_public_keys
 from opentrail.aws.cloudtrail.queries import (
     cancel_query,
@@ -64,6 +63,7 @@ from opentrail.aws.cloudtrail.trails import (
     stop_logging,
     update_trail,
 )
+from opentrail.aws.lake_policies import own_resource_policy
 from opentrail.aws.service import Handler, Service
 
 SERVICE = Service(

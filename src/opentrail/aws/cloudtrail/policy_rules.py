@@ -1,4 +1,4 @@
-"""What the policy of an event data store or channel may hold, and where it has a say.
+"""What the policy of an event data store or channel may hold.
 
 CloudTrail's documentation of resource-based policies: at most 20 statements of at most 50 principals each, about the
 resource itself; a channel's about PutAuditEvents alone.
@@ -11,7 +11,6 @@ import orjson
 
 from opentrail.arn import Arn, partition_of
 from opentrail.aws.cloudtrail.lake_errors import ResourcePolicyNotValidException
-from opentrail.aws.service import ApiPorts, Call, Requirement
 from opentrail.policy.document import CURRENT_VERSION, MalformedPolicy, PolicyKind, parse_policy
 
 MAX_STATEMENTS = 20
@@ -19,10 +18,6 @@ MAX_PRINCIPALS = 50
 """In one statement."""
 
 _CHANNEL_ACTION = "cloudtrail-data:putauditevents"
-_POLICY_OPERATIONS = frozenset({"PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"})
-"""A resource's own policy has no say in these: nobody shuts its owner out for good."""
-
-
 _ADMINISTRATORS_ACTIONS = (
     "AddTags",
     "CancelQuery",
@@ -56,16 +51,6 @@ def administrators_policy(arn: str, administrators: Sequence[str]) -> str:
         "Resource": arn,
     }
     return orjson.dumps({"Version": CURRENT_VERSION, "Statement": [statement]}).decode()
-
-
-async def own_resource_policy(ports: ApiPorts, call: Call, requirement: Requirement) -> str:
-    """Return the policy of a store or channel of the caller's account, "" when there is none or it has no say."""
-    if call.operation.name in _POLICY_OPERATIONS or not requirement.resource.startswith("arn:"):
-        return ""
-    arn = Arn.parse(requirement.resource)
-    if arn.account_id != call.account_id or not arn.resource.startswith(("eventdatastore/", "channel/")):
-        return ""
-    return await ports.event_data_stores.resource_policy(requirement.resource)
 
 
 def check_lake_policy(policy: str, arn: str) -> None:

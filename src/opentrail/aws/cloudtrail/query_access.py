@@ -10,7 +10,7 @@ from opentrail.aws.authorization import access_request, authorise, denial
 from opentrail.aws.cloudtrail.errors import EventDataStoreARNInvalidException, EventDataStoreNotFoundException
 from opentrail.aws.cloudtrail.event_data_store_views import is_store_reference, store_named
 from opentrail.aws.cloudtrail.lake_errors import InactiveEventDataStoreException
-from opentrail.aws.cloudtrail.policy_rules import own_resource_policy
+from opentrail.aws.lake_policies import own_resource_policy
 from opentrail.aws.service import ApiPorts, Call, Requirement
 from opentrail.policy.document import PolicyKind, parse_policy
 from opentrail.policy.evaluation import RESOURCE_BASED, Authorization, Decision, evaluate

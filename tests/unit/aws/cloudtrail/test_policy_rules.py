@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from opentrail.aws import cloudtrail, cloudtrail_data
 from opentrail.aws.authorization import authorise
-from opentrail.aws.cloudtrail import SERVICE
 from opentrail.aws.cloudtrail.lake_errors import ResourcePolicyNotValidException
 from opentrail.aws.cloudtrail.policy_rules import MAX_PRINCIPALS, MAX_STATEMENTS, check_lake_policy
 from opentrail.aws.common_errors import AccessDenied
@@ -62,11 +62,12 @@ def test_policy_about_something_else_is_refused(arn: str, statements: list[dict[
 
 
 async def is_let(world: World, credential: Credential, operation: str, **parameters: Any) -> bool:
-    call = world.call(operation, parameters, credential=credential)
-    assert SERVICE.own_resource_policy is not None
-    policy_of = partial(SERVICE.own_resource_policy, world.ports, call)
+    service = cloudtrail_data.SERVICE if operation == "PutAuditEvents" else cloudtrail.SERVICE
+    call = world.call(operation, parameters, service=service.name, credential=credential)
+    assert service.own_resource_policy is not None
+    policy_of = partial(service.own_resource_policy, world.ports, call)
     try:
-        await authorise(world.ports.identities, call, SERVICE.requirements(call), policy_of)
+        await authorise(world.ports.identities, call, service.requirements(call), policy_of)
     except AccessDenied:
         return False
     return True
@@ -90,3 +91,23 @@ async def test_policy_lets_in_and_shuts_out_principals_of_the_own_account() -> N
     await world.ports.event_data_stores.set_resource_policy(STORE, a_policy(denied))
     assert not await is_let(world, root, "DeleteEventDataStore", EventDataStore=STORE)
     assert await is_let(world, root, "DeleteResourcePolicy", ResourceArn=STORE)
+
+
+async def test_policy_of_a_channel_lets_in_a_user_of_its_own_account() -> None:
+    world = World()
+    await world.identities.create_user(a_user())
+    user = a_credential(a_user_principal(), key="AKIAUSEREXAMPLE00000")
+    assert not await is_let(world, user, "PutAuditEvents", channelArn=CHANNEL)
+
+    policy = a_policy(a_statement(CHANNEL, BRINGING, Principal={"AWS": user.principal.arn}))
+    await world.ports.event_data_stores.set_resource_policy(CHANNEL, policy)
+
+    assert await is_let(world, user, "PutAuditEvents", channelArn=CHANNEL)
+
+
+@pytest.mark.parametrize("given", ["arn:x", "arn:aws:cloudtrail", "nonsense", "arn:aws:s3:::logs"])
+async def test_names_that_are_no_arn_have_no_policy(given: str) -> None:
+    world = World()
+
+    assert await is_let(world, a_credential(a_root()), "GetEventDataStore", EventDataStore=given)
+    assert await is_let(world, a_credential(a_root()), "PutAuditEvents", channelArn=given)
