@@ -1,8 +1,9 @@
 """Event data stores, channels and their policies on the metadata database (port: event_data_stores)."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, exists, select
 
@@ -38,6 +39,7 @@ class SqlEventDataStores:
         self._channels: RecentlyUsed[str, Channel | None] = RecentlyUsed(REMEMBERED, CACHE_SECONDS, monotonic)
         self._policies: RecentlyUsed[str, str] = RecentlyUsed(REMEMBERED, CACHE_SECONDS, monotonic)
         self._as_of = database.changes
+        self._readings: dict[tuple[int, str, int], asyncio.Future[Any]] = {}
 
     async def event_data_store(self, arn: str) -> EventDataStore | None:
         query = select(event_data_stores.c.settings).where(event_data_stores.c.arn == arn)
@@ -73,7 +75,8 @@ class SqlEventDataStores:
     async def _remembered(
         self, known: RecentlyUsed[str, _Value], key: str, read: Callable[[Connection], _Value]
     ) -> _Value:
-        """Return what was read last, for as long as this process writes no settings: each PutAuditEvents asks anew."""
+        """Return what was read last, for as long as this process writes no settings: each PutAuditEvents asks anew. Who
+        asks while it is read waits for the same answer."""
         changes = self._database.changes
         if changes != self._as_of:
             self._channels.forget_all()
@@ -81,10 +84,20 @@ class SqlEventDataStores:
             self._as_of = changes
         if (found := known.get(key)) is not None:
             return found[0]
-        value = await self._database.read(read)
+        place = (id(known), key, changes)
+        reading = self._readings.get(place)
+        if reading is None:
+            reading = self._readings[place] = asyncio.ensure_future(self._database.read(read))
+            reading.add_done_callback(lambda done: self._end_reading(place, done))
+        value: _Value = await asyncio.shield(reading)
         if self._database.changes == changes:
             known.put(key, value, known.changes)
         return value
+
+    def _end_reading(self, place: tuple[int, str, int], done: "asyncio.Future[Any]") -> None:
+        del self._readings[place]
+        if not done.cancelled():
+            done.exception()  # told to those who wait, of whom none may be left
 
     async def set_resource_policy(self, resource_arn: str, policy: str) -> None:
         await self._database.write(lambda connection: _set_policy(connection, resource_arn, policy))
