@@ -11,7 +11,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from opentrail.cli.columns import Column, fit, line
+from opentrail.cli.columns import GAP, Column, fit, line
 from opentrail.cli.console import errors, output, plain
 from opentrail.cli.event_printer import csv_cell, terminal_json
 from opentrail.cli.query_session import Result, Row
@@ -62,10 +62,10 @@ def _rows(result: Result) -> Iterator[Row]:
 
 
 def _print_rows(columns: Sequence[tuple[str, str]], rows: Sequence[Row]) -> None:
-    # The widest give way first; a result of one column is never cut.
+    # The widest give way first; a time is never cut, and a result of one column neither.
     shown = [
-        Column(label, 0 if len(columns) == 1 else 1 + _longest(rows, at), LEAST_WIDTH)
-        for at, (label, _) in enumerate(columns)
+        Column(label, 0 if len(columns) == 1 or kind.startswith("timestamp") else 1 + _longest(rows, at), LEAST_WIDTH)
+        for at, (label, kind) in enumerate(columns)
     ]
     cells = [[_cell(value) for value in row] for row in rows]
     titles = [plain(column.title) for column in shown]
@@ -74,12 +74,26 @@ def _print_rows(columns: Sequence[tuple[str, str]], rows: Sequence[Row]) -> None
         for column, title in zip(shown, titles, strict=True)
     ]
     widths = fit(shown, cells, output.width)
+    if output.is_terminal and len(widths) > 1 and sum(widths) + GAP * (len(widths) - 1) > output.width:
+        _print_records(titles, cells, rows)
+        return
     for number, row_cells in enumerate([[Text(title.plain, style="bold") for title in titles], *cells]):
         if number:
             row_cells = [
                 _aligned(cell, kind, width) for cell, (_, kind), width in zip(row_cells, columns, widths, strict=True)
             ]
         output.print(line(row_cells, widths), soft_wrap=True)
+
+
+def _print_records(titles: Sequence[Text], cells: Sequence[Sequence[Text]], rows: Sequence[Row]) -> None:
+    """Print what is too wide for a terminal's lines one member a line, and only those that are there."""
+    width = max(len(title) for title in titles)
+    for number, (row_cells, row) in enumerate(zip(cells, rows, strict=True), 1):
+        output.print(Text(f"row {number:,}", style="dim"))
+        for title, cell, value in zip(titles, row_cells, row, strict=True):
+            if value is not None:
+                padded = title.plain + " " * (width + GAP - len(title))
+                output.print(Text.assemble((padded, "bold"), cell), soft_wrap=True)
 
 
 def _longest(rows: Sequence[Row], at: int) -> int:

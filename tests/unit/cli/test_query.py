@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
+from rich.console import Console
 from typer.testing import CliRunner
 
 from opentrail.adapters.query_engine.result_table import ResultTable
@@ -64,6 +65,27 @@ def test_a_table_is_cut_and_says_what_the_query_took(
     assert len(printed.out.splitlines()) == 2
     assert "1 more rows" in printed.err
     assert "2 rows; 10 events scanned, 4 matched, 2.5 kB read in 0.04 s" in printed.err
+
+
+def test_a_row_too_wide_for_the_terminal_is_shown_a_member_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=40, color_system=None)
+    monkeypatch.setattr(query_printer, "output", terminal)
+
+    print_table_of(a_result())
+
+    assert isinstance(terminal.file, io.StringIO)
+    assert terminal.file.getvalue().splitlines() == [
+        "row 1",
+        "name  =cmd\\x1b[2J",
+        "n     12",
+        "ok    true",
+        'm     {"a":{"b":1}}',
+        "name  x",
+        "row 2",
+        "n     -3",
+        "ok    false",
+        "name  y",
+    ]
 
 
 def test_parquet_keeps_types_and_appears_whole(tmp_path: Path) -> None:
