@@ -66,12 +66,17 @@ class EngineTable:
 @dataclass(frozen=True, slots=True)
 class EngineStatistics:
     """What a finished query took: rows of its result, bytes that it read of files and of rows in memory, and how many
-    rows of its tables its conditions on them let through; of sources also how many rows they had."""
+    rows of its tables its conditions on them let through; of sources also how many rows they had.
+
+    ``tables_unread`` are those of which every row passes, as the engine knew without reading them: none of their rows
+    is in ``rows_matched``.
+    """
 
     rows: int
     bytes_scanned: int
     rows_matched: int = 0
     rows_scanned: int = 0
+    tables_unread: int = 0
 
 
 KeepPage = Callable[[bytes, int], Awaitable[None]]

@@ -171,11 +171,12 @@ class LakeQueries(RunningQueries[LakeQuery]):
     async def _answer(self, query_id: str, plan: _Plan) -> None:
         try:
             async with AsyncExitStack() as stack:
-                tables, scanned, locked = await self._tables(plan, stack)
-                self._change(query_id, events_scanned=scanned, locked_by=locked)
+                tables, rows, locked = await self._tables(plan, stack)
+                self._change(query_id, events_scanned=sum(rows), locked_by=locked)
                 self._result_keys[query_id] = await self._result_key(query_id, locked)
                 taken = await self._ask(query_id, plan.translation.sql, tables)
-            self._change(query_id, events_matched=taken.rows_matched)
+            unread = sorted(rows, reverse=True)[: taken.tables_unread]  # of several the engine does not say which
+            self._change(query_id, events_matched=taken.rows_matched + sum(unread))
         except StoreKeyRefused as error:
             _log.warning("query_refused", query=query_id, error=str(error))
             raise QueryFailed(KEY_UNUSABLE) from error
@@ -205,14 +206,14 @@ class LakeQueries(RunningQueries[LakeQuery]):
         """Return a page of a result that was kept at ``start``. Raises StoreKeyRefused, Unavailable."""
         return await self._opened_page(query, start, page)
 
-    async def _tables(self, plan: _Plan, stack: AsyncExitStack) -> tuple[list[EngineTable], int, tuple[str, ...]]:
-        """Return what the engine reads, days out of the WHERE's reach left out, how many events that is, and which
-        stores (ARNs) are encrypted."""
+    async def _tables(self, plan: _Plan, stack: AsyncExitStack) -> tuple[list[EngineTable], list[int], tuple[str, ...]]:
+        """Return what the engine reads, days out of the WHERE's reach left out, how many events each table has, and
+        which stores (ARNs) are encrypted."""
         snapshots: dict[str, LakeSnapshot] = {}
         for source in plan.sources.values():
             if isinstance(source, EventDataStore) and source.arn not in snapshots:
                 snapshots[source.arn] = await self._lake.snapshot(source.arn)
-        tables, scanned = [], 0
+        tables, rows = [], []
         for use in plan.translation.tables:
             source = plan.sources[use.reference]
             fresh, fresh_rows, is_locked = None, 0, False
@@ -222,7 +223,7 @@ class LakeQueries(RunningQueries[LakeQuery]):
                 snapshot = snapshots[source.arn]
                 files = tuple(file for file in snapshot.files if _is_of_interest(file.day, use))
                 fresh, fresh_rows, is_locked = snapshot.fresh, snapshot.fresh_rows, snapshot.is_locked
-            scanned += sum(file.rows for file in files) + fresh_rows
+            rows.append(sum(file.rows for file in files) + fresh_rows)
             columns = schema_of_kind(source.kind).columns
             names, types = tuple(name for name, _ in columns), tuple(kind.duckdb for _, kind in columns)
             needles = tuple(Needle(*sought) for sought in use.sought)
@@ -231,7 +232,7 @@ class LakeQueries(RunningQueries[LakeQuery]):
             table = EngineTable(use.view, names, types, locations, fresh, (), needles, keys, is_locked)
             tables.append(table)
         locked = sorted(arn for arn, snapshot in snapshots.items() if snapshot.is_locked)
-        return tables, scanned, tuple(locked)
+        return tables, rows, tuple(locked)
 
     async def _history_files(
         self, source: HistorySource, use: "TableUse", stack: AsyncExitStack

@@ -127,10 +127,11 @@ def _taught_engine() -> duckdb.DuckDBPyConnection:
 
 @dataclass
 class _Made:
-    """The query's tables, by how the engine reads them: how many it reads files of, and rows that Arrow gives it; and
-    how many of those are encrypted files."""
+    """The query's tables, by how the engine reads them: how many there are, how many have files that it reads itself,
+    of how many Arrow gives it rows, and how many of these are of encrypted files."""
 
     tables: int
+    with_files: int
     arrow: int = 0
     locked: int = 0
 
@@ -139,11 +140,10 @@ def _prepare(
     connection: duckdb.DuckDBPyConnection, query: dict[str, Any], fresh: dict[str, bytes], scanned: "list[SourceRows]"
 ) -> _Made:
     """Give the engine the query's tables and bounds, and lock it."""
-    made = _Made(len(query["tables"]))
+    made = _Made(len(query["tables"]), sum(bool(_plain_files(table)) for table in query["tables"]))
     for name, value in query["settings"].items():
         connection.execute(f"SET {name} = {quoted_text(value) if isinstance(value, str) else value}")
-    plain = [path for table in query["tables"] for path in table["files"] if path not in table.get("file_keys", ())]
-    paths = ", ".join(map(quoted_text, plain))
+    paths = ", ".join(quoted_text(path) for table in query["tables"] for path in _plain_files(table))
     connection.execute(f"SET allowed_paths = [{paths}]")
     for table in query["tables"]:
         if table["sources"]:
@@ -207,7 +207,7 @@ def _view(table: dict[str, Any], option: str, *, is_fresh: bool) -> str:
     listed = ", ".join(map(quoted_name, table["columns"]))
     sources = []
     locked = table.get("file_keys", {})
-    if plain := [file for file in table["files"] if file not in locked]:
+    if plain := _plain_files(table):
         paths = ", ".join(map(quoted_text, plain))
         sources.append(f"SELECT {listed} FROM read_parquet([{paths}], hive_partitioning = false{option})")
     sources += [f"SELECT {listed} FROM {table['name']}_locked"] * bool(locked)
@@ -218,6 +218,10 @@ def _view(table: dict[str, Any], option: str, *, is_fresh: bool) -> str:
         empty = ", ".join(f"CAST(NULL AS {kind}) AS {quoted_name(column)}" for column, kind in nulls)
         sources.append(f"SELECT {empty} WHERE false")
     return f"CREATE VIEW {table['name']} AS {' UNION ALL '.join(sources)}"
+
+
+def _plain_files(table: dict[str, Any]) -> list[str]:
+    return [file for file in table["files"] if file not in table.get("file_keys", ())]
 
 
 def _arrow_table(content: bytes) -> Any:
@@ -248,7 +252,14 @@ def _statistics(connection: duckdb.DuckDBPyConnection, made: _Made, memory_bytes
     most = made.tables, max(made.tables, made.arrow)
     count = sum(sum(sorted(found, reverse=True)[:limit]) for found, limit in zip(matched, most, strict=True))
     file_bytes = int(profile.get("io", {}).get("total_bytes_read", 0))
-    return {"bytes_scanned": file_bytes + memory_bytes, "rows_matched": count}
+    unread = 0 if _has_empty(profile) else max(0, made.with_files - len(matched[_FILES]))
+    return {"bytes_scanned": file_bytes + memory_bytes, "rows_matched": count, "tables_unread": unread}
+
+
+def _has_empty(operator: dict[str, Any]) -> bool:
+    """Say whether the optimizer proved that a part of the query gives nothing, and so left out what that reads."""
+    below = [*operator.get("operator", ()), *operator.get("children", ())]
+    return operator.get("type") == "EMPTY_RESULT" or any(map(_has_empty, below))
 
 
 def bytes_read() -> int:
@@ -287,7 +298,31 @@ def _message(error: duckdb.Error) -> str:
         return "A file of the event data store cannot be read"
     first = str(error).split("\n", 1)[0].partition("Error: ")[2] or "The query could not be run"
     first = re.sub(r"(?:/[^\s'\"]+)+", "...", re.sub(r" \([a-z]?\d*\.?[^)]*\)\.? Use TRY.*| Use TRY.*", "", first))
-    return first[:_MESSAGE_CHARACTERS]
+    return _in_trinos_words(first)[:_MESSAGE_CHARACTERS]
+
+
+_TYPES = {
+    "INT8": "tinyint",
+    "INT16": "smallint",
+    "INT32": "integer",
+    "INT64": "bigint",
+    "FLOAT": "real",
+    "BOOL": "boolean",
+}
+_TRINOS_WORDS = (
+    (r"Could not convert string '(?P<value>.*)' to (?P<kind>\w+)", "Cannot cast '{value}' to {kind}"),
+    (r"[Tt]ype \w+ with value (?P<value>\S+) can't be cast .* type (?P<kind>\w+)", "Out of range for {kind}: {value}"),
+    (r'invalid (?P<kind>date|timestamp) field format: "(?P<value>.*)", exp', "Value cannot be cast to {kind}: {value}"),
+)
+
+
+def _in_trinos_words(message: str) -> str:
+    """Return what the engine says of a value that does not fit its type as Trino says it."""
+    for pattern, words in _TRINOS_WORDS:
+        if (found := re.search(pattern, message)) is not None:
+            kind = found["kind"]
+            return words.format(value=found["value"], kind=_TYPES.get(kind, kind.lower()))
+    return message
 
 
 if __name__ == "__main__":

@@ -69,7 +69,33 @@ async def test_files_and_fresh_rows_are_one_table(tmp_path: Path) -> None:
 async def test_the_events_that_conditions_let_through_are_counted(tmp_path: Path, sql: str, matched: int) -> None:
     _, statistics = await run(tmp_path, sql, [a_table(tmp_path)])
 
-    assert statistics.rows_matched == matched
+    assert (statistics.rows_matched, statistics.tables_unread) == (matched, 0)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_value_that_does_not_fit_is_named_in_trinos_words(shared_engine: DuckDbEngine) -> None:
+    said = []
+    for value in ("CAST('four' AS INTEGER)", "CAST('then' AS TIMESTAMP)", "CAST(9999999999 AS INTEGER)"):
+        with pytest.raises(QueryFailed) as failure:
+            await shared_engine.run(f"SELECT CAST({value} AS VARCHAR)", [], _keep_none)
+        said.append(str(failure.value))
+
+    assert said == [
+        "Cannot cast 'four' to integer",
+        "Value cannot be cast to timestamp: then",
+        "Out of range for integer: 9999999999",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "unread"), [("", 1), ("WHERE n >= 0", 1), ("WHERE n < 0", 0), ("WHERE n < 50", 0)]
+)
+async def test_a_table_that_needs_no_reading_is_told_of(tmp_path: Path, condition: str, unread: int) -> None:
+    sql = f"SELECT CAST(count(*) AS VARCHAR) FROM lake_table_0 {condition}"
+
+    rows, statistics = await run(tmp_path, sql, [a_table(tmp_path, fresh=0)])
+
+    assert (statistics.tables_unread, statistics.rows_matched) == (unread, 0 if unread else int(str(rows[0][0])))
 
 
 @pytest.mark.slow
