@@ -94,7 +94,10 @@ class ImportAdministration:
             else:
                 begun = await self._imports.start(store, source, since, until, via)
         except OngoingImport as error:
-            raise OperatorError(f"the import {error} is still running: wait for it, or stop it") from error
+            raise OperatorError(
+                f"the import {error} is still running: wait for it (opentrail imports), or stop it "
+                f"(aws cloudtrail stop-import --import-id {error})"
+            ) from error
         details = {"importId": begun.id, "destination": store.arn, "source": uri}
         await self._record("cloudtrail.amazonaws.com", "StartImport", details)
         return {"store": store.name, "is_resumed": before is not None, **_shown(begun)}
