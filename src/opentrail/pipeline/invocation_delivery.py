@@ -219,9 +219,13 @@ class InvocationDelivery:
 
     async def _send(self, invocation: Invocation) -> _Result:
         try:
-            await self._targets.send(_dispatch(await self._opened(invocation)))
+            opened = await self._opened(invocation)
         except LogKeyUnusable as error:  # which says nothing of the destination
             return _Result(invocation, PortError(str(error)))
+        except Unavailable as error:
+            return _Result(invocation, error)
+        try:
+            await self._targets.send(_dispatch(opened))
         except InvalidInput as error:
             return _Result(invocation, TargetRefused("INVALID_PARAMETER", str(error)))
         except (TargetRefused, Unavailable) as error:

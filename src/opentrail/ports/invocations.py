@@ -19,7 +19,8 @@ class Invocation:
     ``invocation_id`` is unique to event, rule and target. ``destination`` is the ARN that it is sent to: the target's,
     or its dead-letter queue's once ``failure`` says why the target never took it (the queue's message attributes, in
     JSON). ``target`` is the target as the rule had it when the event was matched, in JSON; ``event`` the event's JSON
-    before any shaping. ``attempts`` counts the deliveries that failed, to this destination.
+    before any shaping, in sealed form where the target says so. ``attempts`` counts the deliveries that failed, to this
+    destination.
     """
 
     invocation_id: str

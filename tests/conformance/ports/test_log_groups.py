@@ -48,6 +48,22 @@ async def test_groups_are_found_by_name_prefix_and_part(stores: MetadataStores) 
     assert len(await stores.log_groups.all_groups()) == 6
 
 
+async def test_groups_and_results_have_kms_keys_by_account_and_region(stores: MetadataStores) -> None:
+    group = a_group("a")
+    await stores.log_groups.create(replace(group, kms_key_arn="arn:1"))
+    assert (await stores.log_groups.groups(ACCOUNT, REGION, limit=1))[0].kms_key_arn == "arn:1"
+    await stores.log_groups.change(group)
+    assert (await stores.log_groups.all_groups())[0].kms_key_arn == ""
+
+    assert await stores.log_groups.result_key(ACCOUNT, REGION) == ""
+    for key in ("arn:1", "arn:2"):
+        await stores.log_groups.set_result_key(ACCOUNT, REGION, key)
+    assert await stores.log_groups.result_key(ACCOUNT, REGION) == "arn:2"
+    assert await stores.log_groups.result_key(ACCOUNT, "eu-west-1") == ""
+    await stores.log_groups.set_result_key(ACCOUNT, REGION, "")
+    assert await stores.log_groups.result_key(ACCOUNT, REGION) == ""
+
+
 async def test_a_name_is_taken_once_in_an_account_and_region(stores: MetadataStores) -> None:
     await stores.log_groups.create(a_group("a"))
 

@@ -13,6 +13,7 @@ from opentrail.pipeline.log_subscriptions import SubscribedLogStore
 from opentrail.pipeline.rules import MAX_WAITING_PER_DESTINATION
 from opentrail.pipeline.sealed_messages import SealedMessages
 from opentrail.ports import Unavailable
+from opentrail.ports.invocations import Invocation
 from opentrail.ports.journal import Position
 from opentrail.ports.log_store import LogEvent, LogKey, LogRange
 from opentrail.ports.targets import Dispatch
@@ -180,3 +181,11 @@ async def test_messages_of_a_group_with_a_key_wait_sealed_and_alone_while_it_can
     subscribed.clock.advance(60)
     sent = await subscribed.sent()
     assert [event["message"] for data in sent for event in data["logEvents"]] == ["in plain", "the first secret"]
+
+
+async def test_a_target_that_only_speaks_of_sealing_is_sent_as_it_is() -> None:
+    sealing = SealedMessages(InMemoryKeyRing())
+    target = b'{"Id": "SealedFor", "Arn": "a", "Input": "{\\"SealedFor\\": \\"x\\"}"}'
+    invocation = Invocation("id", QUEUE, "rule", "SealedFor", target, b"{}", NOON)
+
+    assert await sealing.opened(invocation) == invocation
