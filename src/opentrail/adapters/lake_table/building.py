@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from opentrail.adapters.lake_table.arrow import arrow_schema, checksums, microseconds, parse_moment
 from opentrail.adapters.lake_table.records import moment_of, row_type_of, text_array
-from opentrail.adapters.lake_table.rows import Row, joined, ordered, values_of
+from opentrail.adapters.lake_table.rows import Row, joined, values_of
 from opentrail.clock import format_time
 from opentrail.digest.merkle import leaf_hash
 from opentrail.ports.lake_table import SetAside, Unfit
@@ -47,7 +47,7 @@ class RowBuilder:
         self._columns = self._row_type.columns()
         self._time_column = self._row_type.place("eventtime")
         self._leaves: list[bytes] = []
-        self._texts: list[pa.Array] = []
+        self._records: list[bytes] = []
         self._checksums: list[pa.Array] = []
 
     def add_all(self, events: Iterable[bytes]) -> None:
@@ -71,9 +71,13 @@ class RowBuilder:
         return found
 
     def _day(self, order: pa.Array | None) -> DayRows:
-        leaves = self._leaves if order is None else [self._leaves[at] for at in order.to_pylist()]
+        leaves, records = self._leaves, self._records
+        if order is not None:
+            places = order.to_pylist()
+            leaves, records = [leaves[at] for at in places], [records[at] for at in places]
         arrays = self._columns.arrays(order)
-        arrays["eventjson"] = ordered(self._texts, pa.string(), order)
+        # A piece at a time, in memory that the last batch has left: of all in one go the pages would be new each time.
+        arrays["eventjson"] = pa.chunked_array(map(text_array, _chunks(records)), pa.string())
         arrays["eventjsonchecksum"] = joined(self._checksums, pa.string(), order)
         arrays[COMMIT_COLUMN] = pa.array([0] * len(leaves), pa.int64())
         arrays[INDEX_COLUMN] = pa.array(range(len(leaves)), pa.int64())
@@ -87,7 +91,7 @@ class RowBuilder:
             values = values_of(rows)
         if rows:
             self._columns.add_columns(values)
-            self._texts.append(text_array(records))
+            self._records += records
             self._checksums.append(checksums(records))
             self._leaves += map(leaf_hash, records)
 

@@ -75,7 +75,7 @@ THREADS = 2
 BATCHES_BEHIND = 2
 """Batches that are committed, or wait for a process, while the processes make the rows of others."""
 
-COMMITS_PER_RELEASE = 16
+COMMITS_PER_RELEASE = 8
 """Commits of batches after which memory is given back that the next batch would ask for again."""
 
 VERSIONS_PER_CHECKPOINT = 100
