@@ -7,7 +7,8 @@ the statement to the last row. DuckDB: a connection that stays open with two thr
 list of files. Queries of ours step back behind recording (their priority is 5 lower), which on a busy machine is all
 that the clock shows; with ``--same-priority`` DuckDB's threads have the same. At the first size the log files
 themselves are asked, too. Event history grows beside the lake and is asked (lookups, and SQL over ``event_history``).
-``--plot`` writes the growth as an SVG.
+``--plot`` writes the growth as an SVG. With ``--folder`` a run that ended goes on: what ``figures.json`` there has is
+not done again.
 """
 
 import argparse
@@ -277,44 +278,70 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+class Figures:
+    """What was measured in a folder so far, kept there after every step: a run that ended goes on where it was."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "figures.json"
+        self._kept: dict[str, dict[str, Any]] = orjson.loads(self._path.read_bytes()) if self._path.exists() else {}
+
+    def of(self, size: int) -> dict[str, Any]:
+        """Return what is known of a size."""
+        return self._kept.setdefault(str(size), {})
+
+    def keep(self, size: int, **found: float) -> None:
+        """Keep figures of a size."""
+        self.of(size).update(found)
+        self._path.write_bytes(orjson.dumps(self._kept, option=orjson.OPT_INDENT_2))
+
+    def point(self, size: int) -> GrowthPoint:
+        """Return a size's point of the plot."""
+        return GrowthPoint(size, **{"lookup_ms": None, "history_bytes": None, **self.of(size)})
+
+
 def grow(folder: Path, sizes: Sequence[int], options: argparse.Namespace, now: datetime) -> list[GrowthPoint]:
-    """Grow the home from size to size, measuring at each; return what was found."""
-    points, home, before = [], folder / "home", 0
+    """Grow the home from size to size, measuring at each what is not measured yet; return what was found."""
+    figures, home, before = Figures(folder), folder / "home", 0
     for size in sizes:
-        numbers = range(before, size)
-        logs = write_logs(folder / f"logs-{size}", numbers, now)
-        rate = asyncio.run(import_logs(home, folder / f"logs-{size}"))
-        print(f"\nimport to {size:,} events: {rate:,.0f} events/s", flush=True)
-        lower = PRIORITY if options.same_priority else 0
-        found, queries = asyncio.run(measure(folder, range(size), now, options.rounds, lower))
-        report(found, queries)
-        if not before and not options.no_raw:
-            wanted = orjson.loads(event(size // 2, now))["eventID"]
-            asyncio.run(measure_raw(folder, logs, wanted))
-        milliseconds = grow_history(folder, numbers, now) if size <= options.history else None
-        ours = {query.name: found[query.name].medians for query in queries}
-        points.append(
-            GrowthPoint(
-                size,
-                rate,
-                sum(one.our_processor for one in ours.values()),
-                sum(ours[query.name].our_processor for query in queries if query.kind == NEEDLES),
-                milliseconds,
-                folder_bytes(Home(home).lake),
-                folder_bytes(Home(home).history) if milliseconds is not None else None,
-            )
-        )
+        logs = folder / f"logs-{size}"
+        if "import_rate" not in figures.of(size):
+            write_logs(logs, range(before, size), now)
+            figures.keep(size, import_rate=asyncio.run(import_logs(home, logs)))
+        print(f"\nimport to {size:,} events: {figures.of(size)['import_rate']:,.0f} events/s", flush=True)
+        if "query_seconds" not in figures.of(size):
+            figures.keep(size, **ask_mix(folder, size, options, now))
+            if not before and not options.no_raw:
+                wanted = orjson.loads(event(size // 2, now))["eventID"]
+                asyncio.run(measure_raw(folder, write_logs(logs, range(size), now), wanted))
+        if size <= options.history and "lookup_ms" not in figures.of(size):
+            milliseconds = grow_history(folder, size, now)
+            figures.keep(size, lookup_ms=milliseconds, history_bytes=folder_bytes(Home(home).history))
         before = size
-    return points
+    return [figures.point(size) for size in sizes]
 
 
-def grow_history(folder: Path, numbers: range, now: datetime) -> float:
-    """Grow Event history by events and ask it; return the median milliseconds of a lookup."""
-    build_history(folder / "home", numbers, now)
-    milliseconds = asyncio.run(lookups(folder / "home", range(numbers.stop), now))
-    print(f"Event history of {numbers.stop:,} events: lookups {milliseconds:.2f} ms", flush=True)
-    if numbers.stop <= HISTORY_ASKED:
-        made, kept = asyncio.run(ask_history(folder, range(numbers.stop)))
+def ask_mix(folder: Path, size: int, options: argparse.Namespace, now: datetime) -> dict[str, float]:
+    """Ask both sides the mix over the home's events and report it; return our processor time, and the table's bytes."""
+    lower = PRIORITY if options.same_priority else 0
+    found, queries = asyncio.run(measure(folder, range(size), now, options.rounds, lower))
+    report(found, queries)
+    ours = {query: found[query.name].medians.our_processor for query in queries}
+    return {
+        "query_seconds": sum(ours.values()),
+        "needle_seconds": sum(seconds for query, seconds in ours.items() if query.kind == NEEDLES),
+        "lake_bytes": folder_bytes(Home(folder / "home").lake),
+    }
+
+
+def grow_history(folder: Path, size: int, now: datetime) -> float:
+    """Have Event history hold ``size`` events and ask it; return the median milliseconds of a lookup."""
+    home, built = folder / "home", folder / "history-events"
+    build_history(home, range(int(built.read_text()) if built.exists() else 0, size), now)
+    built.write_text(str(size))
+    milliseconds = asyncio.run(lookups(home, range(size), now))
+    print(f"Event history of {size:,} events: lookups {milliseconds:.2f} ms", flush=True)
+    if size <= HISTORY_ASKED:
+        made, kept = asyncio.run(ask_history(folder, range(size)))
         print(f"SQL over event_history: {made:.1f} s the first time, then {kept:.2f} s", flush=True)
     return milliseconds
 
