@@ -20,6 +20,7 @@ from opentrail.aws.cloudtrail.lake_errors import (
     InvalidEventDataStoreStatusException,
 )
 from opentrail.aws.cloudtrail.page_tokens import page_of
+from opentrail.aws.cloudtrail.query_access import check_permission
 from opentrail.aws.cloudtrail.store_keys import check_writing
 from opentrail.aws.service import ApiPorts, Call, Outcome
 from opentrail.pipeline.imports import OngoingImport
@@ -40,7 +41,7 @@ _NEW = ("Destinations", "ImportSource", "StartEventTime", "EndEventTime")
 
 async def prepare_start_import(ports: ApiPorts, call: Call) -> Call:
     """Make sure that the source of a new import can be listed; raises InvalidImportSource."""
-    if "ImportSource" in call.parameters:
+    if "ImportSource" in call.parameters and "ImportId" not in call.parameters:
         source = _import_source(call)
         try:
             async for _ in ports.object_stores.bucket(source.bucket).list(source.prefix):
@@ -106,7 +107,7 @@ async def list_import_failures(ports: ApiPorts, call: Call) -> Outcome:
     """List what of an import failed, in the order in which it was found."""
     parameters = call.parameters
     found = ports.imports.find(parameters["ImportId"], call.account_id)
-    if found is None:
+    if found is None or found.region != call.region:
         raise InvalidParameterException(f"The import {parameters['ImportId']} was not found.")
     start = _failure_place(parameters.get("NextToken", ""), found)
     failures, after = await ports.imports.failures(found, start, parameters.get("MaxResults", MAX_RESULTS))
@@ -131,6 +132,8 @@ async def _started_import(ports: ApiPorts, call: Call) -> LakeImport:
 
 
 async def _started_again(ports: ApiPorts, call: Call) -> LakeImport:
+    known = ports.imports.find(call.parameters["ImportId"], call.account_id)
+    await check_permission(ports, call, "*" if known is None else known.destination)
     if any(member in call.parameters for member in _NEW):
         raise InvalidParameterException("An ImportId cannot be combined with the parameters of a new import.")
     found = _import_named(ports, call)

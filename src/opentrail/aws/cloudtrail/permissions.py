@@ -41,6 +41,8 @@ def requirements(call: Call) -> tuple[Requirement, ...]:
         return (Requirement(action, "*", context),)
     if call.operation.name in _JUDGED_BY_QUERY:
         return ()
+    if call.operation.name == "StartImport":
+        return tuple(Requirement(action, arn, context) for arn in _imported_into(call))
     if call.operation.name == "StartQuery":
         return tuple(Requirement(action, arn, context) for arn in _queried(call))
     if call.operation.name == "ListTags":
@@ -54,6 +56,15 @@ def _passed_role(call: Call) -> tuple[Requirement, ...]:
     if not role:
         return ()
     return (Requirement("iam:PassRole", role, {"iam:PassedToService": ("cloudtrail.amazonaws.com",)}),)
+
+
+def _imported_into(call: Call) -> tuple[str, ...]:
+    """Return the event data store that an import is to bring events to. Whose a retried import is, its handler knows,
+    which asks for the permission."""
+    if "ImportId" in call.parameters:
+        return ()
+    given = call.parameters.get("Destinations") or ("*",)
+    return tuple(one if one.startswith("arn:") else _arn(call, "eventdatastore", one) for one in given)
 
 
 def _queried(call: Call) -> tuple[str, ...]:

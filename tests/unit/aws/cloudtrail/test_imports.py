@@ -1,15 +1,28 @@
 """The five operations of an import: what they answer, and every error that they document."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
+from opentrail.aws.authorization import authorise
 from opentrail.aws.cloudtrail import SERVICE
+from opentrail.aws.common_errors import AccessDenied
 from opentrail.errors import AwsError
-from tests.builders import AUDIT, MANAGEMENT, REGION, World, a_credential, a_root, an_organization
+from tests.builders import (
+    AUDIT,
+    MANAGEMENT,
+    REGION,
+    World,
+    a_credential,
+    a_root,
+    a_user,
+    a_user_principal,
+    an_organization,
+)
 from tests.memory.imports import InMemoryLogSource
 
 URI = "s3://logs/AWSLogs/123456789012/CloudTrail/"
@@ -235,3 +248,32 @@ async def test_only_the_management_account_imports_into_an_organizations_store()
 
     assert await refused(world, "StartImport", credential=delegated, **wanted) == "OperationNotPermittedException"
     assert (await answer(world, "StartImport", credential=management, **wanted))["ImportStatus"] == "INITIALIZING"
+
+
+async def test_an_import_needs_leave_for_the_store_that_it_brings_events_to(world: World) -> None:
+    mine, other = await a_store(world), await a_store(world, name="other")
+    document = json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "cloudtrail:*Import", "Resource": mine}]}
+    )
+    await world.identities.create_user(a_user(default=document))
+    user = a_credential(a_user_principal(), key="AKIAUSEREXAMPLE00000")
+
+    async def is_let(arn: str) -> bool:
+        call = world.call("StartImport", {"Destinations": [arn], "ImportSource": SOURCE}, credential=user)
+        try:
+            await authorise(world.ports.identities, call, SERVICE.requirements(call))
+        except AccessDenied:
+            return False
+        return True
+
+    assert [await is_let(arn) for arn in (mine, mine.rpartition("/")[2], other)] == [True, True, False]
+    ids = []
+    for arn in (mine, other):
+        ids.append((await answer(world, "StartImport", Destinations=[arn], ImportSource=SOURCE))["ImportId"])
+        await ended(world, ids[-1])
+    assert (await answer(world, "StartImport", ImportId=ids[0], credential=user))["ImportId"] == ids[0]
+    assert await refused(world, "StartImport", ImportId=ids[1], credential=user) == "AccessDenied"
+    assert await refused(world, "StartImport", ImportId=UNKNOWN, credential=user) == "AccessDenied"
+    assert await refused(world, "ListImportFailures", ImportId=ids[0], region="eu-west-1") == (
+        "InvalidParameterException"
+    )
