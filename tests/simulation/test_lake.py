@@ -4,7 +4,7 @@ Whatever the seed: every event that a store's selectors pick from its creation o
 retention ends its day, a query sees all of them at any moment, and ``verify-lake`` finds nothing wrong: commits,
 compactions, days that ended, their tombstones and the seals agree. Every other seed has its table in a bucket that is
 away for a while now and then, whose calls are cut off before and after they did their work, and whose copy in the home
-gets lost.
+gets lost. Of three seeds one has a KMS key, and one gets a key on the way; the key cannot be used now and then.
 """
 
 import asyncio
@@ -12,16 +12,17 @@ import os
 import random
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import orjson
-import pyarrow.parquet as pq
 import pytest
 
 from opentrail.adapters.lake_table.audit import LocalLakeAudit
 from opentrail.adapters.lake_table.bucket_audit import BucketLakeAudit
 from opentrail.adapters.lake_table.delta import DeltaLakeTables
+from opentrail.adapters.lake_table.encryption import is_encrypted, parquet_file
 from opentrail.adapters.lake_table.mirror import Mirror
 from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.lake_sealing import LakeSealing
@@ -32,6 +33,7 @@ from opentrail.ports.lake_audit import LakeAudit
 from opentrail.query.lake_verification import LakeVerification
 from opentrail.resource.event_data_store import EventDataStore, event_data_store_arn
 from tests.builders import ACCOUNT, REGION, World
+from tests.memory.store_keys import InMemoryStoreKeys
 from tests.memory.table_objects import InMemoryObjects
 from tests.simulation.fail_points import PowerCut
 
@@ -40,6 +42,7 @@ SEEDS_PER_TEST = 10
 QUICK_SEEDS = 12
 STEPS = 12
 RETENTION_DAYS = 7
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-4333-8444-555555555555"
 KEPT_BYTES = 40_000
 """Of a table in a bucket, in the home: a few of its files."""
 
@@ -49,6 +52,8 @@ class Run:
 
     def __init__(self, seed: int, folder: Path) -> None:
         self.chance = random.Random(seed)
+        self.gets_key = seed % 3 == 1
+        self.keys = InMemoryStoreKeys()
         self.folder = folder
         self.world = World()
         self.expected: dict[str, datetime] = {}
@@ -66,6 +71,7 @@ class Run:
             created_at=self.world.clock.now(),
             updated_at=self.world.clock.now(),
             retention_days=RETENTION_DAYS,
+            kms_key_id="" if seed % 3 else KEY,
         )
         self.start_process()
 
@@ -75,7 +81,7 @@ class Run:
             self.objects.is_away = False
             self.objects.now = self.world.clock.now
             self.mirror = Mirror(self.objects, "s3://audit", self.folder, "this one", KEPT_BYTES)
-        self.tables = DeltaLakeTables(self.folder, fault=self._fault, mirror=self.mirror)
+        self.tables = DeltaLakeTables(self.folder, fault=self._fault, mirror=self.mirror, keys=self.keys)
         self.lake = LakeDelivery(self.world.journal, self.world.event_data_stores, self.tables, self.world.clock)
 
     def _fault(self, step: str) -> None:
@@ -118,11 +124,25 @@ class Run:
         if is_ours and not is_old:
             self.expected[str(event["eventID"])] = moment
 
+    async def turn_key(self) -> None:
+        """Give a store its key, or have a round in which the key that it has cannot be used."""
+        if self.gets_key and self.chance.random() < 0.2:
+            self.gets_key = False
+            self.store = replace(self.store, kms_key_id=KEY)
+            await self.put_store()
+        elif self.store.kms_key_id and self.chance.random() < 0.2:
+            self.keys.is_refused = True
+            try:
+                await self.lake.tick(self.world.clock.now())
+            finally:
+                self.keys.is_refused = False
+
     async def step(self) -> None:
         for _ in range(self.chance.randint(0, 30)):
             await self.record()
         self.world.clock.advance(self.chance.choice((1, 12, 12, 2 * 24 * 3600)))
         try:
+            await self.turn_key()
             if self.objects is not None and self.chance.random() < 0.2:
                 self.objects.is_away = True
                 await self.lake.tick(self.world.clock.now())
@@ -164,8 +184,9 @@ class Run:
         found = [] if snapshot.fresh is None else snapshot.fresh["eventid"].to_pylist()  # type: ignore[index]
         paths = [Path(file.location) for file in snapshot.files]
         with nullcontext() if self.mirror is None else self.mirror.reading(paths):
-            for path in paths:
-                found += pq.ParquetFile(path).read(columns=["eventid"])["eventid"].to_pylist()
+            for file in snapshot.files:
+                with parquet_file(file.location, file.key) as parquet:
+                    found += parquet.read(columns=["eventid"])["eventid"].to_pylist()
         return sorted(found)
 
     async def finish(self) -> None:
@@ -177,13 +198,25 @@ class Run:
         await self.keep_up()
         await self.lake.flush()
         await self.check_proofs()
+        await self.check_secrecy()
         await self.end_process(is_last=True)
+
+    async def check_secrecy(self) -> None:
+        """After a compaction nothing of a store with a key is listed, or set aside, in the clear."""
+        if not self.store.kms_key_id:
+            return
+        async with self.lake.writing(self.store.arn) as table:
+            assert table is not None
+            await table.compact()
+        snapshot = await self.lake.snapshot(self.store.arn)
+        aside = [path for path in (self.folder / self.store.id / "set-aside").glob("*") if path.suffix == ".ndjson"]
+        assert all(map(is_encrypted, [*(file.location for file in snapshot.files), *aside]))
 
     async def check_proofs(self) -> None:
         seal = await self.world.event_data_stores.seals.seal(self.store.arn)
-        audit: LakeAudit = LocalLakeAudit(self.folder, 1)
+        audit: LakeAudit = LocalLakeAudit(self.folder, 1, self.keys)
         if (objects := self.objects) is not None:
-            audit = BucketLakeAudit(lambda: objects, 1)
+            audit = BucketLakeAudit(lambda: objects, 1, self.keys)
         now = self.world.clock.now()
         verification = LakeVerification(self.store, [seal] if seal else [], audit, self.world.signer, now)
         summary = await verification.run()

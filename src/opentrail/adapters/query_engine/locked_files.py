@@ -50,6 +50,8 @@ def locked_files(table: dict[str, Any], threads: int) -> LockedFiles | None:
         fragments.append(form.make_fragment(file, system))
     try:
         schema = _schema(fragments, table["columns"])
+    except pa.ArrowMemoryError:
+        raise
     except (OSError, pa.ArrowException) as error:
         raise duckdb.IOException("IO Error: A file of the event data store cannot be read") from error
     return LockedFiles(fragments, schema, form, system)

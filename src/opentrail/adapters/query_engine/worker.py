@@ -292,7 +292,7 @@ def _passed(operator: dict[str, Any], matched: list[list[int]]) -> tuple[int, in
 
 def _message(error: duckdb.Error) -> str:
     """Return what the query's writer may read of an engine's error: its first line, without paths and inner names."""
-    if isinstance(error, duckdb.OutOfMemoryException):
+    if isinstance(error, duckdb.OutOfMemoryException) or "_locked' failed: Out of memory" in str(error):
         return "Query exceeded the memory that one query may use"
     if "_locked' failed" in str(error):
         return "A file of the event data store cannot be read"
