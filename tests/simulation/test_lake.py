@@ -209,8 +209,9 @@ class Run:
             assert table is not None
             await table.compact()
         snapshot = await self.lake.snapshot(self.store.arn)
-        aside = [path for path in (self.folder / self.store.id / "set-aside").glob("*") if path.suffix == ".ndjson"]
-        assert all(map(is_encrypted, [*(file.location for file in snapshot.files), *aside]))
+        aside = (self.folder / self.store.id / "set-aside").glob("*.ndjson")
+        names = [file.location for file in snapshot.files] + list(map(str, aside))
+        assert all(is_encrypted(name) for name in names)
 
     async def check_proofs(self) -> None:
         seal = await self.world.event_data_stores.seals.seal(self.store.arn)
