@@ -2,7 +2,9 @@
 
 import json
 import random
+from collections.abc import Sequence
 from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from opentrail.aws import logs
 from opentrail.metric.key import MetricKey
 from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.ports import Unavailable
-from opentrail.ports.log_store import LogRange
+from opentrail.ports.log_store import LogEvent, LogKeyUnusable, LogRange, StoredEvent
 from opentrail.ports.metric_store import MetricRange
 from tests.builders import ACCOUNT, NOON, REGION, World
+from tests.memory.log_store import InMemoryLogStore
 from tests.support.corpus import shared
 
 AT = int(NOON.timestamp())
@@ -179,3 +182,37 @@ async def test_the_published_filters_drive_alarms() -> None:
 
     known = await world.metrics.metrics(ACCOUNT, REGION, "Audit", "")
     assert [metric.key.name for metric in known] == ["TerminateInstancesCount"]
+
+
+class HeldStore(InMemoryLogStore):
+    """A log store whose ``held`` groups are under a key that cannot be used."""
+
+    held: frozenset[str] = frozenset()
+
+    async def arrived(self, group_id: str, day: date, after: int, since: int, limit: int) -> Sequence[StoredEvent]:
+        if group_id in self.held:
+            raise LogKeyUnusable("the key is disabled")
+        return await super().arrived(group_id, day, after, since, limit)
+
+
+async def test_a_group_whose_key_cannot_be_used_keeps_no_other_waiting_and_loses_nothing() -> None:
+    world = await a_world()
+    store = HeldStore()
+    filters = MetricFilters(world.log_groups, store, world.metrics, world.clock)
+    store.watch(filters.wake)
+    await do(world, "CreateLogGroup", logGroupName="held")
+    given = {"metricName": "Hits", "metricNamespace": "Audit", "metricValue": "10"}
+    held = {"logGroupName": "held", "filterName": "f", "filterPattern": "", "metricTransformations": [given]}
+    await do(world, "PutMetricFilter", **held)
+    first, other = (await world.log_groups.groups(ACCOUNT, REGION, limit=2))[::-1]
+    store.held = frozenset({first.group_id})
+    for group in (first, other):
+        await store.append(group.group_id, [LogEvent("s", AT * 1000, AT * 1000, '{"a": 1}')])
+
+    await filters.publish()
+    assert await samples(world) == {1.0: 1.0}
+    store.held = frozenset()
+    await filters.look_everywhere()
+    await filters.publish()
+
+    assert await samples(world) == {1.0: 1.0, 10.0: 1.0}
