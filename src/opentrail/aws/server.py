@@ -35,6 +35,7 @@ from opentrail.aws.settings_log import SettingsLog
 from opentrail.capture.federation import federated_caller
 from opentrail.errors import AwsError
 from opentrail.event import Event
+from opentrail.event.encoding import encode_event
 from opentrail.event.fields import add_own_members, in_order
 from opentrail.http_message import BODY_LIMIT_BYTES, HttpRequest, HttpResponse
 from opentrail.identity import CallerIdentity, Credential
@@ -50,7 +51,7 @@ from opentrail.protocol.requests import MalformedRequest, parse_request, protoco
 from opentrail.protocol.responses import format_error, format_response
 from opentrail.protocol.scope import read_scope
 from opentrail.protocol.validation import ValidationError, validate
-from opentrail.record.events import EventBuilder
+from opentrail.record.events import EncodedEvent, EventBuilder
 
 __all__ = ["ApiServer", "asgi_app"]
 
@@ -248,12 +249,21 @@ class ApiServer:
         response = format_response(
             call.operation, outcome.output, exchange.request_id, protocol=protocol_of(call.operation, exchange.request)
         )
-        response = replace(response, status=outcome.http_status)
-        event = self._event(exchange, response, ObservedResult(outcome.output, "", "", exchange.request_id))
+        if response.status != outcome.http_status:
+            response = replace(response, status=outcome.http_status)
+        recorded = self._encoded_event(exchange, response, ObservedResult(outcome.output, "", "", exchange.request_id))
+        event, encoded = recorded.event, recorded.json
         if outcome.notes:
             add_own_members(event, **outcome.notes)
             event = in_order(event)
-        await self._record.append(event, outcome.settings, events=outcome.events, is_event_first=outcome.weakens_record)
+            encoded = encode_event(event)
+        await self._record.append(
+            event,
+            outcome.settings,
+            events=outcome.events,
+            is_event_first=outcome.weakens_record,
+            encoded=encoded,
+        )
         if outcome.after is not None:
             await outcome.after()
         return response
@@ -280,16 +290,20 @@ class ApiServer:
         for event in events:
             await self._record.append(event)
 
-    def _event(self, exchange: _Exchange, response: HttpResponse, result: ObservedResult) -> Event:
-        begun = self._events.begin(
+    def _encoded_event(self, exchange: _Exchange, response: HttpResponse, result: ObservedResult) -> EncodedEvent:
+        return self._events.build_encoded(
             exchange.request,
             exchange.operation,
             exchange.scope,
             exchange.caller,
-            exchange.received_at,
+            response,
+            self._ports.clock.now(),
             parameters=exchange.parameters,
+            result=result,
         )
-        event = self._events.finish(begun, exchange.operation, response, self._ports.clock.now(), result=result)
+
+    def _event(self, exchange: _Exchange, response: HttpResponse, result: ObservedResult) -> Event:
+        event = self._encoded_event(exchange, response, result).event
         if not exchange.own_name:
             return event
         said = recorded_parameters(exchange.parameters or {})

@@ -32,14 +32,16 @@ class SettingsLog:
         *,
         events: Sequence[EventEntry | EventsEntry] = (),
         is_event_first: bool = False,
+        encoded: bytes | None = None,
     ) -> None:
-        """Store an event and the settings and further events it brings durably, in one transaction.
+        """Store an event and the settings and further events it brings durably, in one transaction. ``encoded`` is the
+        event's JSON where that is at hand.
 
         On return the view shows the settings, unless the metadata store does not answer: then they are in force and
         show later. A Region's first event is preceded by the entry that enables the Region. Raises Unavailable:
         nothing was stored.
         """
-        recorded = EventEntry(encode_event(event))
+        recorded = EventEntry(encode_event(event) if encoded is None else encoded)
         entries: list[JournalEntry] = [recorded, *settings] if is_event_first else [*settings, recorded]
         entries += events
         await self._regions.enable(event["awsRegion"])

@@ -309,7 +309,8 @@ def _canonical_requests(request: HttpRequest, scope: CredentialScope, claim: Cla
     encodings = ["utf-8"] if tail.isascii() else ["utf-8", "latin-1"]
     seen: set[bytes] = set()
     for path in _canonical_paths(request.path, scope.signing_name):
-        for query in (_sorted_query(claim.raw_query), _encoded_query(claim.raw_query)):
+        for canonical_query in (_sorted_query, _encoded_query):
+            query = canonical_query(claim.raw_query)
             for encoding in encodings:
                 text = f"{request.method}\n{path}\n{query}\n{tail}"
                 canonical = _encode(text, encoding)

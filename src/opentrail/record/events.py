@@ -172,11 +172,12 @@ class EventBuilder:
         response: HttpResponse,
         completed_at: datetime,
         *,
+        parameters: Parameters | None = None,
         result: ObservedResult | None = None,
     ) -> EncodedEvent:
         """Return the complete event of a call of which nothing was stored before it ended, and its JSON: what
         ``begin`` and ``finish`` make of it, without bounding and encoding it in between."""
-        event = self._begin(request, operation, scope, caller, completed_at, None)
+        event = self._begin(request, operation, scope, caller, completed_at, parameters)
         return self._finish(event, operation, response, result)
 
     def _finish(
