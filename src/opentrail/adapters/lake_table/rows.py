@@ -88,12 +88,15 @@ class RowType:
         return row
 
     def read_all(self, records: Sequence[bytes]) -> list[Row] | None:
-        """Return the rows of records that all decode in one step, None when one does not: ``read`` tells why."""
-        if not all(map(bytes.isascii, records)):
-            return None
+        """Return the rows of records, None when one of them has none: ``read`` tells why."""
+        if all(map(bytes.isascii, records)):
+            try:
+                return list(map(self._decode, records))
+            except (msgspec.MsgspecError, RecursionError):
+                pass
         try:
-            return list(map(self._decode, records))
-        except (msgspec.MsgspecError, RecursionError):
+            return list(map(self.read, records))
+        except ValueError:
             return None
 
     def column(self, column: Column, times: TimeTexts) -> "ColumnChunks":

@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from bench.lake_events import an_event
-from opentrail.adapters.lake_table.records import build_rows, read_records
+from opentrail.adapters.lake_table.records import build_rows, read_records, row_type_of
 from opentrail.resource.event_data_store import EventDataStoreKind
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -89,3 +89,18 @@ def test_what_is_no_record_is_set_aside(record: bytes) -> None:
 
     assert days == {}
     assert [one.event for one in aside] == [record]
+
+
+def test_chunk_with_text_or_members_out_of_the_ordinary_is_read_whole() -> None:
+    usual, text, new = (
+        orjson.dumps({"eventTime": "2026-11-21T08:00:00Z", "userAgent": agent, **more})
+        for agent, more in (("a", {}), ("ü", {}), ("b", {"zzz": 1}))
+    )
+    row_type = row_type_of(EventDataStoreKind.CLOUDTRAIL)
+
+    rows = row_type.read_all([usual, text, new])
+
+    assert rows is not None
+    assert [row.useragent for row in rows] == ["a", "ü", "b"]
+    assert row_type.read_all([usual, b'{"userAgent":"\xff"}']) is None
+    assert row_type.read_all([usual, b"[]"]) is None
