@@ -98,15 +98,34 @@ def _parse_text(text: str, written: str, quoted_at: tuple[int, ...]) -> list[Any
 
 
 def _syntax_error(error: ParseError, text: str, written: str, quoted_at: tuple[int, ...]) -> InvalidStatement:
+    token, start = _offending(error, text)
+    if start is None:
+        return InvalidStatement(f"mismatched input '{token}'")
+    if not text[start + len(token) :].strip("; \t\r\n") and _is_unfinished(text, start):
+        token, start = "<EOF>", len(text.rstrip("; \t\r\n"))
+    return InvalidStatement(f"mismatched input '{token}'", _place(written, start - bisect_right(quoted_at, start - 1)))
+
+
+def _offending(error: ParseError, text: str) -> tuple[str, int | None]:
+    """Return the token that the parser names, and where in the text it begins; None when it does not say."""
     details = error.errors[0] if error.errors else {}
-    near = str(details.get("highlight") or "<EOF>")
+    token = str(details.get("highlight") or "<EOF>")
     line, column = details.get("line"), details.get("col")
     if line is None or column is None:
-        return InvalidStatement(f"mismatched input '{near}'")
-    lines = text.split("\n")
-    end = sum(len(one) + 1 for one in lines[: line - 1]) + column
-    start = max(0, end - len(near))
-    return InvalidStatement(f"mismatched input '{near}'", _place(written, start - bisect_right(quoted_at, start - 1)))
+        return token, None
+    end = sum(len(one) + 1 for one in text.split("\n")[: line - 1]) + column
+    return token, max(0, end - len(token))
+
+
+def _is_unfinished(text: str, start: int) -> bool:
+    """Say whether the parser names the last token, which begins at ``start``, because it misses what comes next."""
+    try:
+        sqlglot.parse(text.rstrip("; \t\r\n") + "\nx", read=_LakeDialect)
+    except ParseError as error:
+        return (_offending(error, text + "\nx")[1] or 0) > start
+    except (TokenError, RecursionError):
+        return False
+    return True
 
 
 def _place(written: str, offset: int) -> Place:
