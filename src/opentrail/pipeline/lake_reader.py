@@ -194,9 +194,10 @@ class LakeReader:
             return
         try:
             async for page in self._journal.read(self._position, until=head):
-                self._read += len(page)
                 for number, (position, entry) in enumerate(page, 1):
-                    self._unstored += 1
+                    weight = entry.weight if isinstance(entry, EventsEntry) else 1
+                    self._unstored += weight
+                    self._read += weight
                     if isinstance(entry, SettingsEntry):
                         if entry.scope == self.state.arn:
                             await self._apply(position, entry, now)

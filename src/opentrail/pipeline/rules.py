@@ -176,7 +176,7 @@ class RulesReader:
                     self._put_in_force(entry.scope, entry.settings)
                     self._settings.append(entry)
             elif isinstance(entry, EventsEntry):
-                pass  # for an event data store, which no rule sees
+                self._idle += entry.weight  # for an event data store, which no rule sees
             elif is_topic_arn(entry.audience):
                 self._copy(position, entry)
             elif self._rules:

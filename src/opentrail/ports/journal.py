@@ -55,6 +55,12 @@ class EventsEntry:
         self.lines = lines
         self.audience = audience
 
+    @property
+    def weight(self) -> int:
+        """How many entries of one event it counts as where readers bound what they pass: by its bytes, a kilobyte
+        each."""
+        return 1 + len(self.lines) // 1024
+
     def events(self) -> list[bytes]:
         """Return the events, in order."""
         return self.lines.split(b"\n")

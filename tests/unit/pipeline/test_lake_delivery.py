@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from opentrail.pipeline.lake_reader import MAX_FRESH_EVENTS
+from opentrail.pipeline.lake_reader import MAX_FRESH_EVENTS, MAX_LAG_ENTRIES
 from opentrail.ports.journal import LIVE, EventEntry, EventsEntry, Position, SettingsEntry
 from opentrail.ports.lake_table import TableNotFound
 from opentrail.resource.event_data_store import EventDataStore, Status, event_data_store_arn
@@ -164,6 +164,19 @@ async def test_events_of_one_entry_are_never_in_two_commits() -> None:
 
     assert len(kept(world)) == MAX_FRESH_EVENTS // 99 * 99
     assert len(await seen(world)) == 102 * 99
+
+
+async def test_store_lets_go_of_the_many_events_that_are_in_few_entries_of_another() -> None:
+    world = World()
+    await put_store(world, a_store())
+    other, lines = event_data_store_arn(REGION, ACCOUNT, ID[:-1] + "2"), b"x" * (1024 * 1024)
+    for _ in range(MAX_LAG_ENTRIES // 1024 + 1):
+        last = await world.journal.append([EventsEntry(lines, other)])
+
+    for _ in range(3):
+        await world.lake.tick(world.clock.now())
+
+    assert world.lake.holds() == last
 
 
 async def test_journal_is_held_until_what_a_store_wants_is_committed() -> None:
