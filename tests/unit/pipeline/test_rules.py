@@ -10,7 +10,7 @@ import pytest
 from opentrail.pipeline import rules
 from opentrail.pipeline.rules import RulesReader, invocation_id, is_withheld
 from opentrail.ports import Unavailable
-from opentrail.ports.journal import EventEntry, JournalEntry, Position, SettingsEntry
+from opentrail.ports.journal import START, EventEntry, EventsEntry, JournalEntry, Position, SettingsEntry
 from opentrail.resource.event_bus import event_bus_arn
 from opentrail.resource.event_rule import EventRule, RuleState, event_rule_arn
 from tests.builders import ACCOUNT, REGION, World, an_event
@@ -59,6 +59,21 @@ class Reading:
         kept = self.invocations.kept.values()
         said = [(each.rule_arn.rpartition("/")[2], each.target_id, orjson.loads(each.event)) for each in kept]
         return sorted((rule, target, event["detail"].get("eventName", "")) for rule, target, event in said)
+
+
+async def test_journal_is_not_held_for_the_events_of_event_data_stores() -> None:
+    reading = Reading()
+    reader = reading.reader()
+    await reader.catch_up()
+    store = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:eventdatastore/11111111-1111-4111-8111-111111111111"
+
+    for _ in range(rules.IDLE_ENTRIES // 100):
+        await reading.world.journal.append([EventsEntry(b"{}\n" * (1024 * 1024 // 3), store)])
+    before = reader.position
+    await reader.catch_up()
+
+    assert before == START
+    assert reader.position == reading.world.journal.head()
 
 
 async def test_an_event_invokes_every_target_of_every_rule_that_it_matches() -> None:

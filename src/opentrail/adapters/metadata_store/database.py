@@ -81,7 +81,7 @@ class Database:
 
         ``work`` may run more than once, each time on a clean transaction; it undoes itself by raising. Once started
         it is finished even if the caller is cancelled. ``after`` is called in the event loop when it is done, whatever
-        came of it, before the caller goes on. With ``moves_reader`` nothing but a reader's place is written.
+        came of it, before the caller goes on. With ``moves_reader`` a reader's place is written, and what it keeps.
         """
         self.changes += not moves_reader
 

@@ -51,7 +51,9 @@ class SqlInvocations:
     async def advance(
         self, cursor: Position, settings: Sequence[SettingsEntry], invocations: Sequence[Invocation]
     ) -> None:
-        await self._database.write(lambda connection: _advance(connection, cursor, settings, invocations))
+        await self._database.write(
+            lambda connection: _advance(connection, cursor, settings, invocations), moves_reader=True
+        )
 
     async def add(self, invocations: Sequence[Invocation]) -> Sequence[Invocation]:
         return await self._database.write(lambda connection: _add(connection, invocations))
