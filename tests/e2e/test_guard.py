@@ -40,8 +40,10 @@ def test_a_pack_is_tried_switched_on_set_off_and_switched_off(make_server: MakeS
 
     guard(server, "enable", "tampering", "--yes")
     assert "Nothing to do" in guard(server, "enable", "tampering", "--yes")
+    assert server.opentrail("archive", "set", "vault", "--retention-days", "4000", "--allow-weaker").returncode == 0
     trails.stop_logging(Name="main")
     wait_until(lambda: states(server)["LoggingStopped"] == "ALARM", "the alarm on the stopped trail")
+    wait_until(lambda: states(server)["ArchiveTouched"] == "ALARM", "the alarm on the changed archive")
     trails.start_logging(Name="main")
 
     told_by = "LatestCloudWatchLogsDeliveryTime"
