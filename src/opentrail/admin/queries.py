@@ -101,14 +101,14 @@ class QueryCommands:
         return {"status": str((await self._queries.cancel(self._find(query_id))).status)}
 
     async def query_tables(self) -> Answer:
-        """Return what can be queried, each table with its columns, the members of rows dotted."""
+        """Return what can be queried, and each kind's columns with their types, the members of rows dotted."""
         stores = await self._active()
         tables = [
             {"name": EVENT_HISTORY, "arn": "", "kind": EventDataStoreKind.CLOUDTRAIL.name},
             *({"name": store.name, "arn": store.arn, "kind": store.kind.name} for store in stores),
         ]
         kinds = {EventDataStoreKind.CLOUDTRAIL, *(store.kind for store in stores)}
-        return {"tables": tables, "columns": {kind.name: _column_names(kind) for kind in kinds}}
+        return {"tables": tables, "columns": {kind.name: _column_types(kind) for kind in kinds}}
 
     def _find(self, query_id: str) -> LakeQuery:
         query = self._queries.find(query_id, self._account_id, self._region)
@@ -157,15 +157,16 @@ def _suggestion(reason: str) -> str:
     unresolved = _UNRESOLVED.search(reason)
     if unresolved is None:
         return ""
-    known = {name.lower(): name for kind in EventDataStoreKind for name in _column_names(kind)}
+    known = {name.lower(): name for kind in EventDataStoreKind for name in _column_types(kind)}
     near = get_close_matches(unresolved["name"].lower(), list(known), 1, 0.75)
     return f"; did you mean {known[near[0]]}?" if near else ""
 
 
-def _column_names(kind: EventDataStoreKind) -> list[str]:
-    return [path for name, of in schema_of_kind(kind).columns for path in _paths(name, of)]
+def _column_types(kind: EventDataStoreKind) -> dict[str, str]:
+    return dict(pair for name, of in schema_of_kind(kind).columns for pair in _typed_paths(name, of))
 
 
-def _paths(name: str, kind: SqlType) -> list[str]:
-    fields = kind.fields if kind.is_row else ()
-    return [name, *(path for member, of in fields for path in _paths(f"{name}.{member}", of))]
+def _typed_paths(name: str, kind: SqlType) -> list[tuple[str, str]]:
+    if not kind.is_row:
+        return [(name, str(kind))]
+    return [(name, "row"), *(pair for member, of in kind.fields for pair in _typed_paths(f"{name}.{member}", of))]

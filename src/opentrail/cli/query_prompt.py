@@ -26,7 +26,7 @@ DATE_TRUNC DATE_ADD NOW REGEXP_LIKE APPROX_DISTINCT ARRAY_AGG
 """
 
 HELP = """Statements end with a semicolon. FROM takes event_history, or an event data store's id, ARN or name.
-  \\t          the tables        \\d TABLE    the columns of one
+  \\t          the tables        \\d TABLE    its columns
   \\s WORDS    sample queries    \\q          leave (Ctrl-D, too)
 Ctrl-C cancels a running query, or drops what was typed."""
 
@@ -126,11 +126,13 @@ class QueryPrompt:
                 output.print(plain(line))
 
     def _describe(self, name: str) -> None:
-        kinds = [table["kind"] for table in self._tables["tables"] if name in (table["name"], table["arn"])]
+        names = ("name", "arn", "id")
+        tables = [{**table, "id": table["arn"].rpartition("/")[2]} for table in self._tables["tables"]]
+        kinds = [table["kind"] for table in tables if name and name in (table[one] for one in names)]
         if not kinds:
             raise OperatorError(f"there is no table {name}; \\t lists those there are")
-        for column in self._tables["columns"][kinds[0]]:
-            output.print(plain(column))
+        rows = [list(column) for column in self._tables["columns"][kinds[0]].items()]
+        print_table([Column("Column"), "Type"], rows, "It has no columns.")
 
     def _is_unfinished(self) -> bool:
         text = self._lines.default_buffer.text.strip()

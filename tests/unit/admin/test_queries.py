@@ -118,4 +118,6 @@ async def test_the_tables_are_listed_with_their_columns(world: World) -> None:
     answer = await commands(world).query_tables()
 
     assert [table["name"] for table in answer["tables"]] == ["event_history", "audit"]
-    assert "useridentity.sessioncontext.sessionissuer.username" in answer["columns"]["CLOUDTRAIL"]
+    columns = answer["columns"]["CLOUDTRAIL"]
+    assert columns["useridentity.sessioncontext.sessionissuer.username"] == "varchar"
+    assert (columns["useridentity"], columns["requestparameters"]) == ("row", "map(varchar, varchar)")

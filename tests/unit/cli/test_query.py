@@ -144,7 +144,7 @@ def test_the_place_in_a_long_line_stays_in_sight(capsys: pytest.CaptureFixture[s
 def test_completion_knows_tables_columns_and_words(typed: str, found: list[str]) -> None:
     tables: dict[str, Any] = {
         "tables": [{"name": "event_history"}, {"name": "my-store"}],
-        "columns": {"CLOUDTRAIL": ["useridentity", "useridentity.type", "eventsource", "eventname"]},
+        "columns": {"CLOUDTRAIL": dict.fromkeys(["useridentity", "useridentity.type", "eventsource", "eventname"], "")},
     }
 
     completions = SqlCompleter(tables).get_completions(Document(typed), CompleteEvent())
