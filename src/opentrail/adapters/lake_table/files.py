@@ -23,6 +23,9 @@ from opentrail.resource.lake_columns import INDEX_COLUMN
 ROWS_PER_GROUP = 50_000
 """Small enough that a needle's group is read fast, large enough that a day has few (docs/formats/lake.md)."""
 
+ENCRYPTED_ROWS_PER_GROUP = 8_192
+"""Of encrypted files queries have whole groups in memory, decrypted."""
+
 _BLOOM_COLUMNS = (
     "eventid",
     "requestid",
@@ -66,10 +69,10 @@ def write_parquet(path: Path, rows: pa.Table, data_key: bytes = b"") -> int:
     """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.part")
-    options = parquet_options(rows.schema, rows.num_rows)
+    options, group = parquet_options(rows.schema, rows.num_rows), ROWS_PER_GROUP
     if secret := writing_options(path, data_key):
-        options = {**options, **secret, "bloom_filter_options": None}
-    pq.write_table(rows, temporary, row_group_size=ROWS_PER_GROUP, **options)
+        options, group = {**options, **secret, "bloom_filter_options": None}, ENCRYPTED_ROWS_PER_GROUP
+    pq.write_table(rows, temporary, row_group_size=group, **options)
     sync(temporary)
     temporary.replace(path)
     sync(path.parent)

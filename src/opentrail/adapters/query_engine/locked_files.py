@@ -15,19 +15,41 @@ import pyarrow.dataset as ds
 from pyarrow.fs import LocalFileSystem
 from pyarrow.parquet.encryption import create_decryption_properties
 
-BATCH_ROWS = 8_192
-BATCHES_AHEAD = 4
+BATCH_ROWS = 65_536
+"""More than a row group of these files has: of a group that is cut the engine refuses the parts with nested columns."""
+
+BATCHES_AHEAD = 2
 FILES_AHEAD = 2
-"""What is read ahead of the engine: it bounds the memory of a scan, some 50 MB for each file with all columns."""
+"""What is read ahead of the engine, row groups and files: it bounds the memory of a scan."""
 
 
 class LockedFiles(ds.FileSystemDataset):  # type: ignore[misc]
     """Files each with its own key; the engine asks it for a scan with columns and a condition."""
 
-    def scanner(self, **options: Any) -> ds.Scanner:
-        return super().scanner(
-            **options, batch_size=BATCH_ROWS, batch_readahead=BATCHES_AHEAD, fragment_readahead=FILES_AHEAD
+    def scanner(self, **options: Any) -> "_WholeBatches":
+        return _WholeBatches(
+            super().scanner(
+                **options, batch_size=BATCH_ROWS, batch_readahead=BATCHES_AHEAD, fragment_readahead=FILES_AHEAD
+            )
         )
+
+
+class _WholeBatches:
+    """A scan whose batches begin where their columns do. One that does not is copied."""
+
+    def __init__(self, scanner: ds.Scanner) -> None:
+        self._scanner = scanner
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """Return the scan, to be read once."""
+        reader = self._scanner.to_reader()
+        return pa.RecordBatchReader.from_batches(reader.schema, map(_whole, reader))
+
+
+def _whole(batch: pa.RecordBatch) -> pa.RecordBatch:
+    if not any(column.offset for column in batch.columns):
+        return batch
+    return batch.take(pa.array(range(batch.num_rows), pa.int64()))
 
 
 def locked_files(table: dict[str, Any], threads: int) -> LockedFiles | None:

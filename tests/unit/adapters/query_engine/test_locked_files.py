@@ -81,6 +81,24 @@ async def test_files_with_their_own_keys_are_one_table_with_others(
 
 
 @pytest.mark.slow
+async def test_groups_of_rows_that_arrow_cuts_are_read(engine: DuckDbEngine, tmp_path: Path) -> None:
+    count = 200_000
+    rows = pa.table(
+        {"n": range(count), "s": ["s"] * count, "t": [{"u": at % 7, "v": {"w": at}} for at in range(count)]}
+    )
+    path = str(tmp_path / "a")
+    kinds = ("BIGINT", "VARCHAR", "STRUCT(u BIGINT, v STRUCT(w BIGINT))")
+    table = replace(a_table(tmp_path), column_types=kinds, files=(path,), file_keys={path: KEY}, fresh=None)
+    pq.write_table(rows, path, row_group_size=count, encryption_properties=create_encryption_properties(footer_key=KEY))
+
+    found, _ = await run(
+        engine, "SELECT CAST(sum(t.u) AS VARCHAR), CAST(sum(t.v.w) AS VARCHAR) FROM lake_table_0", table
+    )
+
+    assert found == [[str(sum(at % 7 for at in range(count))), str(sum(range(count)))]]
+
+
+@pytest.mark.slow
 async def test_needles_leave_encrypted_files_in(engine: DuckDbEngine, tmp_path: Path) -> None:
     table = replace(a_table(tmp_path), needles=(Needle("s", ("s4000",)),))
 
