@@ -389,7 +389,7 @@ def test_operations_that_are_not_answered_say_so(cloudtrail: Any, connect: Conne
     assert code_of(cloudtrail.list_insights_data) == "UnsupportedOperationException"
     for service, operation in (
         ("logs", "describe_deliveries"),
-        ("events", "list_endpoints"),
+        ("events", "list_event_sources"),
         ("sns", "list_phone_numbers_opted_out"),
         ("athena", "list_work_groups"),
         ("cloudwatch", "list_dashboards"),
