@@ -55,6 +55,8 @@ _FIELD_TYPES: dict[Scalar, Any] = {
 
 
 _KEPT_NULLS = 100
+_KEPT_NULLS_ROWS = 1_000
+"""Columns without any value that are kept to be used again, and the most rows that one has: those of a chunk."""
 
 
 class RowType:
@@ -107,11 +109,14 @@ class RowType:
 
     def nulls(self, kind: pa.DataType, count: int) -> pa.Array:
         """Return so many nulls: most columns of a chunk of records have nothing else, and share them."""
-        if (kind, count) not in self._nulls:
-            if len(self._nulls) > _KEPT_NULLS:
-                self._nulls.clear()
-            self._nulls[kind, count] = pa.nulls(count, kind)
-        return self._nulls[kind, count]
+        found = self._nulls.get((kind, count))
+        if found is None:
+            found = pa.nulls(count, kind)
+            if count <= _KEPT_NULLS_ROWS:
+                if len(self._nulls) >= _KEPT_NULLS:
+                    self._nulls.clear()
+                self._nulls[kind, count] = found
+        return found
 
     def place(self, name: str) -> int:
         """Return where a column stands among those of a row."""
