@@ -8,6 +8,7 @@ from opentrail.adapters.host.local import LocalHost
 from opentrail.admin.administration import Answer
 from opentrail.admin.doctor.destinations import Destinations
 from opentrail.admin.doctor.doctor import Doctor
+from opentrail.admin.doctor.event_data_stores import StoreChecks
 from opentrail.admin.doctor.progress import Progress
 from opentrail.admin.doctor.targets import TargetChecks
 from opentrail.pipeline.invocation_delivery import InvocationDelivery
@@ -58,6 +59,7 @@ def open_doctor(
         trails=installation.trails,
         destinations=destinations,
         progress=progress,
+        stores=StoreChecks(settings.account_id, installation.event_data_stores, installation.store_keys),
         host=LocalHost(installation.home.path),
         clock=installation.clock,
         endpoints=_endpoints(settings, url),

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from opentrail.admin.doctor.destinations import Destinations
+from opentrail.admin.doctor.event_data_stores import StoreChecks
 from opentrail.admin.doctor.findings import Finding
 from opentrail.admin.doctor.machine import check_disk, check_endpoints
 from opentrail.admin.doctor.progress import Progress
@@ -26,6 +27,7 @@ class Doctor:
     trails: TrailStore
     destinations: Destinations
     progress: Progress
+    stores: StoreChecks
     host: Host
     clock: Clock
     endpoints: Mapping[str, str]
@@ -50,6 +52,7 @@ class Doctor:
         for trail in trails:
             found += [_placed(finding, trail, self.account_id) for finding in await self._of_trail(trail, regions, now)]
         found += [finding async for finding in self.progress.check_witnesses(now)]
+        found += [finding async for finding in self.stores.check()]
         found += self.targets.check(now)
         return found
 

@@ -9,6 +9,7 @@ import pytest
 
 from opentrail.admin.doctor.destinations import Destinations
 from opentrail.admin.doctor.doctor import Doctor
+from opentrail.admin.doctor.event_data_stores import StoreChecks
 from opentrail.admin.doctor.findings import Fault, Finding
 from opentrail.admin.doctor.progress import Progress
 from opentrail.admin.doctor.targets import TargetChecks
@@ -16,13 +17,17 @@ from opentrail.identity import Role
 from opentrail.pipeline.invocation_delivery import TargetHealth
 from opentrail.ports import Unavailable
 from opentrail.ports.host import DiskSpace
+from opentrail.ports.journal import Position, SettingsEntry
+from opentrail.ports.lake_keys import KeyRingStoreKeys, new_data_key
 from opentrail.ports.object_store import AccessRefused, BucketNotFound
 from opentrail.resource.archive import Archive
+from opentrail.resource.event_data_store import EventDataStore
 from opentrail.resource.key import KeyState
 from opentrail.resource.trail import Trail
 from tests.builders import ACCOUNT, NOON, REGION, a_key
 from tests.memory.archives import InMemoryArchives
 from tests.memory.attestation_log import InMemoryAttestationLog
+from tests.memory.event_data_stores import InMemoryEventDataStores
 from tests.memory.identity_store import InMemoryIdentityStore
 from tests.memory.key_ring import InMemoryKeyRing
 from tests.memory.object_store import InMemoryObjectStores
@@ -33,6 +38,7 @@ GB = 10**9
 TRUST = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
 "Principal": {"Service": "%s.amazonaws.com"}}]}"""
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/deliver"
+STORE_ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:eventdatastore/6f9b1e1a-0000-4000-8000-000000000001"
 TOPIC_ARN = f"arn:aws:sns:us-east-1:{ACCOUNT}:files"
 DATA_ONLY = {
     "ReadWriteType": "All",
@@ -70,6 +76,7 @@ class Clinic:
         self.key_ring = InMemoryKeyRing()
         self.identities = InMemoryIdentityStore(self.world.clock)
         self.topics = InMemoryTopics(TOPIC_ARN)
+        self.stores = InMemoryEventDataStores()
         self.journal_max_bytes = 10 * GB
         self.lag_seconds = 0.0
         self.witnesses: dict[str, timedelta] = {}
@@ -109,9 +116,10 @@ class Clinic:
         )
         endpoints = {"upstream.url": "http://127.0.0.1:9000"}
         targets = TargetChecks({"react": "/bin/react"}, lambda _: self.is_program_there, lambda: self.health)
-        doctor = Doctor(
-            ACCOUNT, REGION, self.world.trails, destinations, progress, self.host, self.world.clock, endpoints, targets
-        )
+        stores = StoreChecks(ACCOUNT, self.stores, KeyRingStoreKeys(self.key_ring))
+        clock = self.world.clock
+        trails = self.world.trails
+        doctor = Doctor(ACCOUNT, REGION, trails, destinations, progress, stores, self.host, clock, endpoints, targets)
         return await doctor.findings()
 
     def use_archive(self) -> None:
@@ -121,6 +129,15 @@ class Clinic:
         key = a_key()
         self.key_ring.add(key)
         await self.change(kms_key_id=key.arn)
+        return key.arn
+
+    async def use_store_key(self) -> str:
+        key = a_key()
+        self.key_ring.add(key)
+        sealed = await new_data_key(self.key_ring, key.arn, STORE_ARN)
+        store = EventDataStore(STORE_ARN, "audit", ACCOUNT, REGION, NOON, NOON)
+        store = replace(store, kms_key_id=key.arn, sealed_data_key=sealed)
+        self.stores.apply(Position("1"), SettingsEntry(store.arn, store.to_json()))
         return key.arn
 
     async def use_role(self, service: str) -> None:
@@ -137,6 +154,7 @@ async def clinic() -> Clinic:
 async def test_nothing_is_found_where_nothing_is_wrong(clinic: Clinic) -> None:
     clinic.use_archive()
     await clinic.use_key()
+    await clinic.use_store_key()
     await clinic.use_role("cloudtrail")
     await clinic.change(sns_topic_arn=TOPIC_ARN)
     clinic.witnesses = {"vault": timedelta(days=1)}
@@ -206,6 +224,18 @@ async def key_disabled(clinic: Clinic) -> None:
 async def key_policy(clinic: Clinic) -> None:
     clinic.use_archive()
     clinic.key_ring.refused.add(await clinic.use_key())
+
+
+async def key_of_a_store_missing(clinic: Clinic) -> None:
+    clinic.key_ring.remove(await clinic.use_store_key())
+
+
+async def key_of_a_store_disabled(clinic: Clinic) -> None:
+    clinic.key_ring.set_state(await clinic.use_store_key(), KeyState.DISABLED)
+
+
+async def key_policy_of_a_store(clinic: Clinic) -> None:
+    clinic.key_ring.refused.add(await clinic.use_store_key())
 
 
 async def key_of_the_upstream_disabled(clinic: Clinic) -> None:
@@ -312,6 +342,9 @@ MAKERS: list[tuple[Callable[[Clinic], Awaitable[None]], Fault, str]] = [
     (key_missing, Fault.KEY_MISSING, "--kms-key-id"),
     (key_disabled, Fault.KEY_DISABLED, "aws kms enable-key"),
     (key_policy, Fault.KEY_POLICY, "aws kms put-key-policy"),
+    (key_of_a_store_missing, Fault.KEY_MISSING, "another key"),
+    (key_of_a_store_disabled, Fault.KEY_DISABLED, "aws kms enable-key"),
+    (key_policy_of_a_store, Fault.KEY_POLICY, "kms:GenerateDataKey and kms:Decrypt"),
     (key_of_the_upstream_disabled, Fault.KEY_DISABLED, "aws kms enable-key"),
     (key_policy_of_the_upstream, Fault.KEY_POLICY, "aws kms put-key-policy"),
     (role_missing, Fault.ROLE, "opentrail roles create deliver"),
