@@ -215,15 +215,8 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
     async with AsyncExitStack() as stack:
         database = await open_database(settings.metadata_url or f"sqlite:///{home.metadata_file}")
         stack.push_async_callback(database.close)
-        try:
-            history = await LocalEventHistory.open(home.history)
-            stack.push_async_callback(history.close)
-            figures = JournalFigures(registry)
-            journal = await LocalJournal.open(home.journal, observer=figures)
-            stack.push_async_callback(journal.close)
-        except Unavailable as error:
-            raise OperatorError(f"the home {home.path} cannot be opened: {error}") from error
-        figures.follow(journal)
+        figures = JournalFigures(registry)
+        history, journal = await _open_records(home, figures, stack)
         identities = SqlIdentityStore(database, sealer)
         trails = SqlTrailStore(database)
         settings_view = SettingsView(journal, trails)
@@ -287,6 +280,21 @@ async def open_installation(home: Home, settings: Settings) -> AsyncIterator[Ins
             settings_view=settings_view,
             owner=await _made(home, _owner_key(home, settings, identities, identifiers)),
         )
+
+
+async def _open_records(
+    home: Home, figures: JournalFigures, stack: AsyncExitStack
+) -> tuple[LocalEventHistory, LocalJournal]:
+    """Open Event history and the journal, which ``stack`` closes. Raises OperatorError."""
+    try:
+        history = await LocalEventHistory.open(home.history)
+        stack.push_async_callback(history.close)
+        journal = await LocalJournal.open(home.journal, observer=figures)
+        stack.push_async_callback(journal.close)
+    except Unavailable as error:
+        raise OperatorError(f"the home {home.path} cannot be opened: {error}") from error
+    figures.follow(journal)
+    return history, journal
 
 
 async def _record_lost_calls(
