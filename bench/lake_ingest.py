@@ -36,6 +36,9 @@ from opentrail.resource.event_data_store import EventDataStore, event_data_store
 FILE_EVENTS = 2_000
 BATCH_FILES = 20
 COMMIT_EVENTS = 10_000
+WAITING = 2
+"""Batches that an import has beside those in its processes: one that is committed, one that is next."""
+
 ACCOUNT = "123456789012"
 _GZIP = isal_zlib.MAX_WBITS | 16
 
@@ -107,7 +110,7 @@ async def append_all(
         return rows
 
     began = time.perf_counter()
-    rows = sum(await asyncio.gather(*(work() for _ in range(processes))))
+    rows = sum(await asyncio.gather(*(work() for _ in range(processes + WAITING))))
     return rows, time.perf_counter() - began
 
 
