@@ -160,7 +160,7 @@ class LakeReader:
                 version.files,
                 rows if count else None,
                 count,
-                is_locked=bool(self.store.kms_key_id),
+                is_encrypted=bool(self.store.kms_key_id),
             )
 
     async def append(self, batch: Batch, now: datetime) -> Appended:

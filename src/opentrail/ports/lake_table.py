@@ -62,7 +62,7 @@ class LakeSnapshot:
 
     ``fresh`` has the columns of ``stored_columns``, as the files do, and ``fresh_rows`` rows; none of its events is in
     ``files``. It is None when everything is committed. Files that are listed stay in place for at least SNAPSHOT_HOURS.
-    Events of a store with a KMS key are ``is_locked``: they are to be written nowhere in the clear.
+    Events of a store with a KMS key are ``is_encrypted``: they are to be written nowhere in the clear.
     """
 
     event_data_store_arn: str
@@ -72,7 +72,7 @@ class LakeSnapshot:
     files: tuple[LakeFile, ...]
     fresh: ArrowStream | None
     fresh_rows: int
-    is_locked: bool = False
+    is_encrypted: bool = False
 
 
 SNAPSHOT_HOURS = 2

@@ -59,7 +59,7 @@ class EngineTable:
     sources: tuple[RowSource, ...] = ()
     needles: tuple[Needle, ...] = ()
     file_keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    is_locked: bool = False
+    is_encrypted: bool = False
     """Whether rows of it, in files or in memory, may be written nowhere in the clear."""
 
 

@@ -122,7 +122,7 @@ class LakeQueries(RunningQueries[LakeQuery]):
             await check_place()
         self._check_room(account_id, region, CONCURRENT_QUERIES)
         query_id = self._identifiers.uuid()
-        await self._result_key(query_id, _locked(sources.values()))
+        await self._result_key(query_id, _encrypted(sources.values()))
         query = LakeQuery(
             id=query_id,
             account_id=account_id,
@@ -171,9 +171,9 @@ class LakeQueries(RunningQueries[LakeQuery]):
     async def _answer(self, query_id: str, plan: _Plan) -> None:
         try:
             async with AsyncExitStack() as stack:
-                tables, rows, locked = await self._tables(plan, stack)
-                self._change(query_id, events_scanned=sum(rows), locked_by=locked)
-                self._result_keys[query_id] = await self._result_key(query_id, locked)
+                tables, rows, encrypted = await self._tables(plan, stack)
+                self._change(query_id, events_scanned=sum(rows), encrypted_stores=encrypted)
+                self._result_keys[query_id] = await self._result_key(query_id, encrypted)
                 taken = await self._ask(query_id, plan.translation.sql, tables)
             unread = sorted(rows, reverse=True)[: taken.tables_unread]  # of several the engine does not say which
             self._change(query_id, events_matched=taken.rows_matched + sum(unread))
@@ -181,26 +181,26 @@ class LakeQueries(RunningQueries[LakeQuery]):
             _log.warning("query_refused", query=query_id, error=str(error))
             raise QueryFailed(KEY_UNUSABLE) from error
         except QueryFailed as error:
-            if not self._queries[query_id].locked_by or isinstance(error, QueryTimedOut):
+            if not self._queries[query_id].encrypted_stores or isinstance(error, QueryTimedOut):
                 raise
             raise QueryFailed(_without_values(str(error))) from None
         finally:
             self._result_keys.pop(query_id, None)
 
-    async def _result_key(self, query_id: str, locked: Sequence[str]) -> bytes:
-        if locked and self._results is None:
+    async def _result_key(self, query_id: str, encrypted: Sequence[str]) -> bytes:
+        if encrypted and self._results is None:
             raise StoreKeyRefused("event data stores of the query are encrypted, and no key ring is here")
-        return await self._results.key(query_id, locked) if self._results is not None else b""
+        return await self._results.key(query_id, encrypted) if self._results is not None else b""
 
     async def result_key(self, query: LakeQuery) -> bytes:
         """Return the key of a query's result, none where it is kept as it is. Raises StoreKeyRefused, Unavailable."""
-        return self._result_keys.get(query.id) or await self._result_key(query.id, query.locked_by)
+        return self._result_keys.get(query.id) or await self._result_key(query.id, query.encrypted_stores)
 
     async def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
         return sealed_page(self._result_keys.get(query_id, b""), query_id, start, page)
 
     async def _opened_page(self, query: LakeQuery, start: int, page: bytes) -> bytes:
-        return opened_page(await self.result_key(query), query.id, start, page) if query.locked_by else page
+        return opened_page(await self.result_key(query), query.id, start, page) if query.encrypted_stores else page
 
     async def open_page(self, query: LakeQuery, start: int, page: bytes) -> bytes:
         """Return a page of a result that was kept at ``start``. Raises StoreKeyRefused, Unavailable."""
@@ -216,23 +216,23 @@ class LakeQueries(RunningQueries[LakeQuery]):
         tables, rows = [], []
         for use in plan.translation.tables:
             source = plan.sources[use.reference]
-            fresh, fresh_rows, is_locked = None, 0, False
+            fresh, fresh_rows, is_encrypted = None, 0, False
             if isinstance(source, HistorySource):
                 files = await self._history_files(source, use, stack)
             else:
                 snapshot = snapshots[source.arn]
                 files = tuple(file for file in snapshot.files if _is_of_interest(file.day, use))
-                fresh, fresh_rows, is_locked = snapshot.fresh, snapshot.fresh_rows, snapshot.is_locked
+                fresh, fresh_rows, is_encrypted = snapshot.fresh, snapshot.fresh_rows, snapshot.is_encrypted
             rows.append(sum(file.rows for file in files) + fresh_rows)
             columns = schema_of_kind(source.kind).columns
             names, types = tuple(name for name, _ in columns), tuple(kind.duckdb for _, kind in columns)
             needles = tuple(Needle(*sought) for sought in use.sought)
             locations = tuple(file.location for file in files)
             keys = {file.location: file.key for file in files if file.key}
-            table = EngineTable(use.view, names, types, locations, fresh, (), needles, keys, is_locked)
+            table = EngineTable(use.view, names, types, locations, fresh, (), needles, keys, is_encrypted)
             tables.append(table)
-        locked = sorted(arn for arn, snapshot in snapshots.items() if snapshot.is_locked)
-        return tables, rows, tuple(locked)
+        encrypted = sorted(arn for arn, snapshot in snapshots.items() if snapshot.is_encrypted)
+        return tables, rows, tuple(encrypted)
 
     async def _history_files(
         self, source: HistorySource, use: "TableUse", stack: AsyncExitStack
@@ -255,7 +255,7 @@ class _OpenedPages:
         return await self._queries.open_page(self._query, start, await self._log.read_page(query_id, start, length))
 
 
-def _locked(sources: Iterable[Source]) -> list[str]:
+def _encrypted(sources: Iterable[Source]) -> list[str]:
     """Return the stores (ARNs) that have KMS keys."""
     return sorted({one.arn for one in sources if isinstance(one, EventDataStore) and one.kms_key_id})
 

@@ -22,8 +22,8 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LakeQuery(KeptQuery):
-    """One query of event data stores (ARNs). The types of its columns are Trino's. ``locked_by`` are those of its
-    stores that have KMS keys: its result is kept encrypted under all of them."""
+    """One query of event data stores (ARNs). The types of its columns are Trino's. ``encrypted_stores`` are those that
+    have KMS keys: its result is kept encrypted under all of them."""
 
     event_data_stores: tuple[str, ...]
     statement: str
@@ -31,7 +31,7 @@ class LakeQuery(KeptQuery):
     events_matched: int = 0
     delivery_s3_uri: str = ""
     delivery_status: str = ""
-    locked_by: tuple[str, ...] = ()
+    encrypted_stores: tuple[str, ...] = ()
 
 
 def unique_labels(labels: Sequence[str]) -> list[str]:

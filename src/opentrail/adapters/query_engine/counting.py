@@ -80,7 +80,7 @@ class DuckDbCounting:
                 "threads": max(1, (os.cpu_count() or 1) // PROCESSES),
                 "memory_limit": f"{MEMORY_BYTES}B",
                 "temp_directory": str(spill),
-                "max_temp_directory_size": f"{0 if table.is_locked else SPILL_BYTES}B",
+                "max_temp_directory_size": f"{0 if table.is_encrypted else SPILL_BYTES}B",
                 "preserve_insertion_order": False,
             },
         }

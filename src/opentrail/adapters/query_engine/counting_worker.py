@@ -84,10 +84,10 @@ def _make_view(connection: duckdb.DuckDBPyConnection, request: dict[str, Any], f
         paths = ", ".join(map(quoted_text, plain))
         sources.append(f"SELECT {listed} FROM read_parquet([{paths}], hive_partitioning = false, union_by_name = true)")
     if request.get("file_keys"):
-        from opentrail.adapters.query_engine.locked_files import locked_files
+        from opentrail.adapters.query_engine.encrypted_files import encrypted_files
 
-        connection.register("locked", locked_files(request, request["settings"]["threads"]))
-        sources.append(f"SELECT {listed} FROM locked")
+        connection.register("encrypted", encrypted_files(request, request["settings"]["threads"]))
+        sources.append(f"SELECT {listed} FROM encrypted")
     if fresh:
         connection.register("fresh", _arrow_table(fresh))
         sources.append(f"SELECT {listed} FROM fresh")

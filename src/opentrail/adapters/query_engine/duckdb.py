@@ -198,7 +198,7 @@ async def _read_frame(stream: asyncio.StreamReader) -> tuple[Kind, bytes]:
 def _is_secret(table: EngineTable) -> bool:
     """Say whether a table's rows are kept in encrypted form. What they spill DuckDB (2.0) encrypts with a module only
     that is not in it, and fails without: so they spill nothing."""
-    return table.is_locked or any(source.data_keys for source in table.sources)
+    return table.is_encrypted or any(source.data_keys for source in table.sources)
 
 
 def _described(table: EngineTable) -> dict[str, Any]:

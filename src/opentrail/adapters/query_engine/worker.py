@@ -65,11 +65,11 @@ def run_query(engine: duckdb.DuckDBPyConnection, requests: BinaryIO, stream: Bin
         scanned: list[SourceRows] = []
         connection = engine.cursor()  # a session of its own: with the host's all queries would draw the same random()
         made = _prepare(connection, query, fresh, scanned)
-        bytes_before = bytes_read() if made.locked else 0
+        bytes_before = bytes_read() if made.encrypted else 0
         with _telling_progress(connection, answers):
             rows = _run(connection, query["sql"], answers)
         taken = _statistics(connection, made, sum(map(len, fresh.values())))
-        if made.locked:
+        if made.encrypted:
             taken["bytes_scanned"] = bytes_read() - bytes_before + sum(map(len, fresh.values()))
         taken["bytes_scanned"] += sum(source.bytes for source in scanned)
         taken["rows_scanned"] = sum(source.rows for source in scanned)
@@ -133,7 +133,7 @@ class _Made:
     tables: int
     with_files: int
     arrow: int = 0
-    locked: int = 0
+    encrypted: int = 0
 
 
 def _prepare(
@@ -192,11 +192,11 @@ def _make_view(
         made.arrow += 1
     if table.get("file_keys"):
         # Imported here because it brings Arrow, which most queries do without.
-        from opentrail.adapters.query_engine.locked_files import locked_files
+        from opentrail.adapters.query_engine.encrypted_files import encrypted_files
 
-        connection.register(f"{table['name']}_locked", locked_files(table, threads))
+        connection.register(f"{table['name']}_encrypted", encrypted_files(table, threads))
         made.arrow += 1
-        made.locked += 1
+        made.encrypted += 1
     try:
         connection.execute(_view(table, "", is_fresh=bool(fresh)))
     except duckdb.BinderException:
@@ -206,11 +206,11 @@ def _make_view(
 def _view(table: dict[str, Any], option: str, *, is_fresh: bool) -> str:
     listed = ", ".join(map(quoted_name, table["columns"]))
     sources = []
-    locked = table.get("file_keys", {})
     if plain := _plain_files(table):
         paths = ", ".join(map(quoted_text, plain))
         sources.append(f"SELECT {listed} FROM read_parquet([{paths}], hive_partitioning = false{option})")
-    sources += [f"SELECT {listed} FROM {table['name']}_locked"] * bool(locked)
+    if table.get("file_keys"):
+        sources.append(f"SELECT {listed} FROM {table['name']}_encrypted")
     if is_fresh:
         sources.append(f"SELECT {listed} FROM {table['name']}_fresh")
     if not sources:
@@ -292,9 +292,9 @@ def _passed(operator: dict[str, Any], matched: list[list[int]]) -> tuple[int, in
 
 def _message(error: duckdb.Error) -> str:
     """Return what the query's writer may read of an engine's error: its first line, without paths and inner names."""
-    if isinstance(error, duckdb.OutOfMemoryException) or "_locked' failed: Out of memory" in str(error):
+    if isinstance(error, duckdb.OutOfMemoryException) or "_encrypted' failed: Out of memory" in str(error):
         return "Query exceeded the memory that one query may use"
-    if "_locked' failed" in str(error):
+    if "_encrypted' failed" in str(error):
         return "A file of the event data store cannot be read"
     first = str(error).split("\n", 1)[0].partition("Error: ")[2] or "The query could not be run"
     first = re.sub(r"(?:/[^\s'\"]+)+", "...", re.sub(r" \([a-z]?\d*\.?[^)]*\)\.? Use TRY.*| Use TRY.*", "", first))

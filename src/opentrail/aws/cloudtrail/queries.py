@@ -116,8 +116,8 @@ async def describe_query(ports: ApiPorts, call: Call) -> Outcome:
 async def get_query_results(ports: ApiPorts, call: Call) -> Outcome:
     """Show one page of a query's result; what there is of it while the query still runs."""
     query = await _find(ports, call)
-    locked = [await ports.event_data_stores.event_data_store(arn) for arn in query.locked_by]
-    await check_reading(ports, call, (store for store in locked if store is not None))
+    encrypted = [await ports.event_data_stores.event_data_store(arn) for arn in query.encrypted_stores]
+    await check_reading(ports, call, (store for store in encrypted if store is not None))
     first = _first_row(call, query)
     rows = await ports.queries.rows(query, first, call.parameters.get("MaxQueryResults", MAX_RESULTS))
     labels = [label for label, _ in query.columns]

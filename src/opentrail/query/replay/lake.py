@@ -39,5 +39,5 @@ def tables_of(snapshot: LakeSnapshot, job: CountingJob) -> EngineTable:
         tuple(file.location for file in files),
         snapshot.fresh,
         file_keys={file.location: file.key for file in files if file.key},
-        is_locked=snapshot.is_locked,
+        is_encrypted=snapshot.is_encrypted,
     )

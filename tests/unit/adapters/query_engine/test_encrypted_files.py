@@ -35,7 +35,7 @@ def a_table(folder: Path) -> EngineTable:
     keys = {files[0]: KEY, files[1]: OTHER_KEY}
     return EngineTable(
         "lake_table_0", ("n", "s", "t"), ("BIGINT", "VARCHAR", "STRUCT(u BIGINT)"), tuple(files), fresh,
-        file_keys=keys, is_locked=True,
+        file_keys=keys, is_encrypted=True,
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ async def test_no_statement_of_the_engines_own_shows_a_key(engine: DuckDbEngine,
         "SELECT to_json(x)::VARCHAR FROM (DESCRIBE lake_table_0) x",
         "SELECT to_json(x)::VARCHAR FROM (SHOW ALL TABLES) x",
         "EXPLAIN ANALYZE SELECT count(*) FROM lake_table_0 WHERE n > 5",
-        "EXPLAIN SELECT * FROM lake_table_0_locked",
+        "EXPLAIN SELECT * FROM lake_table_0_encrypted",
         "SELECT getvariable('k1')",
         "SELECT * FROM read_blob('/proc/self/mem')",
         "SELECT * FROM read_text('/proc/self/environ')",
@@ -146,7 +146,7 @@ async def test_no_statement_of_the_engines_own_shows_a_key(engine: DuckDbEngine,
         f"COPY lake_table_0 TO '{tmp_path}/out.parquet'",
         "CALL enable_logging()",
         "PRAGMA add_parquet_key('k1', 'MDEyMzQ1Njc4OTAxMjM0NQ==')",
-        "SELECT * FROM locked_files", "SELECT * FROM table", "SELECT * FROM keys", "SELECT * FROM os",
+        "SELECT * FROM encrypted_files", "SELECT * FROM table", "SELECT * FROM keys", "SELECT * FROM os",
     ]  # fmt: skip
     answered = 0
 
@@ -188,7 +188,7 @@ async def test_rows_of_encrypted_stores_are_never_spilled(tmp_path: Path) -> Non
         await engine.run(sql, [a_table(tmp_path)], keep, on_progress=look_at)
     look()
     spilled, seen = seen, []
-    await engine.run(sql, [replace(a_table(tmp_path), is_locked=False)], keep, on_progress=look_at)
+    await engine.run(sql, [replace(a_table(tmp_path), is_encrypted=False)], keep, on_progress=look_at)
     await engine.close()
 
     assert not any(spilled)

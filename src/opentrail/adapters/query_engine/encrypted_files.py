@@ -23,7 +23,7 @@ FILES_AHEAD = 2
 """What is read ahead of the engine, row groups and files: it bounds the memory of a scan."""
 
 
-class LockedFiles(ds.FileSystemDataset):  # type: ignore[misc]
+class EncryptedFiles(ds.FileSystemDataset):  # type: ignore[misc]
     """Files each with its own key; the engine asks it for a scan with columns and a condition."""
 
     def scanner(self, **options: Any) -> "_WholeBatches":
@@ -52,7 +52,7 @@ def _whole(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.take(pa.array(range(batch.num_rows), pa.int64()))
 
 
-def locked_files(table: dict[str, Any], threads: int) -> LockedFiles | None:
+def encrypted_files(table: dict[str, Any], threads: int) -> EncryptedFiles | None:
     """Return the encrypted files of a table, None when it has none; to be registered before the engine is locked.
 
     Raises duckdb.IOException for a file that does not open.
@@ -76,7 +76,7 @@ def locked_files(table: dict[str, Any], threads: int) -> LockedFiles | None:
         raise
     except (OSError, pa.ArrowException) as error:
         raise duckdb.IOException("IO Error: A file of the event data store cannot be read") from error
-    return LockedFiles(fragments, schema, form, system)
+    return EncryptedFiles(fragments, schema, form, system)
 
 
 def _schema(fragments: Sequence[ds.ParquetFileFragment], columns: Sequence[str]) -> pa.Schema:
