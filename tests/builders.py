@@ -20,6 +20,7 @@ from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.pipeline.metric_filters import MetricFilters
 from opentrail.ports.archives import Archive
 from opentrail.ports.journal import SettingsEntry
+from opentrail.ports.log_keys import LogDataKeys
 from opentrail.protocol import Operation
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.query.log_queries import LogQueries
@@ -283,7 +284,7 @@ class World:
             InMemoryLogRows(),
             self.clock,
             self.identifiers,
-            ResultKeys(self.log_groups, self.key_ring),
+            ResultKeys(self.log_groups, LogDataKeys(self.key_ring)),
         )
         self.ports = ApiPorts(
             trails=self.trails,

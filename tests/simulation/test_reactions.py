@@ -33,6 +33,7 @@ from opentrail.pipeline.sealed_messages import SealedMessages
 from opentrail.ports import Unavailable
 from opentrail.ports.alarms import HistoryQuery
 from opentrail.ports.journal import EventEntry, SettingsEntry
+from opentrail.ports.log_keys import LogDataKeys
 from opentrail.ports.log_store import LogRange
 from opentrail.ports.metric_store import MetricRange
 from opentrail.ports.targets import Dispatch, Targets
@@ -159,7 +160,7 @@ class Run:
         self.delivery = InvocationDelivery(invocations, senders, world.clock, waiting, self.chance.random)
         wake = self.delivery.wake
         inner = failing(world.log_store, power)
-        sealing = SealedMessages(world.key_ring)
+        sealing = SealedMessages(LogDataKeys(world.key_ring))
         store = SubscribedLogStore(inner, groups, invocations, world.clock, waiting, wake, sealing)
         self.reader = RulesReader(
             journal, invocations, world.event_rules, world.clock, waiting, wake, world.topic_store

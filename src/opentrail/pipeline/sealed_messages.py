@@ -8,38 +8,25 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from opentrail.envelope import BlobBroken, data_key_id, open_text, seal_text
 from opentrail.ports.invocations import Invocation
-from opentrail.ports.key_ring import (
-    BlobInvalid,
-    DataKey,
-    KeyAccessRefused,
-    KeyDisabled,
-    KeyNotFound,
-    KeyRing,
-    logs_caller,
-    logs_context,
-)
+from opentrail.ports.key_ring import DataKey
+from opentrail.ports.log_keys import LogDataKeys
 from opentrail.ports.log_store import LogKey, LogKeyUnusable
 
 SEALED_FOR = "SealedFor"
 """The member of a target that says that the event is sealed: the ARN of the log group that it was sealed for."""
 
-_REFUSED = (KeyNotFound, KeyDisabled, KeyAccessRefused, BlobInvalid)
 _LENGTH_BYTES = 2
 
 
 class SealedMessages:
     """Seals and opens by the key ring, which judges every use."""
 
-    def __init__(self, ring: KeyRing) -> None:
-        self._ring = ring
+    def __init__(self, keys: LogDataKeys) -> None:
+        self._keys = keys
 
     async def data_key(self, key: LogKey) -> DataKey:
         """Return a new data key for messages of a group. Raises LogKeyUnusable, Unavailable."""
-        arn = key.group_arn
-        try:
-            return await self._ring.generate_data_key(key.key_arn, logs_context(arn), logs_caller(arn))
-        except _REFUSED as error:
-            raise LogKeyUnusable(str(error)) from error
+        return await self._keys.new(key.key_arn, key.group_arn)
 
     async def opened(self, invocation: Invocation) -> Invocation:
         """Return an invocation as it is to be sent. Raises LogKeyUnusable, Unavailable."""
@@ -49,10 +36,10 @@ class SealedMessages:
         if not arn:  # it only stands somewhere in the target
             return invocation
         start = _LENGTH_BYTES + int.from_bytes(invocation.event[:_LENGTH_BYTES], "big")
+        key = await self._keys.plaintext(invocation.event[_LENGTH_BYTES:start], arn)
         try:
-            key = await self._ring.decrypt(invocation.event[_LENGTH_BYTES:start], logs_context(arn), logs_caller(arn))
             event = open_text(AESGCM(key), invocation.event[start:], invocation.invocation_id.encode())
-        except (*_REFUSED, BlobBroken) as error:
+        except BlobBroken as error:
             raise LogKeyUnusable(str(error)) from error
         return replace(invocation, event=event)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from opentrail.clock import Clock, Identifiers
+from opentrail.envelope import data_key_id
 from opentrail.lakesql.errors import Place, UnknownStore
 from opentrail.lakesql.schema import TableSchema
 from opentrail.lakesql.store_schema import schema_of_kind
@@ -23,7 +24,8 @@ from opentrail.ports.query_engine import EngineTable, Needle, QueryEngine, Query
 from opentrail.ports.query_log import QueryLog
 from opentrail.query.result_delivery import ResultDelivery
 from opentrail.query.running_queries import RunningQueries
-from opentrail.query.store_result_keys import StoreResultKeys, opened_page, sealed_page
+from opentrail.query.sealed_pages import seal_page
+from opentrail.query.store_result_keys import StoreResultKeys
 from opentrail.resource.event_data_store import EventDataStore, EventDataStoreKind
 from opentrail.resource.lake_query import DeliveryStatus, LakeQuery
 from opentrail.resource.query import QueryStatus
@@ -196,15 +198,9 @@ class LakeQueries(RunningQueries[LakeQuery]):
         """Return the key of a query's result, none where it is kept as it is. Raises StoreKeyRefused, Unavailable."""
         return self._result_keys.get(query.id) or await self._result_key(query.id, query.encrypted_stores)
 
-    async def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
-        return sealed_page(self._result_keys.get(query_id, b""), query_id, start, page)
-
-    async def _opened_page(self, query: LakeQuery, start: int, page: bytes) -> bytes:
-        return opened_page(await self.result_key(query), query.id, start, page) if query.encrypted_stores else page
-
-    async def open_page(self, query: LakeQuery, start: int, page: bytes) -> bytes:
-        """Return a page of a result that was kept at ``start``. Raises StoreKeyRefused, Unavailable."""
-        return await self._opened_page(query, start, page)
+    def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
+        key = self._result_keys.get(query_id)
+        return seal_page(key, data_key_id(query_id.encode()), query_id, start, page) if key else page
 
     async def _tables(self, plan: _Plan, stack: AsyncExitStack) -> tuple[list[EngineTable], list[int], tuple[str, ...]]:
         """Return what the engine reads, days out of the WHERE's reach left out, how many events each table has, and

@@ -9,7 +9,7 @@ from opentrail.ports.log_groups import LogGroups
 from opentrail.ports.log_store import LogKeyUnusable, LogRange, LogRows
 from opentrail.ports.query_engine import EngineTable, QueryEngine, QueryFailed, RowSource
 from opentrail.ports.query_log import QueryLog
-from opentrail.query.result_keys import ResultKeys, opened_page
+from opentrail.query.result_keys import ResultKeys
 from opentrail.query.running_queries import RunningQueries
 from opentrail.resource.log_group import LogGroup
 from opentrail.resource.log_query import LogQuery
@@ -98,13 +98,8 @@ class LogQueries(RunningQueries[LogQuery]):
         finally:
             self._results.end(query_id)
 
-    async def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
+    def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
         return self._results.sealed(query_id, start, page)
-
-    async def _opened_page(self, query: LogQuery, start: int, page: bytes) -> bytes:
-        if not query.result_key:
-            return page
-        return opened_page(await self.result_key(query), query.id, start, page)
 
     async def result_key(self, query: LogQuery) -> bytes:
         """Return the data key of a query's result, empty where it has none. Raises LogKeyUnusable, Unavailable."""

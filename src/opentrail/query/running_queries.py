@@ -21,6 +21,7 @@ from opentrail.ports.query_engine import (
     QueryTimedOut,
 )
 from opentrail.ports.query_log import Query, QueryLog
+from opentrail.query.sealed_pages import open_page
 from opentrail.resource.query import QueryStatus
 
 MAX_RESULT_BYTES = 1 << 30
@@ -100,7 +101,7 @@ class RunningQueries(Generic[Query]):
                 break
             start, length, _ = query.pages[place]
             kept = await self._log.read_page(query.id, start, length)
-            page: list[list[str | None]] = orjson.loads(await self._opened_page(query, start, kept))
+            page: list[list[str | None]] = orjson.loads(await self.open_page(query, start, kept))
             found += page[max(0, first - place * PAGE_ROWS) :]
         return found[:count]
 
@@ -116,13 +117,17 @@ class RunningQueries(Generic[Query]):
     async def _keep_up(self) -> None:
         """Do what else is due now and then."""
 
-    async def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
-        """Return a page of a result as it is kept, at ``start``."""
-        return page
+    async def result_key(self, query: Query) -> bytes:
+        """Return the data key of a query's result, empty where it has none. Raises Unavailable."""
+        raise NotImplementedError
 
-    async def _opened_page(self, query: Query, start: int, page: bytes) -> bytes:
-        """Return a page of a result that was kept at ``start``."""
-        return page
+    async def open_page(self, query: Query, start: int, page: bytes) -> bytes:
+        """Return a page of a result that was kept at ``start``. Raises Unavailable."""
+        return open_page(await self.result_key(query), query.id, start, page)
+
+    def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
+        """Return a page of a running query's result as it is kept, at ``start``."""
+        raise NotImplementedError
 
     def _check_room(self, account_id: str, region: str, most: int) -> None:
         """Raise TooManyQueries when ``most`` queries of an account and Region wait or run."""
@@ -171,7 +176,7 @@ class RunningQueries(Generic[Query]):
         async def keep_page(page: bytes, rows: int) -> None:
             pages = self._queries[query_id].pages
             start = sum(pages[-1][:2]) if pages else 0
-            page = await self._sealed_page(query_id, start, page)
+            page = self._sealed_page(query_id, start, page)
             if start + len(page) > MAX_RESULT_BYTES:
                 raise QueryFailed(f"The result is larger than {MAX_RESULT_BYTES >> 20} MB")
             await self._log.append_page(query_id, start, page)

@@ -7,10 +7,6 @@ Its key follows from the stores' data keys and the query's id: it is kept nowher
 import hmac
 from collections.abc import Sequence
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from opentrail.envelope import BlobBroken, data_key_id, open_text, seal_text
-from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import EventDataStores
 from opentrail.ports.lake_keys import StoreKeyRefused, StoreKeys
 
@@ -38,24 +34,3 @@ class StoreResultKeys:
                 raise StoreKeyRefused(f"the event data store {arn} of the query is gone")
             data_keys.append(await self._keys.data_key(store))
         return hmac.digest(b"".join(data_keys), _PURPOSE + query_id.encode(), "sha256")
-
-
-def sealed_page(key: bytes, query_id: str, start: int, page: bytes) -> bytes:
-    """Return a page of a result as it is kept under ``key``; as it is without a key."""
-    if not key:
-        return page
-    return seal_text(AESGCM(key), data_key_id(query_id.encode()), page, _place(query_id, start))
-
-
-def opened_page(key: bytes, query_id: str, start: int, page: bytes) -> bytes:
-    """Return a page that was kept under ``key``. Raises Unavailable for one that was altered."""
-    if not key:
-        return page
-    try:
-        return open_text(AESGCM(key), page, _place(query_id, start))
-    except BlobBroken as error:
-        raise Unavailable("a page of the result was altered") from error
-
-
-def _place(query_id: str, start: int) -> bytes:
-    return f"{query_id} {start}".encode()

@@ -9,8 +9,10 @@ from opentrail.adapters.query_log.local import LocalQueryLog
 from opentrail.admin.log_querying import LogQueryCommands
 from opentrail.errors import OperatorError
 from opentrail.home import Home
+from opentrail.ports.log_keys import LogDataKeys
 from opentrail.query.log_queries import LogQueries
-from opentrail.query.result_keys import ResultKeys, opened_page
+from opentrail.query.result_keys import ResultKeys
+from opentrail.query.sealed_pages import open_page
 from opentrail.resource.log_query import LogQuery
 from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation, open_installation
@@ -27,7 +29,7 @@ def log_queries(installation: Installation) -> LogQueries:
         installation.log_store,
         installation.clock,
         installation.identifiers,
-        ResultKeys(installation.log_groups, installation.key_ring),
+        ResultKeys(installation.log_groups, LogDataKeys(installation.key_ring)),
     )
 
 
@@ -58,5 +60,4 @@ def read_log_result_page(home: Home, query_id: str, start: int, length: int, key
     data key (base64), empty where it has none."""
     with (home.log_queries / query_id / "rows").open("rb") as file:
         file.seek(start)
-        page = file.read(length)
-    return opened_page(base64.b64decode(key), query_id, start, page) if key else page
+        return open_page(base64.b64decode(key), query_id, start, file.read(length))

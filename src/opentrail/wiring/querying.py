@@ -17,7 +17,8 @@ from opentrail.pipeline.lake_delivery import LakeDelivery
 from opentrail.ports.object_store import ObjectStores
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.query.result_delivery import ResultDelivery
-from opentrail.query.store_result_keys import StoreResultKeys, opened_page
+from opentrail.query.sealed_pages import open_page
+from opentrail.query.store_result_keys import StoreResultKeys
 from opentrail.resource.lake_query import LakeQuery
 from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation, open_installation
@@ -84,7 +85,7 @@ def read_result_page(home: Home, query_id: str, start: int, length: int, key: st
     that holds it; blocks. Raises Unavailable for one that was altered."""
     with (home.queries / query_id / "rows").open("rb") as file:
         file.seek(start)
-        return opened_page(b64decode(key), query_id, start, file.read(length))
+        return open_page(b64decode(key), query_id, start, file.read(length))
 
 
 def write_parquet(path: Path, columns: Sequence[tuple[str, str]], pages: Iterator[list[list[str | None]]]) -> int:

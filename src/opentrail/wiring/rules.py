@@ -27,6 +27,7 @@ from opentrail.pipeline.own_log_groups import OwnLogGroups
 from opentrail.pipeline.own_topics import OwnTopics
 from opentrail.pipeline.rules import RulesReader
 from opentrail.pipeline.sealed_messages import SealedMessages
+from opentrail.ports.log_keys import LogDataKeys
 from opentrail.ports.targets import Targets
 from opentrail.resource.named_target import NAMED_SERVICE
 from opentrail.settings import Settings
@@ -65,7 +66,7 @@ class Rules:
         senders["sns"] = self._topics(installation, aws, senders[NAMED_SERVICE], mail)
         waiting: Counter[str] = Counter()
         self.targets = TargetKinds(senders)
-        sealing = SealedMessages(installation.key_ring)
+        sealing = SealedMessages(LogDataKeys(installation.key_ring))
         self.delivery = InvocationDelivery(
             installation.invocations, self.targets, installation.clock, waiting, opened=sealing.opened
         )

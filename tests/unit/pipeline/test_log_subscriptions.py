@@ -15,6 +15,7 @@ from opentrail.pipeline.sealed_messages import SealedMessages
 from opentrail.ports import Unavailable
 from opentrail.ports.invocations import Invocation
 from opentrail.ports.journal import Position
+from opentrail.ports.log_keys import LogDataKeys
 from opentrail.ports.log_store import LogEvent, LogKey, LogRange
 from opentrail.ports.targets import Dispatch
 from opentrail.resource.key import KeyState
@@ -49,7 +50,7 @@ class Subscribed:
         self.waiting: Counter[str] = Counter()
         self.key = a_key()
         self.ring = InMemoryKeyRing(self.key)
-        sealing = SealedMessages(self.ring)
+        sealing = SealedMessages(LogDataKeys(self.ring))
         self.delivery = InvocationDelivery(
             self.invocations, self.targets, self.clock, self.waiting, opened=sealing.opened
         )
@@ -184,7 +185,7 @@ async def test_messages_of_a_group_with_a_key_wait_sealed_and_alone_while_it_can
 
 
 async def test_a_target_that_only_speaks_of_sealing_is_sent_as_it_is() -> None:
-    sealing = SealedMessages(InMemoryKeyRing())
+    sealing = SealedMessages(LogDataKeys(InMemoryKeyRing()))
     target = b'{"Id": "SealedFor", "Arn": "a", "Input": "{\\"SealedFor\\": \\"x\\"}"}'
     invocation = Invocation("id", QUEUE, "rule", "SealedFor", target, b"{}", NOON)
 

@@ -5,10 +5,13 @@ import base64
 import pytest
 
 from opentrail.envelope import data_key_id
+from opentrail.ports import Unavailable
 from opentrail.ports.key_ring import logs_caller, logs_context
+from opentrail.ports.log_keys import LogDataKeys
 from opentrail.ports.log_store import LogKeyUnusable
 from opentrail.ports.query_engine import RowSource
-from opentrail.query.result_keys import ResultKeys, opened_page
+from opentrail.query.result_keys import ResultKeys
+from opentrail.query.sealed_pages import open_page
 from opentrail.resource.key import KeyState
 from opentrail.resource.log_group import log_group_arn, query_result_arn
 from tests.builders import ACCOUNT, REGION, a_key
@@ -26,7 +29,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.ring, self.groups = InMemoryKeyRing(KEY), InMemoryLogGroups()
-        self.keys = ResultKeys(self.groups, self.ring)
+        self.keys = ResultKeys(self.groups, LogDataKeys(self.ring))
 
     async def sealed_source(self) -> RowSource:
         made = await self.ring.generate_data_key(KEY.arn, logs_context(GROUP_ARN), logs_caller(GROUP_ARN))
@@ -55,7 +58,7 @@ async def test_a_result_of_sealed_events_is_kept_under_their_key(kept: Kept) -> 
 
     assert key.arn == GROUP_ARN
     assert b"canary" not in page
-    assert opened_page(await kept.keys.key(key.blob, key.arn), "q", 7, page) == PAGE
+    assert open_page(await kept.keys.key(key.blob, key.arn), "q", 7, page) == PAGE
 
 
 async def test_the_accounts_key_for_results_goes_first(kept: Kept) -> None:
@@ -65,7 +68,7 @@ async def test_the_accounts_key_for_results_goes_first(kept: Kept) -> None:
     page = kept.keys.sealed("q", 0, PAGE)
 
     assert key.arn == query_result_arn(REGION, ACCOUNT)
-    assert opened_page(await kept.keys.key(key.blob, key.arn), "q", 0, page) == PAGE
+    assert open_page(await kept.keys.key(key.blob, key.arn), "q", 0, page) == PAGE
     kept.ring.set_state(KEY.arn, KeyState.DISABLED)
     with pytest.raises(LogKeyUnusable):
         await kept.keys.key(key.blob, key.arn)
@@ -78,8 +81,8 @@ async def test_a_page_is_of_its_query_and_place_alone(kept: Kept) -> None:
     page, secret = kept.keys.sealed("q", 0, PAGE), await kept.keys.key(key.blob, key.arn)
 
     for query_id, start, content in (("other", 0, page), ("q", 1, page), ("q", 0, page[:-1] + b"x"), ("q", 0, PAGE)):
-        with pytest.raises(LogKeyUnusable):
-            opened_page(secret, query_id, start, content)
+        with pytest.raises(Unavailable):
+            open_page(secret, query_id, start, content)
 
 
 async def test_the_key_of_a_query_that_ended_is_forgotten(kept: Kept) -> None:

@@ -21,23 +21,14 @@ from opentrail.envelope import (
     seal_text,
     sealing_key,
 )
-from opentrail.ports.key_ring import (
-    BlobInvalid,
-    KeyAccessRefused,
-    KeyDisabled,
-    KeyNotFound,
-    KeyRing,
-    logs_caller,
-    logs_context,
-)
+from opentrail.ports.key_ring import KeyRing
+from opentrail.ports.log_keys import LogDataKeys
 from opentrail.ports.log_store import LogKey, LogKeyUnusable
 
 MAX_HELD = 1_000
 """Groups whose present data key is remembered; of one that is not, the next events begin another."""
 
 _Read = TypeVar("_Read")
-
-_REFUSED = (KeyNotFound, KeyDisabled, KeyAccessRefused, BlobInvalid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +108,7 @@ class DataKeys:
     """The data keys of all groups. Without a ring, which is for tests alone, no key can be used."""
 
     def __init__(self, ring: KeyRing | None) -> None:
-        self._ring = ring
+        self._keys = LogDataKeys(ring)
         self._held: OrderedDict[str, tuple[LogKey, KeptKey, int]] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -145,23 +136,12 @@ class DataKeys:
             self._locks = {name: lock for name, lock in self._locks.items() if lock.locked() or name in self._held}
 
     async def _made(self, key: LogKey) -> DataKey:
-        if self._ring is None:
-            raise LogKeyUnusable("there is no key ring")
-        arn = key.group_arn
-        try:
-            made = await self._ring.generate_data_key(key.key_arn, logs_context(arn), logs_caller(arn))
-        except _REFUSED as error:
-            raise LogKeyUnusable(str(error)) from error
-        return DataKey.of(KeptKey(made.blob, arn), made.plaintext)
+        made = await self._keys.new(key.key_arn, key.group_arn)
+        return DataKey.of(KeptKey(made.blob, key.group_arn), made.plaintext)
 
     async def plaintext(self, kept: KeptKey) -> bytes:
         """Return what opens and seals the messages of a key. Raises LogKeyUnusable, Unavailable."""
-        if self._ring is None:
-            raise LogKeyUnusable("there is no key ring")
-        try:
-            return await self._ring.decrypt(kept.blob, logs_context(kept.group_arn), logs_caller(kept.group_arn))
-        except _REFUSED as error:
-            raise LogKeyUnusable(str(error)) from error
+        return await self._keys.plaintext(kept.blob, kept.group_arn)
 
     async def opened(self, keys: Sequence[KeptKey]) -> dict[bytes, bytes]:
         """Return the plaintext of keys by their ids. Raises LogKeyUnusable, Unavailable."""
