@@ -24,8 +24,8 @@ from opentrail.ports.log_keys import LogDataKeys
 from opentrail.protocol import Operation
 from opentrail.query.lake_queries import LakeQueries
 from opentrail.query.log_queries import LogQueries
+from opentrail.query.log_result_keys import LogResultKeys
 from opentrail.query.result_delivery import ResultDelivery
-from opentrail.query.result_keys import ResultKeys
 from opentrail.resource.key import Key, KeyAlias
 from opentrail.resource.lake_query import LakeQuery
 from opentrail.resource.log_query import LogQuery
@@ -284,7 +284,7 @@ class World:
             InMemoryLogRows(),
             self.clock,
             self.identifiers,
-            ResultKeys(self.log_groups, LogDataKeys(self.key_ring)),
+            LogResultKeys(self.log_groups, LogDataKeys(self.key_ring)),
         )
         self.ports = ApiPorts(
             trails=self.trails,

@@ -9,7 +9,7 @@ from opentrail.ports.log_groups import LogGroups
 from opentrail.ports.log_store import LogKeyUnusable, LogRange, LogRows
 from opentrail.ports.query_engine import EngineTable, QueryEngine, QueryFailed, RowSource
 from opentrail.ports.query_log import QueryLog
-from opentrail.query.result_keys import ResultKeys
+from opentrail.query.log_result_keys import LogResultKeys
 from opentrail.query.running_queries import RunningQueries
 from opentrail.resource.log_group import LogGroup
 from opentrail.resource.log_query import LogQuery
@@ -54,7 +54,7 @@ class LogQueries(RunningQueries[LogQuery]):
         rows: LogRows,
         clock: Clock,
         identifiers: Identifiers,
-        results: ResultKeys,
+        results: LogResultKeys,
     ) -> None:
         super().__init__(log, engine, clock)
         self._results = results

@@ -11,7 +11,7 @@ from opentrail.errors import OperatorError
 from opentrail.home import Home
 from opentrail.ports.log_keys import LogDataKeys
 from opentrail.query.log_queries import LogQueries
-from opentrail.query.result_keys import ResultKeys
+from opentrail.query.log_result_keys import LogResultKeys
 from opentrail.query.sealed_pages import open_page
 from opentrail.resource.log_query import LogQuery
 from opentrail.settings import Settings
@@ -29,7 +29,7 @@ def log_queries(installation: Installation) -> LogQueries:
         installation.log_store,
         installation.clock,
         installation.identifiers,
-        ResultKeys(installation.log_groups, LogDataKeys(installation.key_ring)),
+        LogResultKeys(installation.log_groups, LogDataKeys(installation.key_ring)),
     )
 
 

@@ -24,7 +24,7 @@ class ResultKey:
     arn: str = ""
 
 
-class ResultKeys:
+class LogResultKeys:
     """The data keys of the results of queries that run, in memory; those of others are asked of the key ring."""
 
     def __init__(self, groups: LogGroups, keys: LogDataKeys) -> None:

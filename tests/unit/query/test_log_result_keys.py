@@ -10,7 +10,7 @@ from opentrail.ports.key_ring import logs_caller, logs_context
 from opentrail.ports.log_keys import LogDataKeys
 from opentrail.ports.log_store import LogKeyUnusable
 from opentrail.ports.query_engine import RowSource
-from opentrail.query.result_keys import ResultKeys
+from opentrail.query.log_result_keys import LogResultKeys
 from opentrail.query.sealed_pages import open_page
 from opentrail.resource.key import KeyState
 from opentrail.resource.log_group import log_group_arn, query_result_arn
@@ -29,7 +29,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.ring, self.groups = InMemoryKeyRing(KEY), InMemoryLogGroups()
-        self.keys = ResultKeys(self.groups, LogDataKeys(self.ring))
+        self.keys = LogResultKeys(self.groups, LogDataKeys(self.ring))
 
     async def sealed_source(self) -> RowSource:
         made = await self.ring.generate_data_key(KEY.arn, logs_context(GROUP_ARN), logs_caller(GROUP_ARN))
