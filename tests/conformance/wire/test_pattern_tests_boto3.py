@@ -51,7 +51,7 @@ def test_filter_patterns_are_tried(connect: Connect) -> None:
     assert code == "InvalidParameterException"
 
 
-@pytest.mark.parametrize(("service", "operation"), [("events", "list_endpoints"), ("logs", "describe_deliveries")])
+@pytest.mark.parametrize(("service", "operation"), [("events", "list_event_sources"), ("logs", "describe_deliveries")])
 def test_other_operations_have_the_service_s_own_error(connect: Connect, service: str, operation: str) -> None:
     code, message = error_of(getattr(connect(service), operation))
 
