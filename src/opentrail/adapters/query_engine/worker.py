@@ -248,7 +248,7 @@ def _statistics(connection: duckdb.DuckDBPyConnection, made: _Made, memory_bytes
         rows = _passed(operator, matched)
         if rows is not None:
             matched[rows[1]].append(rows[0])
-    # The optimizer may read a table once more to fetch columns late; each table counts once.
+    # The optimizer may read a table more than once; each counts once.
     most = made.tables, max(made.tables, made.arrow)
     count = sum(sum(sorted(found, reverse=True)[:limit]) for found, limit in zip(matched, most, strict=True))
     file_bytes = int(profile.get("io", {}).get("total_bytes_read", 0))
@@ -276,7 +276,8 @@ _FILES, _MEMORY = 0, 1
 def _passed(operator: dict[str, Any], matched: list[list[int]]) -> tuple[int, int] | None:
     """Return how many rows of one table come out of an operator, and whether they are of files or of memory; None when
     it gives anything else. What comes out of its children and ends there goes into ``matched``."""
-    children = [found for child in operator.get("children", ()) if (found := _passed(child, matched)) is not None]
+    below = operator.get("children", ())[1 if _fetches_late(operator) else 0 :]
+    children = [found for child in below if (found := _passed(child, matched)) is not None]
     kind, rows = str(operator.get("type", "")), int(operator.get("intermediate_rows", 0))
     if not operator.get("children"):
         function = str(operator.get("extra_info", {}).get("Function", "")).upper()
@@ -288,6 +289,11 @@ def _passed(operator: dict[str, Any], matched: list[list[int]]) -> tuple[int, in
     for passed, where in children:
         matched[where].append(passed)
     return None
+
+
+def _fetches_late(operator: dict[str, Any]) -> bool:
+    """Say whether the optimizer has further columns fetched, in the first child, of the rows that the second found."""
+    return "file_row_number = file_row_number" in operator.get("extra_info", {}).get("Conditions", ())
 
 
 def _message(error: duckdb.Error) -> str:

@@ -72,6 +72,15 @@ async def test_the_events_that_conditions_let_through_are_counted(tmp_path: Path
     assert (statistics.rows_matched, statistics.tables_unread) == (matched, 0)
 
 
+async def test_rows_whose_columns_are_fetched_late_are_counted_once(tmp_path: Path) -> None:
+    table = a_table(tmp_path, fresh=0)
+
+    rows, statistics = await run(tmp_path, "SELECT s FROM lake_table_0 WHERE n % 500 = 7 ORDER BY n LIMIT 3", [table])
+
+    assert rows == [["s7"], ["s507"], ["s1007"]]
+    assert statistics.rows_matched == 5
+
+
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_value_that_does_not_fit_is_named_in_trinos_words(shared_engine: DuckDbEngine) -> None:
     said = []
