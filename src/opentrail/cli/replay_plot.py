@@ -309,6 +309,8 @@ def _effort_line(report: dict[str, Any]) -> str:
     said += f" ({_METHODS.get(report['Method'], report['Method'])})"
     if report["UnreadableEvents"]:
         said += f"; {report['UnreadableEvents']:,} could not be read as records"
+    elif not report["Events"]:
+        said += "; --since and --until choose another span"
     return said
 
 

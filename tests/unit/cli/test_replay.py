@@ -75,6 +75,11 @@ def test_an_alarm_that_does_not_fire_tells_how_near_it_came_and_not_its_gaps(mon
         assert "Insufficient Data" not in said
 
 
+def test_a_span_without_events_says_how_another_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "--since and --until" in printed(a_report([DENIED], []), monkeypatch)
+    assert "--since" not in printed(a_report([DENIED], EVENTS), monkeypatch)
+
+
 def test_several_rules_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     other = {"Name": "nothing", "Rule": "EventName=NeverCalled"}
     said = printed(a_report([DENIED, other], EVENTS), monkeypatch)
