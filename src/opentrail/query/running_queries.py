@@ -2,6 +2,7 @@
 seven days."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, Generic
@@ -36,7 +37,7 @@ class TooManyQueries(PortError):
     """The account has as many queries that wait or run in the Region as it may have."""
 
 
-class RunningQueries(Generic[Query]):
+class RunningQueries(ABC, Generic[Query]):
     """All queries of one kind of this installation. ``open`` first; ``close`` cancels what runs."""
 
     def __init__(self, log: QueryLog[Query], engine: QueryEngine, clock: Clock) -> None:
@@ -117,17 +118,17 @@ class RunningQueries(Generic[Query]):
     async def _keep_up(self) -> None:
         """Do what else is due now and then."""
 
+    @abstractmethod
     async def result_key(self, query: Query) -> bytes:
         """Return the data key of a query's result, empty where it has none. Raises Unavailable."""
-        raise NotImplementedError
 
     async def open_page(self, query: Query, start: int, page: bytes) -> bytes:
         """Return a page of a result that was kept at ``start``. Raises Unavailable."""
         return open_page(await self.result_key(query), query.id, start, page)
 
+    @abstractmethod
     def _sealed_page(self, query_id: str, start: int, page: bytes) -> bytes:
         """Return a page of a running query's result as it is kept, at ``start``."""
-        raise NotImplementedError
 
     def _check_room(self, account_id: str, region: str, most: int) -> None:
         """Raise TooManyQueries when ``most`` queries of an account and Region wait or run."""
