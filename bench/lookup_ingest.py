@@ -1,7 +1,7 @@
 """Lookups in Event history while a writer ingests, warm and page-cold, against what is promised.
 
-Run through ``python -m bench.lookup --events N --ingest [EVENTS/S]``. The writer does in the same process what the
-history's feeder does: decode, draw the attributes, store, seal, join. Page-cold means that before each lookup no page
+Run through ``python -m bench.lookup --events N --ingest [EVENTS/S]``. The writer is the history's own feeder in the
+same process: it decodes, draws the attributes, stores, seals, joins. Page-cold means that before each lookup no page
 of any segment is in memory: unmapped, then dropped from the system's cache with posix_fadvise, which needs no rights.
 The bytes read from disk for each lookup are printed, so that a cache which was not dropped shows.
 """
@@ -11,9 +11,8 @@ import mmap
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -24,19 +23,23 @@ from bench.lookup import BATCH_EVENTS, Draw, Kinds, percentile, timed, turn_to_p
 from bench.lookup_events import Generator
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.event_history.segment import Segment
-from opentrail.event.encoding import decode_event, encode_event
-from opentrail.pipeline.history import _EVENTS_PER_TURN, history_event
+from opentrail.event.encoding import encode_event
+from opentrail.pipeline.history import HistoryFeeder
 from opentrail.ports import Unavailable
 from opentrail.ports.event_history import HistoryEvent, LookupPage, LookupQuery
-from opentrail.ports.journal import Position
+from opentrail.ports.journal import EventEntry, Position, Positioned
 from opentrail.wiring.interpreter import tune_interpreter
 
 WARM_MUST_MS, COLD_MUST_MS = 10.0, 75.0
-WRITER_BATCHES_A_SECOND = 10
 PREPARED_EVENTS = 50_000
 """Events made before the measuring, stored again and again under new ids."""
+PAGE_ENTRIES = 1_000
+"""The most that one page of the journal has."""
 
 END = datetime(2024, 6, 1, tzinfo=UTC)
+
+Prepared = tuple[bytes, bytes]
+"""An event's JSON before and behind its id."""
 
 
 async def build(history: LocalEventHistory, events: Iterator[HistoryEvent]) -> float:
@@ -64,37 +67,70 @@ async def store(history: LocalEventHistory, batch: Sequence[HistoryEvent]) -> No
             await asyncio.sleep(0.1)
 
 
-@dataclass
-class Writer:
-    """Ingests at a steady rate until it is stopped; ``stored`` counts, ``behind`` is how late it ended up, in s."""
+class SteadyJournal:
+    """Stands for the journal: what the history's feeder reads of it are events that come at a steady rate.
 
-    history: LocalEventHistory
-    rate: int
-    prepared: list[bytes]
-    stored: int = 0
-    behind: float = 0.0
-    longest_stall_ms: float = 0.0
-    _rng: random.Random = field(default_factory=lambda: random.Random(3))
+    A page is what has come since the last one, as it is of a journal that every call is written to. Ids are never those
+    of another run in the same folder: what a history holds already is not stored again.
+    """
+
+    def __init__(self, rate: int, prepared: Sequence[Prepared], at: Position) -> None:
+        self._started = 0.0
+        self._read_events = 0
+        self._rate = rate
+        self._prepared = prepared
+        self._at = at
+        self._rng = random.SystemRandom()
+
+    def head(self) -> Position:
+        return self._at
+
+    def due_events(self) -> int:
+        """Return how many events have come since the first read."""
+        return int((time.perf_counter() - self._started) * self._rate) if self._started else 0
+
+    async def read(self, after: Position, *, until: Position | None = None) -> AsyncIterator[Sequence[Positioned]]:
+        self._started = self._started or time.perf_counter()
+        while True:
+            due = self.due_events() - self._read_events
+            if due:
+                yield [self._next() for _ in range(min(due, PAGE_ENTRIES))]
+            await asyncio.sleep(1 / self._rate)
+
+    def _next(self) -> Positioned:
+        before, after = self._prepared[self._read_events % len(self._prepared)]
+        self._read_events += 1
+        event_id = f"{self._rng.getrandbits(128):032x}"
+        self._at = Position(event_id)
+        return self._at, EventEntry(before + event_id.encode() + after)
+
+
+class AtEnd:
+    """The clock of the stream's last moment."""
+
+    def now(self) -> datetime:
+        return END
+
+
+class Writer:
+    """Feeds the history at a steady rate while ``run`` runs; ``stored`` counts, ``behind`` is what has come since."""
+
+    def __init__(self, history: LocalEventHistory, rate: int, prepared: Sequence[Prepared]) -> None:
+        self._journal = SteadyJournal(rate, prepared, history._store.cursor)
+        self._feeder = HistoryFeeder(self._journal, history, AtEnd(), self._count)  # type: ignore[arg-type]
+        self.stored = 0
+        self.longest_stall_ms = 0.0
+
+    @property
+    def behind(self) -> int:
+        """Events that are due and not stored."""
+        return self._journal.due_events() - self.stored
 
     async def run(self) -> None:
-        batch_size = max(1, self.rate // WRITER_BATCHES_A_SECOND)
-        due = time.perf_counter()
-        while True:
-            batch = []
-            for number in range(batch_size):
-                batch.append(self._next())
-                if number % _EVENTS_PER_TURN == 0:
-                    await asyncio.sleep(0)
-            await store(self.history, batch)
-            self.stored += batch_size
-            due += batch_size / self.rate
-            self.behind = time.perf_counter() - due
-            await asyncio.sleep(max(0.0, -self.behind))
+        await self._feeder.run()
 
-    def _next(self) -> HistoryEvent:
-        event = decode_event(self.prepared[self.stored % len(self.prepared)])
-        event["eventID"] = f"{self._rng.getrandbits(128):032x}"
-        return history_event(event)
+    def _count(self, _: bytes) -> None:
+        self.stored += 1
 
     async def watch(self) -> None:
         """Measure by how much the event loop is late at most."""
@@ -190,11 +226,16 @@ def remembered(generator: Generator, path: Path) -> None:
         path.write_bytes(orjson.dumps({"ids": generator.some_ids, "resources": generator.some_resources}))
 
 
-def prepared_events(seed: int) -> list[bytes]:
+def prepared_events(seed: int) -> list[Prepared]:
     """Return events of the last minute of the stream, as the journal would hold them."""
     generator = Generator(PREPARED_EVENTS, END, seed)
     generator.first = END
-    return [encode_event(event.event) for event in generator.events()]
+    return [_around_id(event) for event in generator.events()]
+
+
+def _around_id(event: HistoryEvent) -> Prepared:
+    before, _, after = encode_event(event.event).partition(event.event_id.encode())
+    return before, after
 
 
 async def run(event_count: int, rounds: int, folder: Path, ingest_rate: int) -> None:
@@ -222,7 +263,7 @@ async def run(event_count: int, rounds: int, folder: Path, ingest_rate: int) -> 
             report(label, found, COLD_MUST_MS if cold else WARM_MUST_MS)
             ingested = (writer.stored - stored) / (time.perf_counter() - started)
             print(f"meanwhile {ingested:,.0f} events/s were ingested; longest stall of the event loop"
-                  f" {writer.longest_stall_ms:.1f} ms; writer behind by {max(0.0, writer.behind):.2f} s")  # fmt: skip
+                  f" {writer.longest_stall_ms:.1f} ms; writer behind by {writer.behind:,} events")  # fmt: skip
             writer.longest_stall_ms = 0.0
             for task in tasks:
                 if task.done():

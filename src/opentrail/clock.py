@@ -1,6 +1,7 @@
 """Time and identifiers, the two inputs that no function may take from the air."""
 
 import os
+import re
 import secrets
 from collections import deque
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from typing import Protocol
 
 UUIDS_AHEAD = 256
 
-ISO_SECONDS = "%Y-%m-%dT%H:%M:%SZ"
+_ISO_SECONDS = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z", re.ASCII)
 
 
 class Clock(Protocol):
@@ -72,4 +73,9 @@ def format_time(moment: datetime) -> str:
 
 def parse_time(text: str) -> datetime:
     """Parse ``YYYY-MM-DDTHH:MM:SSZ``; raises ValueError on anything else."""
-    return datetime.strptime(text, ISO_SECONDS).replace(tzinfo=UTC)
+    # Every event comes through here, and strptime takes ten times as long.
+    parts = _ISO_SECONDS.fullmatch(text)
+    if parts is None:
+        raise ValueError(f"{text[:40]!r} is not a time as 2026-01-02T03:04:05Z is")
+    year, month, day, hour, minute, second = map(int, parts.groups())
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)

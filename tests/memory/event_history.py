@@ -1,7 +1,7 @@
 """Event history in a list: what the port promises, said in the plainest way."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -23,7 +23,7 @@ class InMemoryEventHistory:
     async def cursor(self) -> Position:
         return self._cursor
 
-    async def store(self, events: Sequence[HistoryEvent], through: Position) -> None:
+    async def store(self, events: Iterable[HistoryEvent], through: Position) -> None:
         self._fail_if_told()
         known = {_identity(event) for event in self.events}
         for event in events:

@@ -21,6 +21,32 @@ def test_a_time_is_utc_and_cut_to_the_second(moment: datetime, text: str) -> Non
     assert parse_time(text) == moment.astimezone(UTC).replace(microsecond=0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2024-W01-1T00:00:00Z",
+        "2024-05-10T11:59:00",
+        "2024-05-10T11:59:00+00:00",
+        "2024-05-10T11:59:00.5Z",
+        "2024-05-10 11:59:00Z",
+        "2024-05-10T11:59:00Z\n",
+        "2024-5-10T11:59:00Z",
+        "2024-02-30T00:00:00Z",
+        "2024-05-10T24:00:00Z",
+        "2024-05-10T11:59:60Z",
+        "0000-01-01T00:00:00Z",
+        "\N{ARABIC-INDIC DIGIT TWO}024-05-10T11:59:00Z",
+        "9" * 100_000,
+    ],
+)
+def test_anything_else_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a time|month|day|hour|second|year") as raised:
+        parse_time(text)
+    assert len(str(raised.value)) < 200
+
+
 def test_identifiers_are_random_uuids_in_lower_case() -> None:
     identifiers = RandomIdentifiers()
 

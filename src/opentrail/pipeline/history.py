@@ -1,7 +1,7 @@
 """Feeds Event history from the journal: every live management event, within a second of its being recorded."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -16,14 +16,17 @@ from opentrail.ports.journal import LIVE, EventEntry, Journal, Position, Positio
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
+GATHER_SECONDS = 0.1
+"""How long events gather between two pages that are stored. Under a steady stream a page for every commit of the
+journal made lookups three times as slow: each is a transaction, and a change of threads."""
+
 EXPIRY_SECONDS = 3_600.0
 """How often days that are too old are looked for; a day ends once, so this is its greatest delay."""
 
 FUTURE_DAYS = 1
 """An event time further ahead than this is set aside."""
 
-_EVENTS_PER_TURN = 8
-"""Events read in one turn of the event loop: about half a millisecond, which whoever asks meanwhile waits."""
+_KEYS = {key.value: key for key in LookupKey}
 
 _log = structlog.get_logger(__name__)
 
@@ -82,6 +85,8 @@ class HistoryFeeder:
         try:
             async for page in self._journal.read(position, until=until):
                 await self._store(page)
+                if until is None:
+                    await asyncio.sleep(GATHER_SECONDS)
         except PositionLost as lost:
             _log.exception("event_history_gap", after=position, resume_after=lost.resume_after)
             await self._history.store((), lost.resume_after)
@@ -89,14 +94,7 @@ class HistoryFeeder:
 
     async def _store(self, page: Sequence[Positioned]) -> None:
         through = page[-1][0]
-        events: list[HistoryEvent] = []
-        for index, (position, entry) in enumerate(page, 1):
-            if isinstance(entry, EventEntry) and entry.audience == LIVE:
-                event = self._history_event(position, entry)
-                events += () if event is None else (event,)
-            if index % _EVENTS_PER_TURN == 0:
-                await asyncio.sleep(0)
-        await self._history.store(events, through)
+        await self._history.store(self._history_events(page), through)
         self._position = through
         self._tell(page)
         self._retry_seconds = FIRST_RETRY_SECONDS
@@ -106,6 +104,13 @@ class HistoryFeeder:
             for _, entry in page:
                 if isinstance(entry, EventEntry) and entry.audience == LIVE:
                     self._on_event(entry.event)
+
+    def _history_events(self, page: Sequence[Positioned]) -> Iterator[HistoryEvent]:
+        for position, entry in page:
+            if isinstance(entry, EventEntry) and entry.audience == LIVE:
+                event = self._history_event(position, entry)
+                if event is not None:
+                    yield event
 
     def _history_event(self, position: Position, entry: EventEntry) -> HistoryEvent | None:
         try:
@@ -142,7 +147,7 @@ def history_event(event: Event) -> HistoryEvent:
         region=region,
         event_id=event_id(event),
         event_time=_event_time(event),
-        attributes=tuple((LookupKey(key), value) for key, value in lookup_attributes(event)),
+        attributes=tuple((_KEYS[key], value) for key, value in lookup_attributes(event)),
     )
 
 

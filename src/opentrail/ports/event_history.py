@@ -1,6 +1,6 @@
 """Event history: the last 90 days of management events of each account and Region, looked up newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -70,9 +70,10 @@ class EventHistory(Protocol):
         """Return the journal position up to which events are stored durably."""
         ...
 
-    async def store(self, events: Sequence[HistoryEvent], through: Position) -> None:
+    async def store(self, events: Iterable[HistoryEvent], through: Position) -> None:
         """Store ``events`` and move the cursor to ``through``, both or neither; visible to lookups on return.
 
+        ``events`` may be made as they are asked for, which may be in another thread, and once only.
         An event whose id the same account and Region already has that day is not stored twice. Raises Unavailable.
         """
         ...

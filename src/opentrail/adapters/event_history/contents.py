@@ -100,8 +100,11 @@ class Contents:
                 for sequence, row in some:
                     self._tail.add(sequence, row)
 
-    def replace(self, added: Iterable[Segment], removed: Iterable[str], sequences: Iterable[int]) -> None:
-        """Bring segments in force, others out of it, and take ``sequences`` out of the tail, in one step."""
+    def replace(self, added: Iterable[Segment], removed: Iterable[str], sequences: Iterable[int]) -> Tail:
+        """Bring segments in force, others out of it, and take ``sequences`` out of the tail, in one step.
+
+        Return the tail that is not searched any more, empty if it went on in part: to be dismantled.
+        """
         sequences, removed = set(sequences), set(removed)
         sealed = Tail()
         with self._lock:
@@ -111,7 +114,7 @@ class Contents:
                 sealed, self._frozen = self._frozen, sealed
             elif sequences:
                 self._frozen, self._tail = self._frozen.without(sequences), self._tail.without(sequences)
-        sealed.dismantle()
+        return sealed
 
     def lookup(self, query: LookupQuery) -> LookupPage:
         """Return one page. Raises InvalidPageToken and SegmentDamaged."""

@@ -7,7 +7,7 @@ events out of the tail.
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -65,8 +65,10 @@ class LocalEventHistory:
         """Return the journal position up to which events are stored durably."""
         return self._store.cursor
 
-    async def store(self, events: Sequence[HistoryEvent], through: Position) -> None:
-        """Store events and move the cursor in one transaction; on disk and visible on return. Raises Unavailable."""
+    async def store(self, events: Iterable[HistoryEvent], through: Position) -> None:
+        """Store events and move the cursor in one transaction; on disk and visible on return. Raises Unavailable.
+
+        ``events`` are taken in the thread that stores."""
         await self._make_room()
         await asyncio.get_running_loop().run_in_executor(self._storing, self._store.store, events, through)
         self._maintain_if_due()

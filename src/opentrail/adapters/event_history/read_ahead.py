@@ -6,9 +6,9 @@ the pages are in memory already a search is faster without, so this waits for a 
 """
 
 from collections.abc import Sequence
-from time import perf_counter
 
-from opentrail.adapters.event_history.segment import SLOW_SECONDS, Segment
+from opentrail.adapters.event_history.disk_waits import DiskWaits
+from opentrail.adapters.event_history.segment import Segment
 
 FIRST_SEGMENTS = 8
 LAST_SEGMENTS = 64
@@ -26,16 +26,13 @@ class ReadAhead:
         self._hashes = hashes
         self._fetched = 0
         self._segments = FIRST_SEGMENTS
-        self._begun_at = perf_counter()
+        self._waits = DiskWaits()
 
     def begin(self, number: int) -> None:
         """Say that the search comes to day ``number``."""
-        now = perf_counter()
-        is_slow = now - self._begun_at > SLOW_SECONDS
+        is_slow = self._waits.was_slow()
         if number and number >= self._fetched and (is_slow or self._fetched):
             self._fetch(number)
-            now = perf_counter()
-        self._begun_at = now
 
     def _fetch(self, number: int) -> None:
         segments: list[Segment] = []

@@ -13,12 +13,12 @@ from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from time import perf_counter
 from typing import NamedTuple
 
 import zstandard
 
 from opentrail.adapters.event_history.common import NO_COMMON_VALUES, decode_common
+from opentrail.adapters.event_history.disk_waits import DiskWaits
 from opentrail.adapters.event_history.layout import DAY_SECONDS
 from opentrail.adapters.event_history.postings import Bitmap, Posting, intersect
 from opentrail.adapters.event_history.rows import Place, place_of, read_head
@@ -36,9 +36,6 @@ _GUESS_STEP = 64
 
 _GUESS_MARGIN = 256
 """Hashes to either side of a guess that are fetched with it: most guesses among 200,000 are closer."""
-
-SLOW_SECONDS = 0.0005
-"""A step that took longer is taken for one that waited for the disk."""
 
 _ROWS_AHEAD = 64
 """Rows whose records are fetched at once: a page of a lookup."""
@@ -202,14 +199,14 @@ class Segment:
 
     def _fetching_ahead(self, rows: Iterator[int]) -> Iterator[int]:
         """Yield ``rows``; once the first ones' records came from the disk, the next ones' are fetched many at once."""
+        waits = DiskWaits()
         is_slow = False
         while chunk := list(islice(rows, _ROWS_AHEAD if is_slow else 1)):
             if is_slow:
                 self._want_block_ends(chunk)
                 self.want_blocks(chunk)
-            started = perf_counter()
             yield from chunk
-            is_slow = is_slow or perf_counter() - started > SLOW_SECONDS
+            is_slow = is_slow or waits.was_slow()
 
     def records(self) -> Iterator[bytes]:
         """Yield every record in order."""

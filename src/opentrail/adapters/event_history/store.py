@@ -22,6 +22,7 @@ from opentrail.adapters.event_history.layout import (
     segment_name,
     segment_number,
 )
+from opentrail.adapters.event_history.lookups_first import LookupsFirst
 from opentrail.adapters.event_history.merge_policy import YOUNG_DAYS, SegmentSize, next_merge
 from opentrail.adapters.event_history.rows import Row, make_row
 from opentrail.adapters.event_history.segment import OpenSegment, Segment
@@ -60,6 +61,7 @@ class HistoryStore:
         self._segment_rows = segment_rows
         self._stopping = Signal()
         self._writing = Lock()
+        self._lookups = LookupsFirst()
         self._maker = SegmentMaker()
         self._layout.segments.mkdir(parents=True, exist_ok=True)
         self._log = TailLog(self._layout.tail)
@@ -81,7 +83,8 @@ class HistoryStore:
 
     def lookup(self, query: LookupQuery) -> LookupPage:
         """Return one page. Raises InvalidPageToken, SegmentDamaged."""
-        return self._contents.lookup(query)
+        with self._lookups.lookup():
+            return self._contents.lookup(query)
 
     def open_snapshot(self, days: range) -> tuple[list[OpenSegment], list[bytes]]:
         """Return the segments of ``days``, and the tail's records, of one moment.
@@ -134,13 +137,13 @@ class HistoryStore:
                     found.append(OpenSegment(descriptor, segment.row_count, segment.name))
         return found
 
-    def store(self, events: Sequence[HistoryEvent], through: Position) -> None:
+    def store(self, events: Iterable[HistoryEvent], through: Position) -> None:
         """Add the events not held yet to the tail, durably, and move the cursor. Raises Unavailable."""
-        rows = [make_row(event) for event in events]
+        rows = [make_row(event) for event in self._lookups.before(events)]
         with self._writing:
-            new = self._numbered(rows)
+            new = self._numbered(self._lookups.before(rows))
             self._log.store(new, through)
-            self._contents.add(new)
+            self._contents.add(self._lookups.before(new))
             self.cursor = through
 
     def has_room(self) -> bool:
@@ -241,7 +244,9 @@ class HistoryStore:
     def _publish(self, added: Sequence[Segment], removed: Iterable[str], sequences: Sequence[int]) -> None:
         with self._writing:
             self._log.replace((segment.name for segment in added), removed, sequences)
-            self._contents.replace(added, removed, sequences)
+            sealed = self._contents.replace(added, removed, sequences)
+        for _ in self._lookups.before(sealed.dismantle()):
+            pass
         self._merge = self._next_merge()
 
     def _unlink(self, names: Iterable[str]) -> None:

@@ -51,13 +51,15 @@ class Tail:
         for key_hash in row.hashes:
             insort(self._entries.setdefault(key_hash, []), entry)
 
-    def dismantle(self) -> None:
-        """Free what a tail held that nobody searches any more, bit by bit: all at once, every other thread of the
-        process would wait for it."""
+    def dismantle(self) -> Iterator[None]:
+        """Free what a tail held that nobody searches any more, a bit for each step: all at once, every other thread of
+        the process would wait for it."""
         for part in (self._entries, self._rows):
             while part:
+                yield
                 part.popitem()
         while self._identities:
+            yield
             self._identities.pop()
 
     def has_exactly(self, sequences: AbstractSet[int]) -> bool:

@@ -74,7 +74,8 @@ class TailLog:
         with self._transaction() as connection:
             connection.executemany("INSERT INTO segments (name) VALUES (?)", ((name,) for name in added))
             connection.executemany("DELETE FROM segments WHERE name = ?", ((name,) for name in removed))
-            connection.executemany("DELETE FROM tail WHERE sequence = ?", ((number,) for number in sequences))
+            # Runs, because a statement for each would take 80 ms of what a seal is made of.
+            connection.executemany("DELETE FROM tail WHERE sequence BETWEEN ? AND ?", _runs(sequences))
 
     def close(self) -> None:
         self._connection.close()
@@ -102,6 +103,16 @@ class TailLog:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def _runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of each run of numbers that follow one another."""
+    ordered = sorted(numbers)
+    first = 0
+    for place, number in enumerate(ordered):
+        if place + 1 == len(ordered) or ordered[place + 1] != number + 1:
+            yield ordered[first], number
+            first = place + 1
 
 
 @contextmanager

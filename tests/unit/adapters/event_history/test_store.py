@@ -12,8 +12,8 @@ import pytest
 
 from opentrail.adapters.event_history import read_ahead, segment_making
 from opentrail.adapters.event_history import rows as rows_module
-from opentrail.adapters.event_history import segment as segment_module
 from opentrail.adapters.event_history import store as store_module
+from opentrail.adapters.event_history.disk_waits import DiskWaits
 from opentrail.adapters.event_history.segment_format import HistoryDamaged
 from opentrail.adapters.event_history.segment_making import SegmentMaker
 from opentrail.adapters.event_history.store import HistoryStore
@@ -102,8 +102,7 @@ def test_lookups_agree_with_a_plain_filter_whatever_happened_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     if seed % 2:  # as if every page came from the disk
-        monkeypatch.setattr(segment_module, "SLOW_SECONDS", -1.0)
-        monkeypatch.setattr(read_ahead, "SLOW_SECONDS", -1.0)
+        monkeypatch.setattr(DiskWaits, "was_slow", lambda _: True)
         monkeypatch.setattr(read_ahead, "FIRST_SEGMENTS", 2)
     rng = random.Random(seed)
     store = HistoryStore(tmp_path, seal_events=100, segment_rows=400)

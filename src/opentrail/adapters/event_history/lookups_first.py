@@ -1,0 +1,56 @@
+"""Lets lookups go before what is not urgent.
+
+Threads share the interpreter's lock. A lookup gives it up for every block that it inflates, and beside a thread that
+computes it waits each time until that one's turn is over: 20 blocks that take 0.6 ms cost 5 ms then. Storing waits
+instead, a bounded time for each batch, because whoever asks is waiting and whoever stores is not.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from threading import Event, Lock
+from time import monotonic
+from typing import TypeVar
+
+PATIENCE_SECONDS = 0.02
+"""How long one batch waits in all, so that lookups without end only slow storing down."""
+
+_ITEMS_A_TURN = 8
+"""Items between two looks for lookups: some 0.2 ms of work."""
+
+Item = TypeVar("Item")
+
+
+class LookupsFirst:
+    """Knows whether lookups are under way. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._changing = Lock()
+        self._under_way = 0
+        self._none_under_way = Event()
+        self._none_under_way.set()
+
+    @contextmanager
+    def lookup(self) -> Iterator[None]:
+        """Be a lookup under way inside the context."""
+        with self._changing:
+            self._under_way += 1
+            self._none_under_way.clear()
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._under_way -= 1
+                if not self._under_way:
+                    self._none_under_way.set()
+
+    def before(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield ``items``, some at a time: before each turn no lookup is under way, or PATIENCE_SECONDS were waited."""
+        patience = PATIENCE_SECONDS
+        remaining = iter(items)
+        while turn := list(islice(remaining, _ITEMS_A_TURN)):
+            started = monotonic()
+            if patience > 0 and not self._none_under_way.wait(patience):
+                patience = 0.0
+            patience -= monotonic() - started
+            yield from turn
