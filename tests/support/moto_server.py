@@ -16,11 +16,14 @@ _PATIENCE_S = 60
 
 
 @contextmanager
-def moto_server(port: int = 0) -> Iterator[str]:
-    """Start moto on a port of the loopback interface, a free one by default, yield its URL, stop it."""
+def moto_server(port: int = 0, module: str = "moto.server") -> Iterator[str]:
+    """Start moto on a port of the loopback interface, a free one by default, yield its URL, stop it.
+
+    ``module`` is what Python runs: moto itself, or one of this package that adds to it.
+    """
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-m", module, "-H", "127.0.0.1", "-p", str(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environment,

@@ -10,6 +10,7 @@ import pytest
 from tests.builders import ACCOUNT, TRAILS_KEY_POLICY
 from tests.e2e.conftest import MakeServer
 from tests.support.clients import require_library
+from tests.support.moto_server import moto_server
 from tests.support.owner import client
 from tests.support.server import RunningServer, wait_until
 
@@ -25,10 +26,7 @@ CHECKS = (
     "cloudtrail_s3_dataevents_read_enabled",
     "cloudtrail_s3_dataevents_write_enabled",
 )
-WITHOUT = {
-    "cloudtrail_bucket_requires_mfa_delete",  # the upstream of this test has no such setting
-    "sns_topics_kms_encryption_at_rest_enabled",  # topics have no KMS keys here
-}
+WITHOUT = {"sns_topics_kms_encryption_at_rest_enabled"}  # topics have no KMS keys here
 REGIONS = ("eu-west-1", "us-east-1")
 INSIGHTS = '[{"InsightType":"ApiCallRateInsight"},{"InsightType":"ApiErrorRateInsight"}]'
 ALL_OBJECTS = '[{"ReadWriteType":"All","DataResources":[{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}]}]'
@@ -90,6 +88,23 @@ def test_prowler_passes_a_well_kept_trail_and_fails_a_bad_one(make_server: MakeS
     assert set(logging["cloudtrail_multi_region_enabled_logging_management_events"].values()) == {"FAIL"}
 
 
+def test_an_archive_is_a_bucket_that_requires_mfa_delete(make_server: MakeServer) -> None:
+    server = make_server(upstream="").start()
+    assert server.opentrail("users", "mfa", "enable", "--owner").returncode == 0
+    for name, options in (("guarded", ("--mfa-delete",)), ("plain", ())):
+        assert server.opentrail("archive", "create", name, *options).returncode == 0
+        aws(server, "cloudtrail", "create-trail", "--name", name, "--s3-bucket-name", name)
+        aws(server, "cloudtrail", "start-logging", "--name", name)
+
+    checks = ("cloudtrail_bucket_requires_mfa_delete", "cloudtrail_logs_s3_bucket_is_not_publicly_accessible")
+    assert findings(server, *checks) == [
+        ["cloudtrail_bucket_requires_mfa_delete", "us-east-1", "FAIL"],
+        ["cloudtrail_bucket_requires_mfa_delete", "us-east-1", "PASS"],
+        ["cloudtrail_logs_s3_bucket_is_not_publicly_accessible", "us-east-1", "PASS"],
+        ["cloudtrail_logs_s3_bucket_is_not_publicly_accessible", "us-east-1", "PASS"],
+    ]
+
+
 def a_logs_key(kms: Any) -> str:
     owner = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "kms:*", "Resource": "*"}
     service = {**owner, "Principal": {"Service": "logs.us-east-1.amazonaws.com"}}
@@ -128,9 +143,10 @@ def keep_well(server: RunningServer) -> None:
 
 
 def test_every_check_of_trails_logs_alarms_buses_and_topics_runs(make_server: MakeServer) -> None:
-    server = make_server().start()
-    keep_well(server)
-    found = findings(server, "cloudtrail_*", "cloudwatch_*", "eventbridge_*", "sns_*")
+    with moto_server(module="tests.support.moto_with_mfa_delete") as upstream:
+        server = make_server(upstream=upstream).start()
+        keep_well(server)
+        found = findings(server, "cloudtrail_*", "cloudwatch_*", "eventbridge_*", "sns_*")
 
     checked = {check for check, _, _ in found}
     assert {check for check, _, verdict in found if verdict != "PASS"} == WITHOUT
