@@ -16,9 +16,9 @@ from opentrail.ports.journal import LIVE, EventEntry, Journal, Position, Positio
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
-GATHER_SECONDS = 0.1
-"""How long events gather between two pages that are stored. Under a steady stream a page for every commit of the
-journal made lookups three times as slow: each is a transaction, and a change of threads."""
+LINGER_SECONDS = 0.1
+"""After a page was stored: what comes in quick succession is then stored together. Each page is a transaction, and with
+one for every commit of the journal lookups beside a steady stream took three times as long."""
 
 EXPIRY_SECONDS = 3_600.0
 """How often days that are too old are looked for; a day ends once, so this is its greatest delay."""
@@ -86,7 +86,7 @@ class HistoryFeeder:
             async for page in self._journal.read(position, until=until):
                 await self._store(page)
                 if until is None:
-                    await asyncio.sleep(GATHER_SECONDS)
+                    await asyncio.sleep(LINGER_SECONDS)
         except PositionLost as lost:
             _log.exception("event_history_gap", after=position, resume_after=lost.resume_after)
             await self._history.store((), lost.resume_after)

@@ -95,6 +95,30 @@ async def test_an_event_is_visible_within_a_second_of_its_recording() -> None:
         await eventually(lambda: history_holds(history, ["1"]), seconds=1)
 
 
+async def test_what_comes_in_quick_succession_is_stored_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "LINGER_SECONDS", 3_600)
+    journal, history = InMemoryJournal(), InMemoryEventHistory()
+    async with running(HistoryFeeder(journal, history, FixedClock())):
+        await journal.append([EventEntry(an_event("1"))])
+        await eventually(lambda: history_holds(history, ["1"]))
+        await journal.append([EventEntry(an_event("2"))])
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert await ids(history) == ["1"]
+
+
+async def test_catching_up_does_not_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "LINGER_SECONDS", 3_600)
+    journal, history = InMemoryJournal(), InMemoryEventHistory()
+    for number in range(250):  # some pages
+        await journal.append([EventEntry(an_event(f"{number:03d}"))])
+
+    async with asyncio.timeout(60):
+        await HistoryFeeder(journal, history, FixedClock()).catch_up()
+
+    assert len(history.events) == 250
+
+
 async def test_a_feeder_goes_on_from_the_historys_cursor() -> None:
     journal, history = InMemoryJournal(), InMemoryEventHistory()
     first = await journal.append([EventEntry(an_event("1"))])
