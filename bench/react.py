@@ -8,8 +8,10 @@ the time from a call's first byte and from its answer until the queue had the me
 The same for the longest way: a trail's log group, metric filter and alarm for some of the calls, a topic, the queue.
 
 Then how fast calls are recorded with nothing to react to, with many rules that do not fire, with a rule whose queue
-takes every call, and with queues that are away: one refuses connections, one never answers. Homes alternate; medians;
-every home must have every event on record, and what its rule matched must have arrived or wait.
+takes every call, and with queues that are away: one refuses connections, one never answers. Once as many calls as are
+answered, so that all that follows of a call takes from the next ones' share of the processor; once at the steady rate,
+where what counts is how long a call waits for its answer. Homes alternate; medians; every home must have every event on
+record, and what its rule matched must have arrived or wait.
 """
 
 import argparse
@@ -258,9 +260,10 @@ class Side:
     called: int = 0
     rates: list[float] = field(default_factory=list)
     processor_us: list[float] = field(default_factory=list)
+    waits_ms: list[Sequence[float]] = field(default_factory=list)
 
 
-def measure_recording(calls: int, rounds: int, rules: int) -> None:
+def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float) -> None:
     """Print how fast calls are recorded beside different rules."""
     print(f"recording, {calls:,} calls over 32 connections a round, {rounds} rounds, sides turn about")
     with ExitStack() as stack:
@@ -288,7 +291,9 @@ def measure_recording(calls: int, rounds: int, rules: int) -> None:
         for number in range(rounds):
             for each in sides[number % len(sides) :] + sides[: number % len(sides)]:
                 record(each, upstream, calls)
+                record(each, upstream, calls, steady_rate)
     report_recording(sides)
+    report_waits(sides, steady_rate)
 
 
 def furnish(side: Side) -> None:
@@ -303,11 +308,11 @@ def furnish(side: Side) -> None:
         print(f"  {side.rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
 
 
-def record(side: Side, upstream: str, number: int, *, is_measured: bool = True) -> None:
-    """Make calls as fast as they are answered, then wait until all that follows of them is done."""
+def record(side: Side, upstream: str, number: int, rate: float = 0.0, *, is_measured: bool = True) -> None:
+    """Make calls at a rate (0: as fast as they are answered), then wait until all that follows of them is done."""
     before, used = figure(side.server, "opentrail_events_recorded_total"), processor_seconds(side.server.pid)
     numbers = range(side.called, side.called + number)
-    calls = uvloop.run(call_all(side.server.ready["gateway_url"], numbers))
+    calls = uvloop.run(call_all(side.server.ready["gateway_url"], numbers, rate))
     side.called = numbers.stop
     wait_until(lambda: figure(side.server, "opentrail_events_recorded_total") >= before + number, "every event")
     wait_until(lambda: figure(side.server, "opentrail_rules_lag_seconds") == 0, "the rules' reader")
@@ -324,7 +329,9 @@ def record(side: Side, upstream: str, number: int, *, is_measured: bool = True) 
     recorded = figure(side.server, "opentrail_events_recorded_total") - before
     assert recorded == number, f"{side.name}: {recorded} events of {number} calls"
     wait_until(lambda: figure(side.server, "opentrail_history_lag_seconds") == 0, "the history")
-    if is_measured:
+    if rate:
+        side.waits_ms.append([(calls.answered[each] - calls.began[each]) * 1000 for each in numbers])
+    elif is_measured:
         side.rates.append(calls.rate)
         side.processor_us.append((processor_seconds(side.server.pid) - used) / number * 1e6)
 
@@ -342,9 +349,19 @@ def report_recording(sides: Sequence[Side]) -> None:
     print("  every home has an event for every call; nothing that matched is lost")
 
 
+def report_waits(sides: Sequence[Side], rate: float) -> None:
+    print(f"  {f'at {rate:,.0f} calls/s, from call to answer':<38} {'p50':>9} {'p99':>12} {'p99 by round':>24}")
+    for each in sides:
+        p50, p99 = ([percentile(waits, part) for waits in each.waits_ms] for part in (0.5, 0.99))
+        print(
+            f"  {each.name:<38} {statistics.median(p50):>6.1f} ms {statistics.median(p99):>9.1f} ms"
+            f" {min(p99):>12.1f} to {max(p99):.1f} ms"
+        )
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rate", type=float, default=1_000, help="calls a second of the first parts")
+    parser.add_argument("--rate", type=float, default=1_000, help="calls a second where the rate is steady")
     parser.add_argument("--seconds", type=float, default=10, help="length of each of its runs")
     parser.add_argument(
         "--one-in", type=int, nargs="+", default=[100, 10, 1], help="share of the first part's calls that match"
@@ -364,4 +381,4 @@ if __name__ == "__main__":
     if "alarms" in arguments.part:
         measure_alarms(arguments.seconds, arguments.rate, arguments.alarms)
     if "recording" in arguments.part:
-        measure_recording(arguments.calls, arguments.rounds, arguments.rules)
+        measure_recording(arguments.calls, arguments.rounds, arguments.rules, arguments.rate)
