@@ -23,6 +23,7 @@ from bench.lookup import BATCH_EVENTS, Draw, Kinds, percentile, timed, turn_to_p
 from bench.lookup_events import Generator
 from opentrail.adapters.event_history.local import LocalEventHistory
 from opentrail.adapters.event_history.segment import Segment
+from opentrail.adapters.journal.pages import PAGE_ENTRIES
 from opentrail.event.encoding import encode_event
 from opentrail.pipeline.history import HistoryFeeder
 from opentrail.ports import Unavailable
@@ -33,8 +34,6 @@ from opentrail.wiring.interpreter import tune_interpreter
 WARM_MUST_MS, COLD_MUST_MS = 10.0, 75.0
 PREPARED_EVENTS = 50_000
 """Events made before the measuring, stored again and again under new ids."""
-PAGE_ENTRIES = 1_000
-"""The most that one page of the journal has."""
 
 END = datetime(2024, 6, 1, tzinfo=UTC)
 

@@ -68,7 +68,8 @@ class LocalEventHistory:
     async def store(self, events: Iterable[HistoryEvent], through: Position) -> None:
         """Store events and move the cursor in one transaction; on disk and visible on return. Raises Unavailable.
 
-        ``events`` are taken in the thread that stores."""
+        ``events`` are taken in the thread that stores.
+        """
         await self._make_room()
         await asyncio.get_running_loop().run_in_executor(self._storing, self._store.store, events, through)
         self._maintain_if_due()

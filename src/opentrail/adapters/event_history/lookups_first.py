@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TypeVar
 
 PATIENCE_SECONDS = 0.02
-"""How long one batch waits in all, so that lookups without end only slow storing down."""
+"""How long each pass over a batch waits in all, so that lookups without end only slow storing down."""
 
 TURN_SECONDS = 0.0005
 """How long storing goes on before it looks for lookups again: what it may add to one that begins meanwhile."""
