@@ -10,6 +10,7 @@ from opentrail.clock import Clock, SystemClock, parse_time
 from opentrail.event import Event
 from opentrail.event.encoding import decode_event
 from opentrail.event.lookup_attributes import event_id, lookup_attributes
+from opentrail.pipeline.journal_pages import follow
 from opentrail.ports import Unavailable
 from opentrail.ports.event_history import RETENTION_DAYS, EventHistory, HistoryEvent, LookupKey
 from opentrail.ports.journal import LIVE, EventEntry, Journal, Position, Positioned, PositionLost
@@ -17,8 +18,8 @@ from opentrail.ports.journal import LIVE, EventEntry, Journal, Position, Positio
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 LINGER_SECONDS = 0.1
-"""After a page was stored: what comes in quick succession is then stored together. Each page is a transaction, and with
-one for every commit of the journal lookups beside a steady stream took three times as long."""
+"""After a page was stored. Each page is a transaction, and with one for every commit of the journal lookups beside a
+steady stream took three times as long."""
 
 EXPIRY_SECONDS = 3_600.0
 """How often days that are too old are looked for; a day ends once, so this is its greatest delay."""
@@ -83,10 +84,8 @@ class HistoryFeeder:
         if until is not None and position >= until:
             return
         try:
-            async for page in self._journal.read(position, until=until):
+            async for page in follow(self._journal, position, until, LINGER_SECONDS):
                 await self._store(page)
-                if until is None:
-                    await asyncio.sleep(LINGER_SECONDS)
         except PositionLost as lost:
             _log.exception("event_history_gap", after=position, resume_after=lost.resume_after)
             await self._history.store((), lost.resume_after)

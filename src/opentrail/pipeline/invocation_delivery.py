@@ -108,9 +108,10 @@ class InvocationDelivery:
         self.on_ended: Callable[[Invocation, str], None] = lambda invocation, failure: None
 
     def wake(self, destinations: Sequence[str]) -> None:
-        """Look at destinations at once: new invocations are stored for them."""
-        for destination in destinations:
-            self._next_look.pop(destination, None)
+        """Look at destinations at once, but for those that pause: new invocations are stored for them."""
+        for destination in set(destinations):
+            if not self._is_pausing(self.health.get(destination)):
+                self._next_look.pop(destination, None)
         self._fresh.update(destinations)
         self._waiting.update(dict.fromkeys(destinations, 0))
         self._woken.set()
@@ -168,7 +169,7 @@ class InvocationDelivery:
     async def serve(self, destination: str) -> None:
         """Deliver to one destination until nothing is due or it takes nothing. Raises Unavailable."""
         health = self._health_of(destination)
-        while not (health.retry_at is not None and self._clock.now() < health.retry_at):
+        while not self._is_pausing(health):
             self._next_look.pop(destination, None)
             self._fresh.discard(destination)
             due = await self._invocations.due(destination, self._clock.now(), PAGE)
@@ -189,6 +190,9 @@ class InvocationDelivery:
                 return
         if health.retry_at is not None:
             self._next_look[destination] = health.retry_at
+
+    def _is_pausing(self, health: TargetHealth | None) -> bool:
+        return health is not None and health.retry_at is not None and self._clock.now() < health.retry_at
 
     def _know_of(self, destination: str, number: int) -> None:
         """Count at least what was seen: of a write that failed and was done all the same, nobody told us."""

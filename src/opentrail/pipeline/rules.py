@@ -21,6 +21,7 @@ from opentrail.pattern.envelope import envelope_of
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.event_pattern import parse_event_pattern
 from opentrail.pattern.rule_set import RuleSet
+from opentrail.pipeline.journal_pages import follow
 from opentrail.pipeline.topic_fan_out import TopicFanOut
 from opentrail.ports import Unavailable
 from opentrail.ports.event_rules import EventRules
@@ -52,9 +53,6 @@ MAX_INVOCATIONS_PER_WRITE = 1_000
 
 IDLE_ENTRIES = 5_000
 """Entries that invoked nothing and changed no rule after which the cursor is stored all the same."""
-
-LINGER_SECONDS = 0.01
-"""After invocations were stored: the events of so short a time are then matched and stored together."""
 
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
@@ -151,9 +149,8 @@ class RulesReader:
         """Match the entries after the present position; with ``until``, as far as that."""
         assert self._position is not None
         try:
-            async for page in self._journal.read(self._position, until=until):
-                if await self._take_page(page) and until is None:
-                    await asyncio.sleep(LINGER_SECONDS)
+            async for page in follow(self._journal, self._position, until):
+                await self._take_page(page)
         except PositionLost as lost:
             _log.exception("rules_reader_cut_loose", after=self._position, resume_after=lost.resume_after)
             await self._resume(lost.resume_after)
@@ -171,8 +168,7 @@ class RulesReader:
             self._put_in_force(entry.scope, entry.settings)
         await self._store(position)
 
-    async def _take_page(self, page: Sequence[Positioned]) -> bool:
-        """Match the entries of a page; say whether anything was stored."""
+    async def _take_page(self, page: Sequence[Positioned]) -> None:
         for number, (position, entry) in enumerate(page, 1):
             if isinstance(entry, SettingsEntry):
                 if is_event_rule_arn(entry.scope) or self._fan_out.is_about(entry.scope):
@@ -190,10 +186,8 @@ class RulesReader:
             elif number % _ENTRIES_PER_TURN == 0:
                 await asyncio.sleep(0)
         self._idle += len(page)
-        if not (self._matched or self._settings or self._idle >= IDLE_ENTRIES):
-            return False
-        await self._store(page[-1][0])
-        return True
+        if self._matched or self._settings or self._idle >= IDLE_ENTRIES:
+            await self._store(page[-1][0])
 
     async def _store(self, position: Position) -> None:
         matched, settings = self._matched, self._settings

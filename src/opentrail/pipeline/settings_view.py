@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
+from opentrail.pipeline.journal_pages import follow
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import Journal, Position, PositionLost, SettingsEntry
 from opentrail.ports.trail_store import TrailStore
@@ -49,7 +50,7 @@ class SettingsView:
         if self._position is None:
             self._position = await self._trails.applied()
         try:
-            async for page in self._journal.read(self._position, until=until):
+            async for page in follow(self._journal, self._position, until):
                 for position, entry in page:
                     if isinstance(entry, SettingsEntry):
                         await self._trails.apply(position, entry)

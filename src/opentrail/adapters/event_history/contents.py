@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from threading import Lock
 
+from opentrail.adapters.event_history.layout import DAY_SECONDS
 from opentrail.adapters.event_history.page_token import format_token, parse_token
 from opentrail.adapters.event_history.read_ahead import ReadAhead
 from opentrail.adapters.event_history.rows import (
@@ -136,20 +137,15 @@ class Contents:
         tail_of: dict[int, list[Found]] = {}
         for place, record in heapq.merge(*tails):
             tail_of.setdefault(place.day, []).append((place, record))
-        order = sorted(tail_of.keys() | days.keys(), reverse=True)
-        segments_of = [
-            [
-                segment
-                for segment in days.get(day, ())
-                if -segment.header.oldest >= first.negative_time and -segment.header.newest <= last
-            ]
-            for day in order
-        ]
-        ahead = ReadAhead(segments_of, condition.hashes)
+        newest, oldest = first.day, -last // DAY_SECONDS
+        order = sorted((day for day in tail_of.keys() | days.keys() if oldest <= day <= newest), reverse=True)
+        ahead = ReadAhead([days.get(day, ()) for day in order], condition.hashes)
         for number, day in enumerate(order):
             ahead.begin(number)
             streams = [
-                _proved(segment.search(condition.hashes, first, last), condition) for segment in segments_of[number]
+                _proved(segment.search(condition.hashes, first, last), condition)
+                for segment in days.get(day, ())
+                if -segment.header.oldest >= first.negative_time and -segment.header.newest <= last
             ]
             yield from heapq.merge(tail_of.get(day, ()), *streams)
 
@@ -163,7 +159,9 @@ def _by_day(segments: Iterable[Segment]) -> dict[int, tuple[Segment, ...]]:
 
 
 def _proved(rows: Iterator[tuple[Place, list[str | int], bytes]], condition: Condition) -> Iterator[Found]:
-    return ((place, record) for place, head, record in rows if condition.holds(head))
+    for place, head, record in rows:  # no generator expression: compiled, that is a list of all
+        if condition.holds(head):
+            yield place, record
 
 
 def _first_of(rows: Iterator[tuple[Place, list[str | int], bytes]], condition: Condition, limit: int) -> list[Found]:

@@ -23,10 +23,11 @@ class DiskWaits:
 
     def was_slow(self) -> bool:
         """Tell whether the step that ends here waited for pages of a mapped file, and long; another one begins."""
-        pages, now = _pages_waited_for(), perf_counter()
-        was_slow = pages > self._pages and now - self._begun_at > SLOW_SECONDS
-        self._pages, self._begun_at = pages, now
-        return was_slow
+        begun_at, self._begun_at = self._begun_at, perf_counter()
+        if self._begun_at - begun_at <= SLOW_SECONDS:
+            return False
+        before, self._pages = self._pages, _pages_waited_for()
+        return self._pages > before
 
 
 def _pages_waited_for() -> int:

@@ -1,7 +1,7 @@
 """Event history on local disk, as ``pipeline`` and the API use it: asynchronous, over threads of its own.
 
 One thread stores, one has segments sealed and joined (by a process beside this one, ``segment_making``), LOOKUP_THREADS
-look up. Storing is one SQLite transaction and gives way to lookups (``lookups_first``); sealing never holds it up
+look up. Storing is one SQLite transaction, at a pace of its own (``storing_pace``); sealing never holds it up
 longer than the transaction that takes sealed events out of the tail.
 """
 

@@ -117,8 +117,13 @@ class Condition(NamedTuple):
         """Tell whether the event with this head has all of it, text by text."""
         if (head[1], head[2]) != (self.account_id, self.region):
             return False
-        pairs = zip(head[_FIRST_ATTRIBUTE::2], head[_FIRST_ATTRIBUTE + 1 :: 2], strict=True)
-        return self.attributes <= {("i", head[0]), *pairs}
+        return all(_has(head, code, value) for code, value in self.attributes)
+
+
+def _has(head: Sequence[str | int], code: str, value: str) -> bool:
+    if code == "i":
+        return head[0] == value
+    return any(head[place] == code and head[place + 1] == value for place in range(_FIRST_ATTRIBUTE, len(head), 2))
 
 
 def condition_of(query: LookupQuery) -> Condition:

@@ -281,13 +281,13 @@ class RecordReader:
     def __init__(self, segment: Segment) -> None:
         self._segment = segment
         self._block = -1
-        self._records: list[bytes] = []
+        self._data = b""
 
     def record(self, row: int) -> bytes:
         block, index = divmod(row, BLOCK_ROWS)
         if block != self._block:
-            self._block, self._records = block, self._segment.read_block(block)
-        return self._records[index]
+            self._block, self._data = block, self._segment.block_bytes(block)
+        return _record_in_block(self._data, index)
 
 
 def join_block(records: Sequence[bytes]) -> bytes:
@@ -299,6 +299,13 @@ def block_parts(records: Sequence[bytes]) -> list[bytes]:
     """Return what ``join_block`` does in parts, each made in a moment: other threads wait while one is."""
     lengths = struct.pack(f"<I{len(records)}I", len(records), *map(len, records))
     return [lengths, *(b"".join(records[start : start + 256]) for start in range(0, len(records), 256))]
+
+
+def _record_in_block(data: bytes, index: int) -> bytes:
+    """Return one of the records that ``split_block`` does."""
+    count, *lengths = struct.unpack_from(f"<{index + 2}I", data)
+    end = 4 + 4 * count + sum(lengths)
+    return data[end - lengths[-1] : end]
 
 
 def split_block(data: bytes) -> list[bytes]:

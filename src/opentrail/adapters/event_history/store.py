@@ -22,13 +22,13 @@ from opentrail.adapters.event_history.layout import (
     segment_name,
     segment_number,
 )
-from opentrail.adapters.event_history.lookups_first import LookupsFirst
 from opentrail.adapters.event_history.merge_policy import YOUNG_DAYS, SegmentSize, next_merge
 from opentrail.adapters.event_history.rows import Row, make_row
 from opentrail.adapters.event_history.segment import OpenSegment, Segment
 from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, HistoryDamaged, SegmentDamaged
 from opentrail.adapters.event_history.segment_making import SegmentMaker
 from opentrail.adapters.event_history.segment_writer import publish, sync_folder
+from opentrail.adapters.event_history.storing_pace import StoringPace
 from opentrail.adapters.event_history.tail import Tail
 from opentrail.adapters.event_history.tail_log import TailLog
 from opentrail.ports.event_history import HistoryEvent, LookupPage, LookupQuery
@@ -61,7 +61,7 @@ class HistoryStore:
         self._segment_rows = segment_rows
         self._stopping = Signal()
         self._writing = Lock()
-        self._lookups = LookupsFirst()
+        self._pace = StoringPace()
         self._maker = SegmentMaker()
         self._layout.segments.mkdir(parents=True, exist_ok=True)
         self._log = TailLog(self._layout.tail)
@@ -83,7 +83,7 @@ class HistoryStore:
 
     def lookup(self, query: LookupQuery) -> LookupPage:
         """Return one page. Raises InvalidPageToken, SegmentDamaged."""
-        with self._lookups.lookup():
+        with self._pace.lookup():
             return self._contents.lookup(query)
 
     def open_snapshot(self, days: range) -> tuple[list[OpenSegment], list[bytes]]:
@@ -139,11 +139,11 @@ class HistoryStore:
 
     def store(self, events: Iterable[HistoryEvent], through: Position) -> None:
         """Add the events not held yet to the tail, durably, and move the cursor. Raises Unavailable."""
-        rows = [make_row(event) for event in self._lookups.before(events)]
+        rows = [make_row(event) for event in self._pace.turns(events)]
         with self._writing:
-            new = self._numbered(self._lookups.before(rows))
+            new = self._numbered(self._pace.turns(rows))
             self._log.store(new, through)
-            self._contents.add(self._lookups.before(new))
+            self._contents.add(self._pace.turns(new))
             self.cursor = through
 
     def has_room(self) -> bool:
@@ -245,7 +245,7 @@ class HistoryStore:
         with self._writing:
             self._log.replace((segment.name for segment in added), removed, sequences)
             sealed = self._contents.replace(added, removed, sequences)
-        for _ in self._lookups.before(sealed.dismantle()):
+        for _ in self._pace.turns(sealed.dismantle()):
             pass
         self._merge = self._next_merge()
 

@@ -11,6 +11,14 @@ def text() -> TypeEngine[str]:
     return String().with_variant(String(collation="C"), "postgresql")
 
 
+def moment_text(moment: datetime) -> str:
+    """Return an aware datetime as a Moment is kept; raises ValueError on one that is not aware."""
+    if moment.tzinfo is None:
+        raise ValueError("a stored time must be aware")
+    # strftime leaves out the leading zeros of years before 1000 on some systems; isoformat never does.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware datetime, kept as UTC text of fixed width (``2026-01-02T03:04:05.678901Z``) that sorts by time."""
 
@@ -21,12 +29,7 @@ class Moment(TypeDecorator[datetime]):
         return dialect.type_descriptor(String(collation="C") if dialect.name == "postgresql" else String())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a stored time must be aware")
-        # strftime leaves out the leading zeros of years before 1000 on some systems; isoformat never does.
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+        return None if value is None else moment_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
         return None if value is None else datetime.fromisoformat(value)

@@ -187,6 +187,7 @@ def _sqlite(address: URL, wait_seconds: int) -> Engine:
     engine = create_engine(
         address,
         hide_parameters=True,
+        paramstyle="named",
         pool_size=READER_THREADS + 1,
         max_overflow=0,
         connect_args={"timeout": wait_seconds},
