@@ -58,6 +58,7 @@ FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 
 _ENTRIES_PER_TURN = 32
+_NEAR_BYTES = 6
 _UNSEEN_SHARE = 10
 """What the events that no rule ever sees count less towards IDLE_ENTRIES: passing them again takes next to nothing."""
 
@@ -275,9 +276,14 @@ class RulesReader:
 
 
 def invocation_id(position: Position, rule_arn: str, target_id: str) -> str:
-    """Return the id of an invocation, a UUID's shape: the same whenever the same event is matched again."""
+    """Return the id of an invocation, a UUID of version 8: the same whenever the same event is matched again.
+
+    It begins with the position's last characters, so that invocations which are stored together stand together in the
+    store's index: with ids like dice each commit wrote twice as much.
+    """
+    near = position.encode()[-_NEAR_BYTES:].rjust(_NEAR_BYTES, b"0").hex()
     digits = hashlib.sha256("\n".join((position, rule_arn, target_id)).encode()).hexdigest()
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-a{digits[17:20]}-{digits[20:32]}"
+    return f"{near[:8]}-{near[8:]}-8{digits[:3]}-a{digits[3:6]}-{digits[6:18]}"
 
 
 def is_withheld(envelope: Mapping[str, Any]) -> bool:

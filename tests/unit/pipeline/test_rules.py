@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -268,3 +269,17 @@ def test_an_invocations_id_depends_on_event_rule_and_target() -> None:
 
     assert len(ids) == 8
     assert invocation_id(Position("1"), "a", "x") in ids
+
+
+@pytest.mark.parametrize("position", ["1", "000000000000000017", "00000000000000123456", "\u00e9t\u00e9" * 20])
+def test_an_invocations_id_is_a_uuid(position: str) -> None:
+    made = invocation_id(Position(position), "a", "x")
+
+    assert str(UUID(made)) == made
+    assert UUID(made).version == 8
+
+
+def test_ids_of_invocations_are_in_the_order_of_their_positions() -> None:
+    made = [invocation_id(Position(f"{number:020}"), "a", "x") for number in range(990, 1_110)]
+
+    assert made == sorted(made)
