@@ -2,12 +2,21 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
-from opentrail.pipeline.invocation_delivery import IN_FLIGHT, LONGEST_PAUSE, MAX_AGE, PAGE, InvocationDelivery
+from opentrail.pipeline.invocation_delivery import (
+    IN_FLIGHT,
+    LINGER_SECONDS,
+    LONGEST_PAUSE,
+    MAX_AGE,
+    PAGE,
+    InvocationDelivery,
+)
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.invocations import Invocation
 from opentrail.ports.journal import Position
@@ -252,3 +261,58 @@ async def test_a_target_that_asks_to_be_left_alone_is() -> None:
     await delivering.pass_time(2 * 60)
 
     assert len(delivering.targets.taken) == 1
+
+
+@asynccontextmanager
+async def running(delivering: Delivering) -> AsyncIterator[None]:
+    task = asyncio.create_task(delivering.delivery.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def add_and_wake(delivering: Delivering, number: int, **target: Any) -> None:
+    await delivering.add(number, **target)
+    delivering.delivery._waiting[QUEUE] += 1
+    delivering.delivery.wake([QUEUE])
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - what is waited for is another task's state
+            await asyncio.sleep(0.002)
+
+
+async def test_what_comes_while_a_target_pauses_waits_until_the_pause_is_over() -> None:
+    delivering = Delivering()
+    delivering.targets.faults[QUEUE] = Unavailable("away")
+    async with running(delivering):
+        await add_and_wake(delivering, 0)
+        await until(lambda: delivering.delivery._next_look.get(QUEUE) is not None)
+        assert delivering.targets.tried[QUEUE] == 1
+
+        del delivering.targets.faults[QUEUE]
+        for number in range(1, 4):
+            await add_and_wake(delivering, number)
+            await asyncio.sleep(2 * LINGER_SECONDS)
+        assert delivering.targets.tried[QUEUE] == 1
+
+        delivering.clock.advance(LONGEST_PAUSE.total_seconds())
+        await until(lambda: len(delivering.targets.taken) == 4)
+
+
+async def test_what_comes_after_a_pause_does_not_wait_for_what_failed_before() -> None:
+    delivering = Delivering()
+    delivering.targets.faults[QUEUE] = Unavailable("away")
+    async with running(delivering):
+        await add_and_wake(delivering, 0, RetryDelays=[3_600])
+        await until(lambda: delivering.delivery._next_look.get(QUEUE) is not None)
+        del delivering.targets.faults[QUEUE]
+        delivering.clock.advance(LONGEST_PAUSE.total_seconds())
+        await until(lambda: delivering.delivery._next_look.get(QUEUE, NOON) > delivering.clock.now())  # for an hour
+
+        await add_and_wake(delivering, 1)
+
+        await until(lambda: [dispatch.invocation_id for dispatch in delivering.targets.taken][:1] == ["id-0001"])
