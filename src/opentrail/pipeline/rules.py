@@ -59,6 +59,8 @@ LAST_RETRY_SECONDS = 5.0
 
 _ENTRIES_PER_TURN = 32
 _NEAR_BYTES = 6
+"""Of a position in the ids of its invocations."""
+
 _UNSEEN_SHARE = 10
 """What the events that no rule ever sees count less towards IDLE_ENTRIES: passing them again takes next to nothing."""
 

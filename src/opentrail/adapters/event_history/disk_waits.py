@@ -22,7 +22,10 @@ class DiskWaits:
         self._begun_at = perf_counter()
 
     def was_slow(self) -> bool:
-        """Tell whether the step that ends here waited for pages of a mapped file, and long; another one begins."""
+        """Tell whether the step that ends here waited for pages of a mapped file, and long; another one begins.
+
+        Pages of quick steps before it count for it: the system is asked only about steps that took long.
+        """
         begun_at, self._begun_at = self._begun_at, perf_counter()
         if self._begun_at - begun_at <= SLOW_SECONDS:
             return False
