@@ -15,6 +15,7 @@ from opentrail.imports.feeds import FedObject, Feed
 from opentrail.imports.formats import read_contents
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.object_store import AccessRefused, BucketNotFound, ObjectNotFound
+from opentrail.waiting import is_set_within
 
 QUEUE_WAIT_SECONDS = 10
 READS_AHEAD = 8
@@ -92,23 +93,17 @@ class Consumer:
                 await self._consume(feed, await feed.next(1 if until_idle else QUEUE_WAIT_SECONDS))
             except Unavailable as error:
                 _log.warning("waiting: %s", error)
-                await self._pause(RETRY_SECONDS)
+                await is_set_within(self._stopping, RETRY_SECONDS)
                 continue
             if self.progress.files == before:
                 if until_idle:
                     break
-                await self._pause(self.poll_seconds)
+                await is_set_within(self._stopping, self.poll_seconds)
         return self.progress
 
     def stop(self) -> None:
         """End a run once the file in hand is done with; from any thread."""
         self._loop.call_soon_threadsafe(self._stopping.set)
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
-        except TimeoutError:
-            return
 
     async def _consume(self, feed: Feed, objects: Sequence[FedObject]) -> None:
         reading = [asyncio.create_task(self._read(feed, one)) for one in objects[:READS_AHEAD]]

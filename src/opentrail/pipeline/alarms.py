@@ -39,6 +39,7 @@ from opentrail.record.regions import region_name
 from opentrail.resource.alarm import Alarm, AlarmState, HistoryItem, State, alarm_arn, alarm_name
 from opentrail.resource.event_bus import DEFAULT_BUS, event_bus_arn
 from opentrail.resource.named_target import NAMED_SERVICE
+from opentrail.waiting import is_set_within
 
 TICK_SECONDS = 10
 """Alarms with periods below a minute are looked at this often, others each minute; all as soon as data come."""
@@ -195,12 +196,9 @@ class LiveAlarms:
         """Judge alarms as data come and as time passes, until cancelled."""
         while True:
             pause = TICK_SECONDS - self._clock.now().timestamp() % TICK_SECONDS
-            try:
-                await asyncio.wait_for(self._woken.wait(), pause)
+            if await is_set_within(self._woken, pause):
                 await asyncio.sleep(SETTLE_SECONDS)
                 self._woken.clear()
-            except TimeoutError:
-                pass
             try:
                 await self.tick()
             except Unavailable as error:

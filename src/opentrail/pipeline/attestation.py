@@ -25,6 +25,7 @@ from opentrail.ports.witness import (
     WitnessContradicts,
 )
 from opentrail.resource.witness_layout import receipt_key
+from opentrail.waiting import is_set_within
 
 POLL = timedelta(seconds=2)
 """How often the delivery log is asked for new digests."""
@@ -122,7 +123,7 @@ class Attestation:
                 await self._tell(telling, self._clock.now())
             except Exception:  # the edge of a worker: the next turn starts from the log again
                 _log.exception("attestation failed", witness=telling.witness.name)
-            await _pause(stop)
+            await is_set_within(stop, POLL.total_seconds())
 
     async def _publishing(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -130,7 +131,7 @@ class Attestation:
                 await self._publish(self._clock.now())
             except Exception:  # the edge of a worker
                 _log.exception("receipts not published")
-            await _pause(stop)
+            await is_set_within(stop, POLL.total_seconds())
 
     async def _tell(self, telling: _Telling, now: datetime) -> None:
         if telling.backoff.must_wait(now):
@@ -218,10 +219,3 @@ def _set_aside(telling: _Telling, key: str, now: datetime) -> None:
     if key not in telling.stuck and len(telling.stuck) >= MAX_STUCK:
         del telling.stuck[next(iter(telling.stuck))]
     telling.stuck.setdefault(key, Backoff()).fail(now)
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), POLL.total_seconds())
-    except TimeoutError:
-        return

@@ -24,6 +24,7 @@ from opentrail.ports.event_rules import EventRules
 from opentrail.ports.invocations import Invocation, Invocations
 from opentrail.resource.event_archive import REPLAY_NAME, EventReplay, ReplayState
 from opentrail.resource.event_rule import EventRule, RuleState
+from opentrail.waiting import is_set_within
 
 PAGE = 200
 """Events of a replay that are read at a time."""
@@ -83,10 +84,7 @@ class ReplayWorker:
     async def _pause(self) -> None:
         """Wait for a change, or, while a replay waits for a target, a moment."""
         seconds = LOOK_SECONDS if await self._replays.under_way() else None
-        try:
-            await asyncio.wait_for(self._woken.wait(), seconds)
-        except TimeoutError:
-            return
+        await is_set_within(self._woken, seconds)
 
     async def tick(self) -> bool:
         """Take one page of each replay under way; say whether any got on. Raises Unavailable."""

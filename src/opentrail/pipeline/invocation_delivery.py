@@ -21,6 +21,7 @@ from opentrail.ports import PortError, Unavailable
 from opentrail.ports.invocations import Invocation, Invocations, Settlement
 from opentrail.ports.log_store import LogKeyUnusable
 from opentrail.ports.targets import Dispatch, TargetBusy, TargetRefused, Targets
+from opentrail.waiting import is_set_within
 
 IN_FLIGHT = 8
 """Deliveries to one destination on their way at a time; one while it fails."""
@@ -130,10 +131,7 @@ class InvocationDelivery:
             while True:
                 self._woken.clear()
                 self._start_tasks()
-                try:
-                    await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
-                except TimeoutError:
-                    continue
+                await is_set_within(self._woken, LOOK_SECONDS)
         finally:
             for task in self._tasks.values():
                 task.cancel()

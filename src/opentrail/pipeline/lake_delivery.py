@@ -12,7 +12,7 @@ from opentrail.clock import Clock
 from opentrail.pipeline.delivery_context import Backoff
 from opentrail.pipeline.lake_figures import LakeCounts, LakeStoreState
 from opentrail.pipeline.lake_reader import LakeReader, OnCommit, OnOpen
-from opentrail.pipeline.reader_tasks import pause, run_readers
+from opentrail.pipeline.reader_tasks import run_readers
 from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import EventDataStores, LakeReaderState
 from opentrail.ports.journal import START, Journal, Position
@@ -28,6 +28,7 @@ from opentrail.ports.lake_table import (
     TableNotFound,
 )
 from opentrail.resource.organization import Organization
+from opentrail.waiting import is_set_within
 
 TICK_SECONDS = 1.0
 """Readers look for work this often."""
@@ -173,7 +174,7 @@ class LakeDelivery:
         What is not committed by then is read again by the next process.
         """
         await run_readers(
-            stop, self._list_readers, lambda arn: self._serve(arn, stop), lambda: pause(stop, TICK_SECONDS)
+            stop, self._list_readers, lambda arn: self._serve(arn, stop), lambda: is_set_within(stop, TICK_SECONDS)
         )
 
     async def _serve(self, arn: str, stop: asyncio.Event) -> None:
@@ -185,7 +186,7 @@ class LakeDelivery:
                 next_upkeep = now
                 await self._keep_up(arn)
             reader = self._readers.get(arn)
-            await pause(stop, BUSY_TICK_SECONDS if reader is not None and reader.is_busy else TICK_SECONDS)
+            await is_set_within(stop, BUSY_TICK_SECONDS if reader is not None and reader.is_busy else TICK_SECONDS)
 
     async def _keep_up(self, arn: str) -> None:
         try:

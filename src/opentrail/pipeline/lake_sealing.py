@@ -21,6 +21,7 @@ from opentrail.ports.lake_seals import LakeSeal, LakeSeals
 from opentrail.ports.lake_table import LakeTable, Standing, TableDamaged
 from opentrail.ports.signer import Signer
 from opentrail.resource.event_data_store import EventDataStore
+from opentrail.waiting import is_set_within
 
 SEAL_SECONDS = 60.0
 """How old a commit can be that no seal covers yet, while the server runs."""
@@ -49,10 +50,7 @@ class LakeSealing:
         """Seal every SEAL_SECONDS until ``stop`` is set."""
         while not stop.is_set():
             await self.seal_all(tables)
-            try:
-                await asyncio.wait_for(stop.wait(), SEAL_SECONDS)
-            except TimeoutError:
-                continue
+            await is_set_within(stop, SEAL_SECONDS)
 
     async def seal_all(self, tables: OpenTables) -> None:
         """Seal every opened table that has commits which no seal covers; what fails is tried again the next time."""

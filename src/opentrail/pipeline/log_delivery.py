@@ -12,6 +12,7 @@ from opentrail.pipeline.log_reader import LogDeliveryContext, LogDeliveryFailed,
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import START, Position
 from opentrail.ports.log_groups import LogReaderState
+from opentrail.waiting import is_set_within
 
 TICK_SECONDS = 0.1
 """The journal is looked at this often: an event is in its log group a moment after it is recorded."""
@@ -68,10 +69,7 @@ class LogDelivery:
         """Deliver until ``stop`` is set; what is recorded by then is delivered, or read again by the next process."""
         while not stop.is_set():
             await self._tick_safely()
-            try:
-                await asyncio.wait_for(stop.wait(), TICK_SECONDS)
-            except TimeoutError:
-                continue
+            await is_set_within(stop, TICK_SECONDS)
         await self._tick_safely()
         for reader in self._readers.values():
             try:

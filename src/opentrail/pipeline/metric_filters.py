@@ -27,6 +27,7 @@ from opentrail.ports.metric_store import MINUTE_S, LogCursor, Measurement, Metri
 from opentrail.query.replay.metrics import read_metric
 from opentrail.query.replay.rules import InvalidReplay
 from opentrail.resource.log_group import METRIC_FILTER, LogFilter, LogGroup, milliseconds
+from opentrail.waiting import is_set_within
 
 PAGE_EVENTS = 5_000
 """Events that one transaction is about."""
@@ -83,11 +84,10 @@ class MetricFilters:
                 _log.warning("metric filters wait for a store", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            try:
-                await asyncio.wait_for(self._woken.wait(), LOOK_AGAIN_SECONDS)
+            if await is_set_within(self._woken, LOOK_AGAIN_SECONDS):
                 await asyncio.sleep(SETTLE_SECONDS)
                 self._woken.clear()
-            except TimeoutError:
+            else:
                 is_everywhere_due = True
 
     async def look_everywhere(self) -> None:

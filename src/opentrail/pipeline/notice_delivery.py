@@ -16,6 +16,7 @@ from opentrail.pipeline.delivery_context import FIRST_RETRY, GIVE_UP_AFTER, NOTI
 from opentrail.ports import PortError, Unavailable
 from opentrail.ports.delivery_log import DeliveryLog
 from opentrail.ports.notices import WEBHOOK, Notice, NoticeLog, NoticeRefused, NoticeSender, ReceiverNotFound
+from opentrail.waiting import is_set_within
 
 LOOK_EVERY = timedelta(seconds=1)
 """How often a running delivery looks for new notices."""
@@ -70,10 +71,7 @@ class NoticeDelivery:
         try:
             while not stop.is_set():
                 await self._start_tasks()
-                try:
-                    await asyncio.wait_for(stop.wait(), LOOK_EVERY.total_seconds())
-                except TimeoutError:
-                    continue
+                await is_set_within(stop, LOOK_EVERY.total_seconds())
         finally:
             for task in self._tasks.values():
                 task.cancel()

@@ -14,7 +14,7 @@ async def run_readers(
     stop: asyncio.Event,
     names: Callable[[], Awaitable[Sequence[str]]],
     serve: Callable[[str], Coroutine[None, None, None]],
-    pause: Callable[[], Awaitable[None]],
+    pause: Callable[[], Awaitable[object]],
 ) -> None:
     """Keep one ``serve(name)`` running for each of ``names()`` until ``stop`` is set; return when all have ended.
 
@@ -40,11 +40,3 @@ async def _listed(names: Callable[[], Awaitable[Sequence[str]]]) -> Sequence[str
     except Unavailable as error:
         _log.warning("readers_not_listed", error=str(error))
         return ()
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait for ``stop``, ``seconds`` at most."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -21,6 +21,7 @@ from opentrail.ports.trail_guards import TrailGuards
 from opentrail.ports.trail_store import TrailStore
 from opentrail.resource.trail import Trail
 from opentrail.resource.trail_guard import TrailGuard
+from opentrail.waiting import is_set_within
 
 RETRY_AFTER = timedelta(seconds=30)
 """Between a failed attempt and the next."""
@@ -73,10 +74,7 @@ class Remediation:
             except Exception:  # the edge of a worker: what it does not understand must not end the server
                 _log.exception("guarded trails were not looked at")
                 self._retry_at[""] = self._clock.now() + RETRY_AFTER
-            try:
-                await asyncio.wait_for(self._woken.wait(), self._seconds_to_wait())
-            except TimeoutError:
-                continue
+            await is_set_within(self._woken, self._seconds_to_wait())
 
     def _seconds_to_wait(self) -> float | None:
         moments = self._retry_at.values()

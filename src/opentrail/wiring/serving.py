@@ -432,7 +432,8 @@ async def _readers(
     finally:
         stop.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*stopping), DRAIN_SECONDS)
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await asyncio.gather(*stopping)
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+import pytest
 
 from opentrail.pipeline.invocation_delivery import (
     IN_FLIGHT,
@@ -283,6 +284,21 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not holds():  # noqa: ASYNC110 - what is waited for is another task's state
             await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("steps_between", range(5))
+async def test_delivery_that_is_woken_while_it_is_ended_ends(steps_between: int) -> None:
+    delivering = Delivering()
+    task = asyncio.create_task(delivering.delivery.run())
+    await asyncio.sleep(0.01)
+
+    delivering.delivery.wake([])
+    for _ in range(steps_between):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+
+    assert task.cancelled()
 
 
 async def test_what_comes_while_a_target_pauses_waits_until_the_pause_is_over() -> None:

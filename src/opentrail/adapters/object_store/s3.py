@@ -86,7 +86,8 @@ class S3Buckets:
         """Call one S3 operation in a thread and return its output, bodies read; raises the port's errors."""
         work = asyncio.get_running_loop().run_in_executor(self._threads, self._call, operation, key, parameters)
         try:
-            return await asyncio.wait_for(work, CALL_SECONDS)
+            async with asyncio.timeout(CALL_SECONDS):
+                return await work
         except TimeoutError as error:
             raise Unavailable(f"S3 took longer than {CALL_SECONDS} s for {operation}") from error
 

@@ -49,7 +49,8 @@ class ChatTarget:
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._tell, dispatch)
         future.add_done_callback(self._done)
         try:
-            is_taken = await asyncio.wait_for(asyncio.shield(future), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                is_taken = await asyncio.shield(future)
         except TimeoutError as error:
             raise Unavailable(f"{self._name} did not answer in {ANSWER_SECONDS} s") from error
         if not is_taken:

@@ -17,6 +17,7 @@ import structlog
 
 from opentrail.ports import Unavailable
 from opentrail.ports.targets import Dispatch
+from opentrail.waiting import is_set_within
 
 MAX_WAITING = 64
 """Runs of one command that wait for their turn; more are Unavailable, and tried again."""
@@ -152,8 +153,7 @@ class _Tail(asyncio.Protocol):
 
     async def wait(self, seconds: float) -> None:
         """Wait until nobody can write any more, at most ``seconds``."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), seconds)
+        await is_set_within(self._over, seconds)
 
     def close(self) -> None:
         """Read no more."""
