@@ -8,16 +8,19 @@ from opentrail.ports.journal import Journal, Position, Positioned
 LINGER_SECONDS = 0.025
 """After a page: what is recorded in quick succession is then one page, not one for each commit of the journal."""
 
+LARGE_PAGE_ENTRIES = 500
+"""A page of so many is worth its work, and whoever gets such pages must keep up: the next one follows at once."""
+
 
 async def follow(
     journal: Journal, after: Position, until: Position | None, linger_seconds: float = LINGER_SECONDS
 ) -> AsyncIterator[Sequence[Positioned]]:
     """Yield the entries after a position in order, a page at a time; through ``until``, or without one for ever.
 
-    Whoever takes pages for ever gets the next one ``linger_seconds`` after it was done with the last. Raises
-    PositionLost and Unavailable as ``Journal.read`` does.
+    Whoever takes pages for ever gets the next one ``linger_seconds`` after it was done with the last, unless that was
+    large. Raises PositionLost and Unavailable as ``Journal.read`` does.
     """
     async for page in journal.read(after, until=until):
         yield page
-        if until is None:
+        if until is None and len(page) < LARGE_PAGE_ENTRIES:
             await asyncio.sleep(linger_seconds)

@@ -57,7 +57,7 @@ IDLE_ENTRIES = 5_000
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 
-_ENTRIES_PER_TURN = 32
+_ENTRIES_PER_TURN = 8
 _NEAR_BYTES = 6
 """Of a position in the ids of its invocations."""
 

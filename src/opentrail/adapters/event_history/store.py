@@ -28,7 +28,7 @@ from opentrail.adapters.event_history.segment import OpenSegment, Segment
 from opentrail.adapters.event_history.segment_format import MAX_SEGMENT_ROWS, HistoryDamaged, SegmentDamaged
 from opentrail.adapters.event_history.segment_making import SegmentMaker
 from opentrail.adapters.event_history.segment_writer import publish, sync_folder
-from opentrail.adapters.event_history.storing_pace import StoringPace
+from opentrail.adapters.event_history.storing_pace import Item, StoringPace
 from opentrail.adapters.event_history.tail import Tail
 from opentrail.adapters.event_history.tail_log import TailLog
 from opentrail.ports.event_history import HistoryEvent, LookupPage, LookupQuery
@@ -42,6 +42,9 @@ SEAL_BYTES = 16 * 1024 * 1024
 
 TAIL_LIMIT = 4
 """The tail takes no more events when it is this many times over the size at which it is sealed."""
+
+BEHIND_ROWS = 800
+"""Rows stored at once from which on storing is behind what is recorded, and waits less for lookups."""
 
 
 class _Stopped(Exception):
@@ -62,6 +65,7 @@ class HistoryStore:
         self._stopping = Signal()
         self._writing = Lock()
         self._pace = StoringPace()
+        self._is_behind = False
         self._maker = SegmentMaker()
         self._layout.segments.mkdir(parents=True, exist_ok=True)
         self._log = TailLog(self._layout.tail)
@@ -139,11 +143,12 @@ class HistoryStore:
 
     def store(self, events: Iterable[HistoryEvent], through: Position) -> None:
         """Add the events not held yet to the tail, durably, and move the cursor. Raises Unavailable."""
-        rows = [make_row(event) for event in self._pace.turns(events)]
+        rows = [make_row(event) for event in self._turns(events)]
+        self._is_behind = len(rows) >= BEHIND_ROWS
         with self._writing:
-            new = self._numbered(self._pace.turns(rows))
+            new = self._numbered(self._turns(rows))
             self._log.store(new, through)
-            self._contents.add(self._pace.turns(new))
+            self._contents.add(self._turns(new))
             self.cursor = through
 
     def has_room(self) -> bool:
@@ -185,6 +190,9 @@ class HistoryStore:
     def close(self) -> None:
         self.stop()
         self._log.close()
+
+    def _turns(self, items: Iterable[Item]) -> Iterator[Item]:
+        return self._pace.turns(items, is_behind=self._is_behind)
 
     def _numbered(self, rows: Iterable[Row]) -> list[tuple[int, Row]]:
         new: dict[tuple[str, str, int, str], tuple[int, Row]] = {}

@@ -15,11 +15,21 @@ from typing import TypeVar
 TURN_SECONDS = 0.0005
 """How long storing goes on at a stretch: what it may add to a lookup that begins meanwhile."""
 
+TURN_AFTER_LOOKUP_SECONDS = 0.001
+"""The same between one lookup and the next, where lookups come one after the other: they alternate with storing then,
+and no block that they inflate waits for it."""
+
 REST_SECONDS = 0.002
 """Between two turns, for the event loop: a batch is spread over the time in which the next one gathers."""
 
-PATIENCE_SECONDS = 0.02
-"""How long each pass over a batch rests and waits for lookups in all, so that those without end only slow it down."""
+RESTS_SECONDS = 0.02
+"""How long each pass over a batch rests in all."""
+
+PATIENCE_SECONDS = 0.06
+"""How long each pass over a batch waits for lookups in all, so that those without end only slow it down."""
+
+PATIENCE_BEHIND_SECONDS = 0.02
+"""The same while storing is behind."""
 
 Item = TypeVar("Item")
 
@@ -47,16 +57,20 @@ class StoringPace:
                 if not self._under_way:
                     self._none_under_way.set()
 
-    def turns(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield ``items``, a turn at a time: after a rest, and with no lookup under way, while patience lasts."""
-        patience, rest, turn_ends = PATIENCE_SECONDS, 0.0, 0.0
+    def turns(self, items: Iterable[Item], *, is_behind: bool = False) -> Iterator[Item]:
+        """Yield ``items``, a turn at a time: after a rest, and with no lookup under way, while patience lasts, of which
+        there is less when storing ``is_behind``."""
+        patience = PATIENCE_BEHIND_SECONDS if is_behind else PATIENCE_SECONDS
+        rests, turn_ends = RESTS_SECONDS, 0.0
         for item in items:
-            now = monotonic()
-            if now >= turn_ends:
-                if rest:
-                    sleep(rest)
-                self._none_under_way.wait(patience - rest)
+            if monotonic() >= turn_ends:
+                if turn_ends and rests > 0:
+                    sleep(min(REST_SECONDS, rests))
+                    rests -= REST_SECONDS
+                turn_seconds = TURN_SECONDS if self._none_under_way.is_set() else TURN_AFTER_LOOKUP_SECONDS
+                waited_from = monotonic()
+                self._none_under_way.wait(patience)
                 turn_began = monotonic()
-                patience = max(0.0, patience - (turn_began - now))
-                rest, turn_ends = min(REST_SECONDS, patience), turn_began + TURN_SECONDS
+                patience = max(0.0, patience - (turn_began - waited_from))
+                turn_ends = turn_began + turn_seconds
             yield item

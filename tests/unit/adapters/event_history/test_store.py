@@ -2,7 +2,7 @@
 
 import random
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -16,7 +16,8 @@ from opentrail.adapters.event_history import store as store_module
 from opentrail.adapters.event_history.disk_waits import DiskWaits
 from opentrail.adapters.event_history.segment_format import HistoryDamaged
 from opentrail.adapters.event_history.segment_making import SegmentMaker
-from opentrail.adapters.event_history.store import HistoryStore
+from opentrail.adapters.event_history.store import BEHIND_ROWS, HistoryStore
+from opentrail.adapters.event_history.storing_pace import Item, StoringPace
 from opentrail.ports.event_history import HistoryEvent, LookupKey, LookupPage, LookupQuery
 from opentrail.ports.journal import Position
 
@@ -292,3 +293,21 @@ def test_a_history_of_a_newer_format_is_not_touched(tmp_path: Path) -> None:
 
     with pytest.raises(HistoryDamaged, match="format 2"):
         HistoryStore(tmp_path)
+
+
+def test_who_stores_much_at_once_waits_less_for_lookups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    rng, numbers = random.Random(3), count()
+
+    def turns(self: StoringPace, items: Iterable[Item], *, is_behind: bool = False) -> Iterator[Item]:
+        asked.append(is_behind)
+        yield from items
+
+    monkeypatch.setattr(StoringPace, "turns", turns)
+    store = HistoryStore(tmp_path)
+    for size in (1, BEHIND_ROWS, BEHIND_ROWS - 1, 1):
+        events = [an_event(next(numbers), rng) for _ in range(size)]
+        store.store(events, Position(events[-1].event_id))
+    store.close()
+
+    assert asked == [False] * 3 + [False, True, True] + [True, False, False] + [False] * 3
