@@ -58,7 +58,7 @@ demo: setup setup-clients ## the whole story with real output, in half a minute
 test: setup setup-clients ## unit and conformance tests, two minutes
 	@$(BIN)/pytest -n 2 -m "not e2e and not simulate and not slow" tests
 
-COMPILED_TESTS := $(addprefix tests/unit/,adapters/event_history adapters/journal capture event pipeline protocol record) \
+COMPILED_TESTS := $(addprefix tests/unit/,adapters/event_history adapters/journal capture event pattern pipeline protocol record) \
 	$(addprefix tests/conformance/,gateway ports/test_event_history.py ports/test_journal.py protocols)
 
 test-compiled: setup-compiled setup-clients ## tests of what the compiled wheel compiles, on that wheel
