@@ -250,12 +250,12 @@ def report(one_in: int, found: Sequence[Reaction]) -> None:
 
 @dataclass
 class Side:
-    """A home whose recording is measured."""
+    """A home whose recording is measured; one call in ``one_in`` fires its rule, none with 0."""
 
     name: str
     server: RunningServer
     rules: int
-    fires: bool = False
+    one_in: int = 0
     arrives: bool = False
     called: int = 0
     rates: list[float] = field(default_factory=list)
@@ -272,18 +272,19 @@ def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float) -
         hanging = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         hangs, refuses = f"http://127.0.0.1:{hanging.getsockname()[1]}", f"http://127.0.0.1:{free_port()}"
 
-        def side(name: str, rules: int, queues: str = "", *, arrives: bool = False) -> Side:
+        def side(name: str, rules: int = 0, queues: str = "", one_in: int = 0, *, arrives: bool = False) -> Side:
             settings = {"OPENTRAIL_UPSTREAM_SQS": queues} if queues else {}
             server = RunningServer(folder / name.replace(" ", "-"), upstream=upstream, settings=settings).start()
             stack.callback(server.close)
-            return Side(name, server, rules, fires=bool(queues), arrives=arrives)
+            return Side(name, server, rules, one_in, arrives)
 
         sides = [
-            side("no rules", 0),
+            side("no rules"),
             side(f"{rules:,} rules that do not fire", rules),
-            side("every call to a queue", 0, upstream, arrives=True),
-            side("every call to a queue that refuses", 0, refuses),
-            side("every call to a queue that hangs", 0, hangs),
+            side("one call in 10 to a queue that refuses", 0, refuses, 10),
+            side("every call to a queue that refuses", 0, refuses, 1),
+            side("every call to a queue that hangs", 0, hangs, 1),
+            side("every call to a queue", 0, upstream, 1, arrives=True),
         ]
         for each in sides:
             furnish(each)
@@ -300,7 +301,7 @@ def furnish(side: Side) -> None:
     began = time.monotonic()
     events = client(side.server, "events")
     put_quiet_rules(events, side.rules)
-    if side.fires:
+    if side.one_in:
         put_rule(events, "hits", HITS)
     wait_until(lambda: figure(side.server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
     time.sleep(SETTLE_S)
@@ -312,7 +313,7 @@ def record(side: Side, upstream: str, number: int, rate: float = 0.0, *, is_meas
     """Make calls at a rate (0: as fast as they are answered), then wait until all that follows of them is done."""
     before, used = figure(side.server, "opentrail_events_recorded_total"), processor_seconds(side.server.pid)
     numbers = range(side.called, side.called + number)
-    calls = uvloop.run(call_all(side.server.ready["gateway_url"], numbers, rate))
+    calls = uvloop.run(call_all(side.server.ready["gateway_url"], numbers, rate, side.one_in or 1))
     side.called = numbers.stop
     wait_until(lambda: figure(side.server, "opentrail_events_recorded_total") >= before + number, "every event")
     wait_until(lambda: figure(side.server, "opentrail_rules_lag_seconds") == 0, "the rules' reader")
@@ -324,8 +325,9 @@ def record(side: Side, upstream: str, number: int, rate: float = 0.0, *, is_meas
             return arrived >= set(numbers)
 
         wait_until(is_complete, "every call to arrive")
-    elif side.fires:
-        assert figure(side.server, "opentrail_invocations_waiting") == side.called, "a match is lost"
+    elif side.one_in:
+        matched = len(range(0, side.called, side.one_in))
+        assert figure(side.server, "opentrail_invocations_waiting") == matched, "a match is lost"
     recorded = figure(side.server, "opentrail_events_recorded_total") - before
     assert recorded == number, f"{side.name}: {recorded} events of {number} calls"
     wait_until(lambda: figure(side.server, "opentrail_history_lag_seconds") == 0, "the history")
