@@ -121,6 +121,11 @@ class InvocationDelivery:
         """Return how many invocations wait, by destination."""
         return self._waiting
 
+    def is_failing(self, destination: str) -> bool:
+        """Say whether a destination takes nothing, as far as the last try showed."""
+        health = self.health.get(destination)
+        return health is not None and health.failing_since is not None
+
     async def open(self) -> None:
         """Count what an earlier process left. Raises Unavailable."""
         self._waiting.update(await self._invocations.waiting())

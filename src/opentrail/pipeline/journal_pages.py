@@ -1,7 +1,7 @@
 """Following the journal in pages that are worth the work that each of them makes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from opentrail.ports.journal import Journal, Position, Positioned
 
@@ -24,3 +24,25 @@ async def follow(
         yield page
         if until is None and len(page) < LARGE_PAGE_ENTRIES:
             await asyncio.sleep(linger_seconds)
+
+
+async def with_empty_pages(
+    pages: AsyncIterator[Sequence[Positioned]], patience: Callable[[], float | None]
+) -> AsyncGenerator[Sequence[Positioned]]:
+    """Yield the pages that come, and an empty one when none came within ``patience`` seconds (None: however long)."""
+    coming: asyncio.Future[Sequence[Positioned] | None] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(pages, None))
+            done, _ = await asyncio.wait([coming], timeout=patience())
+            if not done:
+                yield ()
+                continue
+            page, coming = coming.result(), None
+            if page is None:
+                return
+            yield page
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.wait([coming])

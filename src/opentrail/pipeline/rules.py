@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ from opentrail.pattern.envelope import envelope_of
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.event_pattern import parse_event_pattern
 from opentrail.pattern.rule_set import RuleSet
-from opentrail.pipeline.journal_pages import follow
+from opentrail.pipeline.journal_pages import follow, with_empty_pages
 from opentrail.pipeline.topic_fan_out import TopicFanOut
 from opentrail.ports import Unavailable
 from opentrail.ports.event_rules import EventRules
@@ -51,6 +52,10 @@ MAX_WAITING_PER_DESTINATION = 100_000
 MAX_INVOCATIONS_PER_WRITE = 1_000
 """Stored in one transaction; a page that matches more is stored in several, each at its own position."""
 
+HELD_SECONDS = 0.25
+"""How long what matched is not stored while all of it is for targets that take nothing: it is then stored a few times a
+second, with what comes after it, and not forty times. The journal has it until then."""
+
 IDLE_ENTRIES = 5_000
 """Entries that invoked nothing and changed no rule after which the cursor is stored all the same."""
 
@@ -73,9 +78,10 @@ _log = structlog.get_logger(__name__)
 
 
 class RulesReader:
-    """Follows the journal from the cursor that ``invocations`` keeps. ``on_stored`` hears of new invocations, once
-    they are durable; ``waiting`` counts what waits by destination, and is kept true by those who take from it. Messages
-    of the topics in ``topics`` are handed to their subscriptions in the same way."""
+    """Follows the journal from the cursor that ``invocations`` keeps. ``on_stored`` hears for which destinations there
+    are new invocations, once they are durable; ``waiting`` counts what waits by destination, and is kept true by those
+    who take from it. ``is_failing`` says of a destination that it takes nothing. Messages of the topics in ``topics``
+    are handed to their subscriptions in the same way."""
 
     def __init__(
         self,
@@ -86,6 +92,7 @@ class RulesReader:
         waiting: Counter[str],
         on_stored: Callable[[Sequence[str]], None],
         topics: TopicStore | None = None,
+        is_failing: Callable[[str], bool] = lambda destination: False,
     ) -> None:
         self._journal = journal
         self._invocations = invocations
@@ -93,6 +100,7 @@ class RulesReader:
         self._clock = clock
         self._waiting = waiting
         self._on_stored = on_stored
+        self._is_failing = is_failing
         self._topics = topics
         self._fan_out = TopicFanOut()
         self._rules: dict[str, EventRule] = {}
@@ -100,6 +108,8 @@ class RulesReader:
         self._position: Position | None = None
         self._settings: list[SettingsEntry] = []
         self._matched: list[Invocation] = []
+        self._destinations: set[str] = set()
+        self._held_until: float | None = None
         self._stored = START
         self._idle = 0
         self.lost = 0
@@ -131,6 +141,8 @@ class RulesReader:
         """Match everything up to the journal's present head. Raises Unavailable."""
         await self._begin()
         await self.follow(self._journal.head())
+        if self._matched:
+            await self._store(self.matched_through)
 
     async def _begin(self) -> None:
         """Take up what is in force where an earlier process ended; later, store what the store did not take.
@@ -153,9 +165,11 @@ class RulesReader:
     async def follow(self, until: Position | None) -> None:
         """Match the entries after the present position; with ``until``, as far as that."""
         assert self._position is not None
+        pages = with_empty_pages(follow(self._journal, self._position, until), self._held_seconds)
         try:
-            async for page in follow(self._journal, self._position, until):
-                await self._take_page(page)
+            async with aclosing(pages):
+                async for page in pages:
+                    await self._take_page(page)
         except PositionLost as lost:
             _log.exception("rules_reader_cut_loose", after=self._position, resume_after=lost.resume_after)
             await self._resume(lost.resume_after)
@@ -191,16 +205,31 @@ class RulesReader:
             elif number % _ENTRIES_PER_TURN == 0:
                 await asyncio.sleep(0)
         self._idle += len(page)
-        if self._matched or self._settings or self._idle >= IDLE_ENTRIES:
-            await self._store(page[-1][0])
+        if self._settings or self._idle >= IDLE_ENTRIES or (self._matched and not self._may_wait()):
+            await self._store(self.matched_through)
+
+    def _may_wait(self) -> bool:
+        """Say whether what matched need not be stored yet: no target takes it now."""
+        now = asyncio.get_running_loop().time()
+        if self._held_until is None:
+            self._held_until = now + HELD_SECONDS
+        return now < self._held_until and all(map(self._is_failing, self._destinations))
+
+    def _held_seconds(self) -> float | None:
+        """Return for how long what matched need not be stored yet; None when nothing is kept back."""
+        if self._held_until is None:
+            return None
+        return max(0.0, self._held_until - asyncio.get_running_loop().time())
 
     async def _store(self, position: Position) -> None:
         matched, settings = self._matched, self._settings
         await self._invocations.advance(position, settings, matched)
+        destinations = list(self._destinations)
         self._matched, self._settings, self._idle = [], [], 0
+        self._destinations, self._held_until = set(), None
         self._position = self._stored = position
-        if matched:
-            self._on_stored([invocation.destination for invocation in matched])
+        if destinations:
+            self._on_stored(destinations)
 
     def _put_in_force(self, arn: str, snapshot: bytes | None) -> None:
         if self._fan_out.is_about(arn):
@@ -231,13 +260,17 @@ class RulesReader:
         except ValueError as error:
             _log.warning("event_not_matched", position=position, reason=str(error))
             return
-        rules = self._sets.get(found[0]) if found is not None else None
-        if found is None or rules is None:
+        if found is None:
+            return
+        bus, envelope = found
+        rules = self._sets.get(bus)
+        if rules is None:
             return
         try:
-            names = rules.match(found[1])
+            names = rules.match(envelope)
             if names:
-                self._invoke(position, found[1], names)
+                body = entry.event if event is envelope else _joined(envelope, entry.event)
+                self._invoke(position, envelope, body, names)
         except Exception:  # the edge of a worker: one event that cannot be matched must not keep the others
             _log.exception("event_not_matched", position=position)
 
@@ -251,8 +284,7 @@ class RulesReader:
         except Exception:  # the edge of a worker: one message that cannot be read must not keep the others
             _log.exception("message_not_delivered", position=position, topic=entry.audience)
 
-    def _invoke(self, position: Position, envelope: Mapping[str, Any], names: Sequence[str]) -> None:
-        body = orjson.dumps(envelope)
+    def _invoke(self, position: Position, envelope: Mapping[str, Any], body: bytes, names: Sequence[str]) -> None:
         if len(body) > MAX_EVENT_BYTES:
             _log.warning("event_too_large_for_rules", position=position, size_bytes=len(body))
             return
@@ -275,6 +307,7 @@ class RulesReader:
             self.lost += 1
             return
         self._waiting[destination] += 1
+        self._destinations.add(destination)
         made = invocation_id(position, cause, target["Id"])
         self._matched.append(Invocation(made, destination, cause, target["Id"], orjson.dumps(target), body, now))
 
@@ -303,7 +336,7 @@ def is_withheld(envelope: Mapping[str, Any]) -> bool:
     return (record.get("eventSource"), name) not in _NEVER_QUIET
 
 
-def _on_bus(record: Event) -> tuple[str, Mapping[str, Any]] | None:
+def _on_bus(record: Event) -> tuple[str, dict[str, Any]] | None:
     """Return the ARN of the bus on which a record arrives, and the event it is there; None for what never does."""
     if record.get("eventSource") == "events.amazonaws.com" and record.get("eventName") == "PutEvents":
         return None
@@ -311,3 +344,8 @@ def _on_bus(record: Event) -> tuple[str, Mapping[str, Any]] | None:
     if not isinstance(account_id, str) or not isinstance(region, str):
         raise ValueError("it has no recipientAccountId or awsRegion")
     return event_bus_arn(region, account_id, DEFAULT_BUS), envelope_of(record)
+
+
+def _joined(envelope: dict[str, Any], record: bytes) -> bytes:
+    """Return the JSON of an envelope around its record as the journal has it: writing it anew took twice as long."""
+    return orjson.dumps(envelope | {"detail": orjson.Fragment(record)})

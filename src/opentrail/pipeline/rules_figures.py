@@ -45,11 +45,7 @@ class RulesFigures(Collector):
         waiting = self._delivery.waiting()
         yield self._by_target("opentrail_invocations_waiting", "Invocations that wait.", sum, lambda arn: waiting[arn])
         failing = "1 while a target does not answer."
-        yield self._by_target("opentrail_target_failing", failing, max, self._is_failing)
-
-    def _is_failing(self, arn: str) -> float:
-        health = self._delivery.health.get(arn)
-        return float(health is not None and health.failing_since is not None)
+        yield self._by_target("opentrail_target_failing", failing, max, self._delivery.is_failing)
 
     def _by_target(
         self, name: str, text: str, join: Callable[[list[float]], float], value: Callable[[str], float]

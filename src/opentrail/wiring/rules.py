@@ -87,6 +87,7 @@ class Rules:
             waiting,
             self.delivery.wake,
             installation.topic_store,
+            self.delivery.is_failing,
         )
         self.replays = ReplayWorker(
             installation.event_replays,
