@@ -163,7 +163,14 @@ class Run:
         sealing = SealedMessages(LogDataKeys(world.key_ring))
         store = SubscribedLogStore(inner, groups, invocations, world.clock, waiting, wake, sealing)
         self.reader = RulesReader(
-            journal, invocations, world.event_rules, world.clock, waiting, wake, world.topic_store
+            journal,
+            invocations,
+            world.event_rules,
+            world.clock,
+            waiting,
+            wake,
+            world.topic_store,
+            self.delivery.is_failing,
         )
         self.log_delivery = LogDelivery(
             LogDeliveryContext(

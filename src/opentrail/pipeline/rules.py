@@ -224,7 +224,7 @@ class RulesReader:
     async def _store(self, position: Position) -> None:
         matched, settings = self._matched, self._settings
         await self._invocations.advance(position, settings, matched)
-        destinations = list(self._destinations)
+        destinations = sorted(self._destinations)
         self._matched, self._settings, self._idle = [], [], 0
         self._destinations, self._held_until = set(), None
         self._position = self._stored = position

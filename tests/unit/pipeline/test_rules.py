@@ -1,5 +1,6 @@
 """The rules' reader: which events invoke which targets, from which position on, and through which failures."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from opentrail.pipeline import rules
 from opentrail.pipeline.rules import RulesReader, invocation_id, is_withheld
 from opentrail.ports import Unavailable
+from opentrail.ports.invocations import Invocation
 from opentrail.ports.journal import START, EventEntry, EventsEntry, JournalEntry, Position, SettingsEntry
 from opentrail.resource.event_bus import event_bus_arn
 from opentrail.resource.event_rule import EventRule, RuleState, event_rule_arn
@@ -41,6 +43,7 @@ class Reading:
         self.invocations = InMemoryInvocations()
         self.woken: list[str] = []
         self.waiting: Counter[str] = Counter()
+        self.failing: set[str] = set()
 
     def reader(self) -> RulesReader:
         return RulesReader(
@@ -50,6 +53,7 @@ class Reading:
             self.world.clock,
             self.waiting,
             self.woken.extend,
+            is_failing=self.failing.__contains__,
         )
 
     async def read(self, *entries: JournalEntry) -> Sequence[tuple[str, str, str]]:
@@ -89,7 +93,7 @@ async def test_an_event_invokes_every_target_of_every_rule_that_it_matches() -> 
     )
 
     assert found == [("one", "1", "CreateBucket"), ("two", "1", "CreateBucket"), ("two", "2", "CreateBucket")]
-    assert sorted(reading.woken) == sorted([QUEUE, QUEUE, TOPIC])
+    assert reading.woken == sorted([QUEUE, TOPIC])
     assert reading.waiting == {QUEUE: 2, TOPIC: 1}
 
 
@@ -247,6 +251,103 @@ async def test_a_burst_is_not_counted_past_the_bound(monkeypatch: pytest.MonkeyP
     found = await reading.read(a_rule(), *[a_call(f"Call{number}") for number in range(10)])
 
     assert len(found) == 3
+
+
+class Counting(InMemoryInvocations):
+    """Keeps how many invocations each transaction stored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[int] = []
+        self.has_written = asyncio.Event()
+
+    async def advance(
+        self, cursor: Position, settings: Sequence[SettingsEntry], invocations: Sequence[Invocation]
+    ) -> None:
+        await super().advance(cursor, settings, invocations)
+        self.writes.append(len(invocations))
+        self.has_written.set()
+
+
+class Running:
+    """A reader that follows the journal, with a rule for each target, of which the queue fails."""
+
+    def __init__(self) -> None:
+        self.reading = Reading()
+        self.reading.invocations = self.store = Counting()
+        self.reading.failing.add(QUEUE)
+        self.reader = self.reading.reader()
+
+    async def __aenter__(self) -> "Running":
+        self.task = asyncio.create_task(self.reader.run())
+        for name, target in (("ForQueue", QUEUE), ("ForTopic", TOPIC)):
+            pattern = f'{{"detail":{{"eventName":["{name}"]}}}}'
+            await self.reading.world.journal.append([a_rule(name, pattern, targets=({"Id": "1", "Arn": target},))])
+            await self.store.has_written.wait()
+            self.store.has_written.clear()
+        self.store.writes.clear()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    async def call(self, name: str) -> None:
+        """Record a call, and let the reader see it: it takes a page each time it is asked for one."""
+        position = await self.reading.world.journal.append([a_call(name)])
+        async with asyncio.timeout(30):
+            while self.reader.matched_through < position:  # noqa: ASYNC110 - a reader tells nobody what it matched
+                await asyncio.sleep(0)
+
+
+async def test_what_waits_for_a_failing_target_is_stored_when_nothing_comes_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "HELD_SECONDS", 0.01)
+    async with Running() as running:
+        await running.call("ForQueue")
+        await running.store.has_written.wait()
+
+    assert running.store.writes == [1]
+    assert running.reader.position == running.reading.world.journal.head()
+    assert running.reading.woken == [QUEUE]
+
+
+async def test_what_waits_for_a_failing_target_is_stored_with_what_another_target_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "HELD_SECONDS", 3600)
+    async with Running() as running:
+        await running.call("ForQueue")
+        await running.call("ForQueue")
+        kept_back = list(running.store.writes)
+        await running.call("ForTopic")
+        await running.store.has_written.wait()
+
+    assert kept_back == []
+    assert running.store.writes == [3]
+
+
+async def test_what_was_kept_back_when_the_process_died_is_matched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "HELD_SECONDS", 3600)
+    async with Running() as running:
+        await running.call("ForQueue")
+
+    assert running.store.kept == {}
+    assert await running.reading.read() == [("ForQueue", "1", "ForQueue")]
+
+
+async def test_what_is_kept_back_outlives_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "HELD_SECONDS", 0.01)
+    monkeypatch.setattr(rules, "FIRST_RETRY_SECONDS", 0.01)
+    async with Running() as running:
+        running.store.is_unavailable = True
+        await running.call("ForQueue")
+        await asyncio.sleep(0.1)
+        running.store.is_unavailable = False
+        await running.store.has_written.wait()
+
+    assert running.store.writes == [1]
 
 
 async def test_a_reader_that_was_cut_loose_goes_on_with_the_rules_that_the_api_shows() -> None:
