@@ -100,6 +100,25 @@ async def test_a_page_that_is_stored_again_changes_nothing(stores: MetadataStore
     assert len((await stores.invocations.in_force()).rules) == 1
 
 
+async def test_a_cursor_never_goes_back(stores: MetadataStores) -> None:
+    await stores.invocations.advance(Position("5"), [], [])
+
+    await stores.invocations.advance(Position("4"), [entry(a_rule())], [an_invocation(1)])
+
+    assert (await stores.invocations.in_force()).cursor == "5"
+    assert await stores.invocations.waiting() == {}
+
+
+@pytest.mark.parametrize("number", [49, 50, 51, 120])
+async def test_many_invocations_are_stored_whole_and_each_once(stores: MetadataStores, number: int) -> None:
+    made = [an_invocation(each, event=f"[{each}]".encode(), failure="{}") for each in range(number)]
+    await stores.invocations.advance(Position("1"), [], made[10:20])
+
+    await stores.invocations.advance(Position("2"), [], made)
+
+    assert await stores.invocations.due(QUEUE, NOON, number + 1) == made
+
+
 async def test_a_rule_that_ends_is_in_force_no_more(stores: MetadataStores) -> None:
     await stores.invocations.advance(Position("1"), [entry(a_rule())], [])
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, bindparam, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from opentrail.adapters.metadata_store.columns import moment_text
 from opentrail.adapters.metadata_store.database import Database, add, put
@@ -16,18 +16,20 @@ from opentrail.ports.invocations import Invocation, RulesInForce, Settlement
 from opentrail.ports.journal import START, Position, SettingsEntry
 
 _MEMBERS = tuple(member.name for member in fields(Invocation))
+_MATCHED_AT = _MEMBERS.index("matched_at")
+_values = attrgetter(*_MEMBERS)
 _INVOCATION = tuple(invocations.c[name] for name in _MEMBERS)
 _COLUMNS = invocations.c
 
 _IDS_AT_A_TIME = 500
 """Ids that one statement names."""
 
+_ROWS_AT_A_TIME = 50
+"""Invocations that one statement stores: a third less processor time than one by one. As many texts of it are kept."""
+
 # Statements that come with every few events are made once: making and comparing one costs more than running it.
 _MOVE = update(rules_reader).values(cursor=bindparam("position")).where(rules_reader.c.cursor < bindparam("position"))
-_INSERT = {
-    "sqlite": sqlite.insert(invocations).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(invocations).on_conflict_do_nothing(),
-}
+_PLACE = {"sqlite": "?", "postgresql": "%s"}
 _AGE = (_COLUMNS.matched_at, _COLUMNS.invocation_id)
 _OF_DESTINATION = select(*_INVOCATION).where(_COLUMNS.destination == bindparam("to")).limit(bindparam("most"))
 _FRESH = _OF_DESTINATION.where(_COLUMNS.postponed_until.is_(None)).order_by(*_AGE)
@@ -107,15 +109,19 @@ def _move(connection: Connection, cursor: Position) -> bool:
 
 
 def insert_all(connection: Connection, made: Sequence[Invocation]) -> None:
-    """Store invocations but those whose ids are there already, in one statement; one a row costs ten times that."""
-    if made:
-        connection.exec_driver_sql(_insert_text(connection.dialect), [_driver_row(each) for each in made])
+    """Store invocations but those whose ids are there already, many in one statement."""
+    for start in range(0, len(made), _ROWS_AT_A_TIME):
+        some = made[start : start + _ROWS_AT_A_TIME]
+        values = tuple(value for each in some for value in _driver_row(each))
+        connection.exec_driver_sql(_insert_text(connection.dialect.name, len(some)), values)
 
 
 # For the driver itself: through SQLAlchemy a row took a third longer, and a transaction a quarter of a millisecond.
 @cache
-def _insert_text(dialect: Dialect) -> str:
-    return str(_INSERT[dialect.name].compile(dialect=dialect, column_keys=_MEMBERS))
+def _insert_text(database: str, rows: int) -> str:
+    row = f"({', '.join([_PLACE[database]] * len(_MEMBERS))})"
+    into = f"{invocations.name} ({', '.join(_MEMBERS)})"
+    return f"INSERT INTO {into} VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
 
 
 @cache
@@ -139,10 +145,9 @@ def _row(invocation: Invocation) -> dict[str, Any]:
     return {name: getattr(invocation, name) for name in _MEMBERS}
 
 
-def _driver_row(invocation: Invocation) -> dict[str, Any]:
-    row = _row(invocation)
-    row["matched_at"] = moment_text(invocation.matched_at)
-    return row
+def _driver_row(invocation: Invocation) -> tuple[Any, ...]:
+    row = _values(invocation)
+    return (*row[:_MATCHED_AT], moment_text(row[_MATCHED_AT]), *row[_MATCHED_AT + 1 :])
 
 
 def _due(connection: Connection, destination: str, now: datetime, limit: int) -> list[Invocation]:
