@@ -188,6 +188,7 @@ class RulesReader:
         await self._store(position)
 
     async def _take_page(self, page: Sequence[Positioned]) -> None:
+        now = self._clock.now()
         for number, (position, entry) in enumerate(page, 1):
             if isinstance(entry, SettingsEntry):
                 if is_event_rule_arn(entry.scope) or self._fan_out.is_about(entry.scope):
@@ -196,9 +197,9 @@ class RulesReader:
             elif isinstance(entry, EventsEntry):
                 self._idle += entry.weight // _UNSEEN_SHARE  # for an event data store: no rule sees it
             elif is_topic_arn(entry.audience):
-                self._copy(position, entry)
+                self._copy(position, entry, now)
             elif self._rules:
-                self._match(position, entry)
+                self._match(position, entry, now)
             self._position = position
             if len(self._matched) >= MAX_INVOCATIONS_PER_WRITE:
                 await self._store(position)
@@ -251,7 +252,7 @@ class RulesReader:
         self._rules[arn] = rule
         self._sets.setdefault(rule.bus_arn, RuleSet()).add(arn, predicate)
 
-    def _match(self, position: Position, entry: EventEntry) -> None:
+    def _match(self, position: Position, entry: EventEntry, now: datetime) -> None:
         if entry.audience != LIVE and not is_event_bus_arn(entry.audience):
             return
         try:
@@ -270,13 +271,12 @@ class RulesReader:
             names = rules.match(envelope)
             if names:
                 body = entry.event if event is envelope else _joined(envelope, entry.event)
-                self._invoke(position, envelope, body, names)
+                self._invoke(position, envelope, body, names, now)
         except Exception:  # the edge of a worker: one event that cannot be matched must not keep the others
             _log.exception("event_not_matched", position=position)
 
-    def _copy(self, position: Position, entry: EventEntry) -> None:
+    def _copy(self, position: Position, entry: EventEntry, now: datetime) -> None:
         """Hand a topic's message to the subscriptions that want it."""
-        now = self._clock.now()
         try:
             for copy in self._fan_out.copies(entry.audience, entry.event):
                 to = copy.subscription
@@ -284,12 +284,13 @@ class RulesReader:
         except Exception:  # the edge of a worker: one message that cannot be read must not keep the others
             _log.exception("message_not_delivered", position=position, topic=entry.audience)
 
-    def _invoke(self, position: Position, envelope: Mapping[str, Any], body: bytes, names: Sequence[str]) -> None:
+    def _invoke(
+        self, position: Position, envelope: Mapping[str, Any], body: bytes, names: Sequence[str], now: datetime
+    ) -> None:
         if len(body) > MAX_EVENT_BYTES:
             _log.warning("event_too_large_for_rules", position=position, size_bytes=len(body))
             return
         is_quiet = is_withheld(envelope)
-        now = self._clock.now()
         for name in sorted(names):
             rule = self._rules[name]
             if is_quiet and rule.state is RuleState.ENABLED:
