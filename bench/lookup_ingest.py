@@ -19,6 +19,7 @@ from pathlib import Path
 
 import orjson
 
+from bench.host import Host
 from bench.lookup import BATCH_EVENTS, Draw, Kinds, percentile, timed, turn_to_page
 from bench.lookup_events import Generator
 from opentrail.adapters.event_history.local import LocalEventHistory
@@ -180,12 +181,6 @@ def bytes_read() -> int:
     return int(fields["read_bytes"])
 
 
-def processor_ticks() -> tuple[int, int]:
-    """Return how much of this machine's processor time its host gave to others so far, and how much there was."""
-    ticks = list(map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]))
-    return ticks[-1], sum(ticks)
-
-
 async def measure(
     history: LocalEventHistory, kinds: dict[str, Draw], rounds: int, cold_folder: Path | None
 ) -> dict[str, tuple[list[float], list[int], list[float]]]:
@@ -270,16 +265,13 @@ async def run(event_count: int, rounds: int, folder: Path, ingest_rate: int) -> 
             if label == "warm":
                 await asyncio.to_thread(read_pages, segments)
             stored, started = writer.stored, time.perf_counter()
-            before = processor_ticks()
+            host = Host()
             found = await measure(history, kinds, rounds, segments if label == "page-cold" else None)
             report(label, found, must_ms)
             ingested = (writer.stored - stored) / (time.perf_counter() - started)
             print(f"meanwhile {ingested:,.0f} events/s were ingested; longest stall of the event loop"
                   f" {writer.longest_stall_ms:.1f} ms; writer behind by {writer.behind:,} events")  # fmt: skip
-            taken, whole = (now - then for now, then in zip(processor_ticks(), before, strict=True))
-            print(
-                f"the host took {taken / whole:.1%} of the processor time; from 5 % on, times are its as much as ours"
-            )
+            print(host.report())
             writer.longest_stall_ms = 0.0
             for task in tasks:
                 if task.done():

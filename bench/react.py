@@ -37,6 +37,7 @@ import uvloop
 from botocore.config import Config
 
 from bench.gateway import free_port
+from bench.host import Host
 from bench.put_audit_events import processor_seconds
 from bench.react_load import Calls, call_all
 from tests.support import server as server_support
@@ -289,12 +290,14 @@ def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float) -
         for each in sides:
             furnish(each)
             record(each, upstream, 500, is_measured=False)
+        host = Host()
         for number in range(rounds):
             for each in sides[number % len(sides) :] + sides[: number % len(sides)]:
                 record(each, upstream, calls)
                 record(each, upstream, calls, steady_rate)
     report_recording(sides)
     report_waits(sides, steady_rate)
+    print(f"  {host.report()}")
 
 
 def furnish(side: Side) -> None:
