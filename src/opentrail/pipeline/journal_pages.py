@@ -45,4 +45,4 @@ async def with_empty_pages(
     finally:
         if coming is not None:
             coming.cancel()
-            await asyncio.wait([coming])
+            await asyncio.gather(coming, return_exceptions=True)
