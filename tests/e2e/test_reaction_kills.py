@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import random
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,7 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 GROUP = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:trails:*"
 CREATED = json.dumps({"source": ["aws.iam"], "detail": {"eventName": ["CreateUser"]}})
 LIVES_WITH_ALARMS = 10
+LIVES_BESIDE_A_DEAD_QUEUE = KILLS // 2
 PERIOD = 300
 
 
@@ -75,10 +77,9 @@ class Drained:
 def set_up(server: RunningServer, calls: Drained, alarms: Drained) -> None:
     """Set the rule, the trail with its log group, and filter, alarm and topic of each of the first lives."""
     assert server.opentrail("archive", "create", "audit-archive").returncode == 0
-    events, logs, trails = client(server, "events"), client(server, "logs"), client(server, "cloudtrail")
+    logs, trails = client(server, "logs"), client(server, "cloudtrail")
     sns, cloudwatch = client(server, "sns"), client(server, "cloudwatch")
-    events.put_rule(Name="users", EventPattern=CREATED)
-    events.put_targets(Rule="users", Targets=[{"Id": "queue", "Arn": calls.arn}])
+    set_rule(server, calls)
     topic = sns.create_topic(Name="alarms")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=alarms.arn, Attributes={"RawMessageDelivery": "true"})
     logs.create_log_group(logGroupName="trails")
@@ -103,6 +104,13 @@ def set_up(server: RunningServer, calls: Drained, alarms: Drained) -> None:
     trails.start_logging(Name="main")
 
 
+def set_rule(server: RunningServer, calls: Drained) -> None:
+    """Send every CreateUser to a queue."""
+    events = client(server, "events")
+    events.put_rule(Name="users", EventPattern=CREATED)
+    events.put_targets(Rule="users", Targets=[{"Id": "queue", "Arn": calls.arn}])
+
+
 def put_filter(logs: Any, name: str, pattern: str) -> None:
     counted = {"metricNamespace": "Audit", "metricName": name, "metricValue": "1"}
     logs.put_metric_filter(
@@ -119,19 +127,42 @@ async def test_sigkills_lose_no_match_and_no_alarm(make_server: MakeServer, queu
         calls, alarms = Drained(sqs, "calls"), Drained(sqs, "alarms")
         await asyncio.to_thread(set_up, server, calls, alarms)
         for life in range(KILLS):
-            stop = asyncio.Event()
-            callers = [
-                asyncio.create_task(call_until(stop, server, answered, f"u{life}-{caller}"))
-                for caller in range(CALLERS)
-            ]
-            enough = len(answered) + chance.choice(ANSWERS)
-            await asyncio.to_thread(wait_for_answers, answered, enough)
-            await asyncio.sleep(chance.uniform(0, LONGEST_WAIT))
-            await asyncio.to_thread(server.kill)
-            stop.set()
-            await asyncio.gather(*callers)
+            await call_and_kill(server, answered, life, chance)
             await asyncio.to_thread(server.start)
         await asyncio.to_thread(check, server, answered, calls, alarms)
+
+
+async def test_sigkills_while_a_queue_is_dead_lose_no_match(make_server: MakeServer, queues: str) -> None:
+    chance, answered = random.Random(8), Counter[str]()
+    refusing = socket.socket()
+    refusing.bind(("127.0.0.1", 0))  # and does not listen
+    nobody = f"http://127.0.0.1:{refusing.getsockname()[1]}"
+    async with an_upstream(Counter()) as upstream:
+        with refusing:
+            dead = make_server(upstream=upstream, settings={"OPENTRAIL_UPSTREAM_SQS": nobody})
+            for life in range(LIVES_BESIDE_A_DEAD_QUEUE):
+                await asyncio.to_thread(dead.start)
+                if life == 0:
+                    calls = Drained(client(dead, "sqs", queues), "dead-for-a-while")
+                    await asyncio.to_thread(set_rule, dead, calls)
+                await call_and_kill(dead, answered, life, chance)
+        back = make_server(upstream=upstream, settings={"OPENTRAIL_UPSTREAM_SQS": queues})
+        await asyncio.to_thread(back.start)
+        await asyncio.to_thread(check_calls, back, answered, calls)
+
+
+async def call_and_kill(server: RunningServer, answered: Counter[str], life: int, chance: random.Random) -> None:
+    """Call until some were answered, and kill the server a moment later."""
+    stop = asyncio.Event()
+    callers = [
+        asyncio.create_task(call_until(stop, server, answered, f"u{life}-{caller}")) for caller in range(CALLERS)
+    ]
+    enough = len(answered) + chance.choice(ANSWERS)
+    await asyncio.to_thread(wait_for_answers, answered, enough)
+    await asyncio.sleep(chance.uniform(0, LONGEST_WAIT))
+    await asyncio.to_thread(server.kill)
+    stop.set()
+    await asyncio.gather(*callers)
 
 
 def wait_for_answers(answered: Counter[str], number: int) -> None:
@@ -141,17 +172,23 @@ def wait_for_answers(answered: Counter[str], number: int) -> None:
 
 def check(server: RunningServer, answered: Counter[str], calls: Drained, alarms: Drained) -> None:
     """What is on record reached the queue; it is in the log group and in the metric once; and every alarm was told."""
-    recorded = recorded_names(history(server))
-    assert set(answered) <= set(recorded)
+    recorded = check_calls(server, answered, calls)
     lives = {name.partition("-")[0] for name in recorded}
-    wait_until(lambda: calls.users() >= set(recorded), "every match to reach the queue", 120)
-    assert calls.users() == set(recorded)
     wanted = {f"life-{life}" for life in range(LIVES_WITH_ALARMS) if f"u{life}" in lives}
     assert len(wanted) >= LIVES_WITH_ALARMS / 2
     wait_until(lambda: alarms.alarms().keys() >= wanted, "every alarm to be told", 120)
     assert log_names(server) == recorded
     wait_until(lambda: counted(server) >= recorded.total(), "every event to be counted", 60)
     assert counted(server) == recorded.total()
+
+
+def check_calls(server: RunningServer, answered: Counter[str], calls: Drained) -> Counter[str]:
+    """What was answered is on record, and what is on record reached the queue; return that."""
+    recorded = recorded_names(history(server))
+    assert set(answered) <= set(recorded)
+    wait_until(lambda: calls.users() >= set(recorded), "every match to reach the queue", 120)
+    assert calls.users() == set(recorded)
+    return recorded
 
 
 def log_names(server: RunningServer) -> Counter[str]:
