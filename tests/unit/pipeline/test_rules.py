@@ -259,12 +259,16 @@ class Counting(InMemoryInvocations):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[int] = []
-        self.has_written = asyncio.Event()
+        self.has_written, self.has_refused = asyncio.Event(), asyncio.Event()
 
     async def advance(
         self, cursor: Position, settings: Sequence[SettingsEntry], invocations: Sequence[Invocation]
     ) -> None:
-        await super().advance(cursor, settings, invocations)
+        try:
+            await super().advance(cursor, settings, invocations)
+        except Unavailable:
+            self.has_refused.set()
+            raise
         self.writes.append(len(invocations))
         self.has_written.set()
 
@@ -343,7 +347,7 @@ async def test_what_is_kept_back_outlives_a_store_that_does_not_answer(monkeypat
     async with Running() as running:
         running.store.is_unavailable = True
         await running.call("ForQueue")
-        await asyncio.sleep(0.1)
+        await running.store.has_refused.wait()
         running.store.is_unavailable = False
         await running.store.has_written.wait()
 
