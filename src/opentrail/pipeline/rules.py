@@ -1,7 +1,7 @@
 """The rules' reader: matches every event of the journal with the rules in force there, and stores what they invoke.
 
-A page of the journal is one transaction: cursor, rules' settings and invocations together, so that a crash neither
-loses an invocation nor makes one under another id.
+Cursor, rules' settings and invocations of a page of the journal are stored in one transaction, with those of the pages
+before that were kept back, so that a crash neither loses an invocation nor makes one under another id.
 """
 
 import asyncio
@@ -108,7 +108,6 @@ class RulesReader:
         self._position: Position | None = None
         self._settings: list[SettingsEntry] = []
         self._matched: list[Invocation] = []
-        self._destinations: set[str] = set()
         self._held_until: float | None = None
         self._stored = START
         self._idle = 0
@@ -208,16 +207,15 @@ class RulesReader:
         self._idle += len(page)
         if self._settings or self._idle >= IDLE_ENTRIES or (self._matched and not self._may_wait()):
             await self._store(self.matched_through)
+        elif self._matched and self._held_until is None:
+            self._held_until = asyncio.get_running_loop().time() + HELD_SECONDS
 
     def _may_wait(self) -> bool:
         """Say whether what matched need not be stored yet: no target takes it now."""
-        now = asyncio.get_running_loop().time()
-        if self._held_until is None:
-            self._held_until = now + HELD_SECONDS
-        return now < self._held_until and all(map(self._is_failing, self._destinations))
+        return self._held_seconds() != 0 and all(map(self._is_failing, _destinations(self._matched)))
 
     def _held_seconds(self) -> float | None:
-        """Return for how long what matched need not be stored yet; None when nothing is kept back."""
+        """Return for how many seconds what is kept back may still be; None when nothing is."""
         if self._held_until is None:
             return None
         return max(0.0, self._held_until - asyncio.get_running_loop().time())
@@ -225,12 +223,10 @@ class RulesReader:
     async def _store(self, position: Position) -> None:
         matched, settings = self._matched, self._settings
         await self._invocations.advance(position, settings, matched)
-        destinations = sorted(self._destinations)
-        self._matched, self._settings, self._idle = [], [], 0
-        self._destinations, self._held_until = set(), None
+        self._matched, self._settings, self._idle, self._held_until = [], [], 0, None
         self._position = self._stored = position
-        if destinations:
-            self._on_stored(destinations)
+        if matched:
+            self._on_stored(_destinations(matched))
 
     def _put_in_force(self, arn: str, snapshot: bytes | None) -> None:
         if self._fan_out.is_about(arn):
@@ -308,7 +304,6 @@ class RulesReader:
             self.lost += 1
             return
         self._waiting[destination] += 1
-        self._destinations.add(destination)
         made = invocation_id(position, cause, target["Id"])
         self._matched.append(Invocation(made, destination, cause, target["Id"], orjson.dumps(target), body, now))
 
@@ -345,6 +340,10 @@ def _on_bus(record: Event) -> tuple[str, dict[str, Any]] | None:
     if not isinstance(account_id, str) or not isinstance(region, str):
         raise ValueError("it has no recipientAccountId or awsRegion")
     return event_bus_arn(region, account_id, DEFAULT_BUS), envelope_of(record)
+
+
+def _destinations(invocations: Sequence[Invocation]) -> list[str]:
+    return sorted({invocation.destination for invocation in invocations})
 
 
 def _joined(envelope: dict[str, Any], record: bytes) -> bytes:

@@ -25,7 +25,8 @@ _IDS_AT_A_TIME = 500
 """Ids that one statement names."""
 
 _ROWS_AT_A_TIME = 50
-"""Invocations that one statement stores: a third less processor time than one by one. As many texts of it are kept."""
+"""Invocations that one statement stores: of 400 in a transaction each took 17 us of processor time, 22 one by one.
+As many texts of the statement are kept."""
 
 # Statements that come with every few events are made once: making and comparing one costs more than running it.
 _MOVE = update(rules_reader).values(cursor=bindparam("position")).where(rules_reader.c.cursor < bindparam("position"))
@@ -116,7 +117,7 @@ def insert_all(connection: Connection, made: Sequence[Invocation]) -> None:
         connection.exec_driver_sql(_insert_text(connection.dialect.name, len(some)), values)
 
 
-# For the driver itself: through SQLAlchemy a row took a third longer, and a transaction a quarter of a millisecond.
+# For the driver itself: through SQLAlchemy a row took a third longer, and moving the cursor 0.13 ms.
 @cache
 def _insert_text(database: str, rows: int) -> str:
     row = f"({', '.join([_PLACE[database]] * len(_MEMBERS))})"
