@@ -6,18 +6,20 @@ from dataclasses import replace
 from datetime import datetime
 
 from opentrail.ports import Unavailable
-from opentrail.ports.invocations import Invocation, RulesInForce, Settlement
+from opentrail.ports.invocations import Invocation, InvocationBatch, RulesInForce, Settlement
 from opentrail.ports.journal import START, Position, SettingsEntry
 
 
 class InMemoryInvocations:
-    """Behaves as the port says; ``is_unavailable`` set to True makes every method fail."""
+    """Behaves as the port says; ``is_unavailable`` set to True makes every method fail. Batches are taken out at once;
+    ``batches`` has how much was in each."""
 
     def __init__(self) -> None:
         self.is_unavailable = False
         self.kept: dict[str, Invocation] = {}
         self.postponed: dict[str, datetime] = {}
         self.cursor = START
+        self.batches: list[int] = []
         self._rules: dict[str, bytes] = {}
 
     async def in_force(self) -> RulesInForce:
@@ -25,7 +27,11 @@ class InMemoryInvocations:
         return RulesInForce(self.cursor, dict(self._rules))
 
     async def advance(
-        self, cursor: Position, settings: Sequence[SettingsEntry], invocations: Sequence[Invocation]
+        self,
+        cursor: Position,
+        settings: Sequence[SettingsEntry],
+        invocations: Sequence[Invocation],
+        batches: Sequence[InvocationBatch] = (),
     ) -> None:
         self._answer()
         if cursor <= self.cursor:
@@ -35,7 +41,9 @@ class InMemoryInvocations:
                 self._rules.pop(entry.scope, None)
             else:
                 self._rules[entry.scope] = entry.settings
-        for invocation in invocations:
+        self.batches += map(len, batches)
+        batched = [each for batch in batches for each in InvocationBatch.taken_out(batch.destination, batch.to_bytes())]
+        for invocation in [*invocations, *batched]:
             self.kept.setdefault(invocation.invocation_id, invocation)
         self.cursor = cursor
 

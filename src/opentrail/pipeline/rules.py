@@ -5,7 +5,6 @@ before that were kept back, so that a crash neither loses an invocation nor make
 """
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -26,7 +25,7 @@ from opentrail.pipeline.journal_pages import follow, with_empty_pages
 from opentrail.pipeline.topic_fan_out import TopicFanOut
 from opentrail.ports import Unavailable
 from opentrail.ports.event_rules import EventRules
-from opentrail.ports.invocations import Invocation, Invocations
+from opentrail.ports.invocations import Invocation, InvocationBatch, Invocations, invocation_id
 from opentrail.ports.journal import (
     LIVE,
     START,
@@ -50,7 +49,9 @@ MAX_WAITING_PER_DESTINATION = 100_000
 """Invocations that may wait for one target; what is matched beyond is lost to that target, and counted."""
 
 MAX_INVOCATIONS_PER_WRITE = 1_000
-"""Stored in one transaction; a page that matches more is stored in several, each at its own position."""
+MAX_BYTES_PER_WRITE = 8 * 1024 * 1024
+"""Stored in one transaction, the events' bytes; a page that matches more is stored in several, each at its own
+position."""
 
 HELD_SECONDS = 0.25
 """How long what matched is not stored while all of it is for targets that take nothing: it is then stored a few times a
@@ -65,9 +66,6 @@ LAST_RETRY_SECONDS = 5.0
 _ENTRIES_PER_TURN = 8
 """Entries matched before the event loop has its turn: about 0.1 ms."""
 
-_NEAR_BYTES = 6
-"""Of a position in the ids of its invocations."""
-
 _UNSEEN_SHARE = 10
 """What the events that no rule ever sees count less towards IDLE_ENTRIES: passing them again takes next to nothing."""
 
@@ -75,6 +73,19 @@ _QUIET_PREFIXES = ("List", "Get", "Describe")
 _NEVER_QUIET = frozenset({("sts.amazonaws.com", "GetFederationToken"), ("sts.amazonaws.com", "GetSessionToken")})
 
 _log = structlog.get_logger(__name__)
+
+
+class _Matched:
+    """What is not stored yet: invocations, and those of targets that take nothing in batches, by destination."""
+
+    def __init__(self) -> None:
+        self.invocations: list[Invocation] = []
+        self.batches: dict[str, InvocationBatch] = {}
+        self.number = 0
+        self.event_bytes = 0
+
+    def destinations(self) -> list[str]:
+        return sorted({invocation.destination for invocation in self.invocations} | self.batches.keys())
 
 
 class RulesReader:
@@ -107,7 +118,7 @@ class RulesReader:
         self._sets: dict[str, RuleSet[str]] = {}
         self._position: Position | None = None
         self._settings: list[SettingsEntry] = []
-        self._matched: list[Invocation] = []
+        self._matched = _Matched()
         self._held_until: float | None = None
         self._stored = START
         self._idle = 0
@@ -140,7 +151,7 @@ class RulesReader:
         """Match everything up to the journal's present head. Raises Unavailable."""
         await self._begin()
         await self.follow(self._journal.head())
-        if self._matched:
+        if self._matched.number:
             await self._store(self.matched_through)
 
     async def _begin(self) -> None:
@@ -150,7 +161,7 @@ class RulesReader:
         """
         if self._position is None:
             await self._open()
-        elif self._matched or self._settings:
+        elif self._matched.number or self._settings:
             await self._store(self._position)
 
     async def _open(self) -> None:
@@ -200,19 +211,19 @@ class RulesReader:
             elif self._rules:
                 self._match(position, entry, now)
             self._position = position
-            if len(self._matched) >= MAX_INVOCATIONS_PER_WRITE:
+            if self._matched.number >= MAX_INVOCATIONS_PER_WRITE or self._matched.event_bytes >= MAX_BYTES_PER_WRITE:
                 await self._store(position)
             elif number % _ENTRIES_PER_TURN == 0:
                 await asyncio.sleep(0)
         self._idle += len(page)
-        if self._settings or self._idle >= IDLE_ENTRIES or (self._matched and not self._may_wait()):
+        if self._settings or self._idle >= IDLE_ENTRIES or (self._matched.number and not self._may_wait()):
             await self._store(self.matched_through)
-        elif self._matched and self._held_until is None:
+        elif self._matched.number and self._held_until is None:
             self._held_until = asyncio.get_running_loop().time() + HELD_SECONDS
 
     def _may_wait(self) -> bool:
         """Say whether what matched need not be stored yet: no target takes it now."""
-        return self._held_seconds() != 0 and all(map(self._is_failing, _destinations(self._matched)))
+        return self._held_seconds() != 0 and all(map(self._is_failing, self._matched.destinations()))
 
     def _held_seconds(self) -> float | None:
         """Return for how many seconds what is kept back may still be; None when nothing is."""
@@ -222,11 +233,11 @@ class RulesReader:
 
     async def _store(self, position: Position) -> None:
         matched, settings = self._matched, self._settings
-        await self._invocations.advance(position, settings, matched)
-        self._matched, self._settings, self._idle, self._held_until = [], [], 0, None
+        await self._invocations.advance(position, settings, matched.invocations, list(matched.batches.values()))
+        self._matched, self._settings, self._idle, self._held_until = _Matched(), [], 0, None
         self._position = self._stored = position
-        if matched:
-            self._on_stored(_destinations(matched))
+        if matched.number:
+            self._on_stored(matched.destinations())
 
     def _put_in_force(self, arn: str, snapshot: bytes | None) -> None:
         if self._fan_out.is_about(arn):
@@ -304,19 +315,17 @@ class RulesReader:
             self.lost += 1
             return
         self._waiting[destination] += 1
-        made = invocation_id(position, cause, target["Id"])
-        self._matched.append(Invocation(made, destination, cause, target["Id"], orjson.dumps(target), body, now))
-
-
-def invocation_id(position: Position, rule_arn: str, target_id: str) -> str:
-    """Return the id of an invocation, a UUID of version 8: the same whenever the same event is matched again.
-
-    It begins with the position's last characters, so that invocations which are stored together stand together in the
-    store's index: with ids like dice each commit wrote twice as much.
-    """
-    near = position.encode()[-_NEAR_BYTES:].rjust(_NEAR_BYTES, b"0").hex()
-    digits = hashlib.sha256("\n".join((position, rule_arn, target_id)).encode()).hexdigest()
-    return f"{near[:8]}-{near[8:]}-8{digits[:3]}-a{digits[3:6]}-{digits[6:18]}"
+        matched = self._matched
+        matched.number += 1
+        matched.event_bytes += len(body)
+        if self._is_failing(destination):
+            batch = matched.batches.get(destination)
+            if batch is None:
+                batch = matched.batches[destination] = InvocationBatch(destination)
+            batch.add(position, cause, target, body, now)
+            return
+        made, wire = invocation_id(position, cause, target["Id"]), orjson.dumps(target)
+        matched.invocations.append(Invocation(made, destination, cause, target["Id"], wire, body, now))
 
 
 def is_withheld(envelope: Mapping[str, Any]) -> bool:
@@ -340,10 +349,6 @@ def _on_bus(record: Event) -> tuple[str, dict[str, Any]] | None:
     if not isinstance(account_id, str) or not isinstance(region, str):
         raise ValueError("it has no recipientAccountId or awsRegion")
     return event_bus_arn(region, account_id, DEFAULT_BUS), envelope_of(record)
-
-
-def _destinations(invocations: Sequence[Invocation]) -> list[str]:
-    return sorted({invocation.destination for invocation in invocations})
 
 
 def _joined(envelope: dict[str, Any], record: bytes) -> bytes:

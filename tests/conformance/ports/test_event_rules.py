@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from opentrail.ports.invocations import Invocation, Settlement
+from opentrail.ports.invocations import Invocation, InvocationBatch, Settlement
 from opentrail.ports.journal import START, Position, SettingsEntry
 from opentrail.resource.event_bus import EventBus, event_bus_arn
 from opentrail.resource.event_rule import EventRule, event_rule_arn
@@ -117,6 +117,64 @@ async def test_many_invocations_are_stored_whole_and_each_once(stores: MetadataS
     await stores.invocations.advance(Position("2"), [], made)
 
     assert await stores.invocations.due(QUEUE, NOON, number + 1) == made
+
+
+def a_batch(first: int, number: int, destination: str = QUEUE) -> InvocationBatch:
+    batch = InvocationBatch(destination)
+    for each in range(first, first + number):
+        target, moment = {"Id": destination, "Arn": destination}, NOON + timedelta(seconds=each)
+        batch.add(Position(f"{each:04}"), a_rule().arn, target, b"[%d]" % each, moment)
+    return batch
+
+
+def in_batch(first: int, number: int) -> list[Invocation]:
+    return InvocationBatch.taken_out(QUEUE, a_batch(first, number).to_bytes())
+
+
+async def test_what_is_in_batches_waits_too_and_is_taken_out_oldest_first(stores: MetadataStores) -> None:
+    await stores.invocations.advance(Position("1"), [], [an_invocation(1)], [a_batch(2, 3), a_batch(2, 7, LETTERS)])
+    await stores.invocations.advance(Position("2"), [], [an_invocation(9)], [a_batch(5, 2)])
+
+    assert await stores.invocations.waiting() == {QUEUE: 7, LETTERS: 7}
+    assert await stores.invocations.due(QUEUE, NOON, 1) == [an_invocation(1)]
+    assert await stores.invocations.due(QUEUE, NOON, 3) == [an_invocation(1), *in_batch(2, 2)]
+    everything = [an_invocation(1), *in_batch(2, 5), an_invocation(9)]
+    assert await stores.invocations.due(QUEUE, NOON, 7) == everything
+    assert await stores.invocations.due(QUEUE, NOON, 99) == everything
+    assert await stores.invocations.waiting() == {QUEUE: 7, LETTERS: 7}
+
+
+async def test_what_came_since_does_not_pass_what_is_in_batches(stores: MetadataStores) -> None:
+    await stores.invocations.advance(Position("1"), [], [], [a_batch(1, 2)])
+    await stores.invocations.advance(Position("2"), [], [an_invocation(5), an_invocation(6)])
+
+    assert await stores.invocations.due(QUEUE, NOON, 2) == in_batch(1, 2)
+
+
+async def test_what_was_taken_out_of_a_batch_is_settled_like_any_other(stores: MetadataStores) -> None:
+    await stores.invocations.advance(Position("1"), [], [], [a_batch(1, 2)])
+    first, second = await stores.invocations.due(QUEUE, NOON, 9)
+
+    await stores.invocations.settle(Settlement([first.invocation_id], {second.invocation_id: NOON}))
+
+    assert await stores.invocations.due(QUEUE, NOON, 9) == [replace(second, attempts=1)]
+    assert await stores.invocations.waiting() == {QUEUE: 1}
+
+
+async def test_a_page_is_filled_from_as_many_batches_as_it_takes(stores: MetadataStores) -> None:
+    for number in range(1, 8):
+        await stores.invocations.advance(Position(f"{number}"), [], [], [a_batch(number, 1)])
+
+    assert await stores.invocations.due(QUEUE, NOON, 5) == in_batch(1, 5)
+    assert await stores.invocations.due(QUEUE, NOON, 9) == in_batch(1, 7)
+
+
+async def test_a_cursor_that_is_not_ahead_stores_no_batch(stores: MetadataStores) -> None:
+    await stores.invocations.advance(Position("5"), [], [], [a_batch(1, 2)])
+
+    await stores.invocations.advance(Position("5"), [], [], [a_batch(1, 2)])
+
+    assert await stores.invocations.waiting() == {QUEUE: 2}
 
 
 async def test_a_rule_that_ends_is_in_force_no_more(stores: MetadataStores) -> None:

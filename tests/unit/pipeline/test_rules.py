@@ -4,15 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 import orjson
 import pytest
 
 from opentrail.pipeline import rules
-from opentrail.pipeline.rules import RulesReader, invocation_id, is_withheld
+from opentrail.pipeline.rules import RulesReader, is_withheld
 from opentrail.ports import Unavailable
-from opentrail.ports.invocations import Invocation
+from opentrail.ports.invocations import Invocation, InvocationBatch
 from opentrail.ports.journal import START, EventEntry, EventsEntry, JournalEntry, Position, SettingsEntry
 from opentrail.resource.event_bus import event_bus_arn
 from opentrail.resource.event_rule import EventRule, RuleState, event_rule_arn
@@ -262,14 +261,18 @@ class Counting(InMemoryInvocations):
         self.has_written, self.has_refused = asyncio.Event(), asyncio.Event()
 
     async def advance(
-        self, cursor: Position, settings: Sequence[SettingsEntry], invocations: Sequence[Invocation]
+        self,
+        cursor: Position,
+        settings: Sequence[SettingsEntry],
+        invocations: Sequence[Invocation],
+        batches: Sequence[InvocationBatch] = (),
     ) -> None:
         try:
-            await super().advance(cursor, settings, invocations)
+            await super().advance(cursor, settings, invocations, batches)
         except Unavailable:
             self.has_refused.set()
             raise
-        self.writes.append(len(invocations))
+        self.writes.append(len(invocations) + sum(map(len, batches)))
         self.has_written.set()
 
 
@@ -332,6 +335,29 @@ async def test_what_waits_for_a_failing_target_is_stored_with_what_another_targe
     assert running.store.writes == [3]
 
 
+async def test_an_invocation_is_the_same_whether_its_target_was_failing_or_not() -> None:
+    in_a_batch, by_itself = Reading(), Reading()
+    in_a_batch.failing.add(QUEUE)
+
+    for reading in (in_a_batch, by_itself):
+        await reading.read(a_rule(), a_call("First"), a_call("Second"))
+
+    assert in_a_batch.invocations.batches == [2]
+    assert by_itself.invocations.batches == []
+    assert in_a_batch.invocations.kept == by_itself.invocations.kept
+    assert in_a_batch.waiting == by_itself.waiting == {QUEUE: 2}
+
+
+async def test_a_transaction_stores_no_more_than_its_bound_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "MAX_BYTES_PER_WRITE", 1)
+    monkeypatch.setattr(rules, "HELD_SECONDS", 3600)
+    async with Running() as running:
+        await running.call("ForQueue")
+        await running.call("ForQueue")
+
+    assert running.store.writes == [1, 1]
+
+
 async def test_what_was_kept_back_when_the_process_died_is_matched_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "HELD_SECONDS", 3600)
     async with Running() as running:
@@ -362,29 +388,3 @@ async def test_a_reader_that_was_cut_loose_goes_on_with_the_rules_that_the_api_s
     await reading.world.journal.trim(position)
 
     assert len(await reading.read(a_call())) == 1
-
-
-def test_an_invocations_id_depends_on_event_rule_and_target() -> None:
-    ids = {
-        invocation_id(Position(position), rule, target)
-        for position in ("1", "2")
-        for rule in ("a", "b")
-        for target in ("x", "y")
-    }
-
-    assert len(ids) == 8
-    assert invocation_id(Position("1"), "a", "x") in ids
-
-
-@pytest.mark.parametrize("position", ["1", "000000000000000017", "00000000000000123456", "\u00e9t\u00e9" * 20])
-def test_an_invocations_id_is_a_uuid(position: str) -> None:
-    made = invocation_id(Position(position), "a", "x")
-
-    assert str(UUID(made)) == made
-    assert UUID(made).version == 8
-
-
-def test_ids_of_invocations_are_in_the_order_of_their_positions() -> None:
-    made = [invocation_id(Position(f"{number:020}"), "a", "x") for number in range(990, 1_110)]
-
-    assert made == sorted(made)

@@ -83,7 +83,9 @@ async def test_every_match_reaches_every_target_under_one_id(seed: int) -> None:
     for _ in range(ROUNDS):
         waiting: Counter[str] = Counter()
         delivery = InvocationDelivery(invocations, targets, clock, waiting, lot.random)
-        reader = RulesReader(journal, invocations, InMemoryEventRules(), clock, waiting, delivery.wake)
+        reader = RulesReader(
+            journal, invocations, InMemoryEventRules(), clock, waiting, delivery.wake, is_failing=delivery.is_failing
+        )
         try:
             await delivery.open()
             while not is_done(waiting_events, store, journal):

@@ -1,5 +1,6 @@
 """Invocations of rules' targets on the metadata database (port: invocations)."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -7,12 +8,12 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Dialect, bindparam, delete, func, insert, select, update
 
 from opentrail.adapters.metadata_store.columns import moment_text
 from opentrail.adapters.metadata_store.database import Database, add, put
-from opentrail.adapters.metadata_store.tables import invocations, rules_in_force, rules_reader
-from opentrail.ports.invocations import Invocation, RulesInForce, Settlement
+from opentrail.adapters.metadata_store.tables import invocation_batches, invocations, rules_in_force, rules_reader
+from opentrail.ports.invocations import Invocation, InvocationBatch, RulesInForce, Settlement
 from opentrail.ports.journal import START, Position, SettingsEntry
 
 _MEMBERS = tuple(member.name for member in fields(Invocation))
@@ -35,6 +36,17 @@ _AGE = (_COLUMNS.matched_at, _COLUMNS.invocation_id)
 _OF_DESTINATION = select(*_INVOCATION).where(_COLUMNS.destination == bindparam("to")).limit(bindparam("most"))
 _FRESH = _OF_DESTINATION.where(_COLUMNS.postponed_until.is_(None)).order_by(*_AGE)
 _AGAIN = _OF_DESTINATION.where(_COLUMNS.postponed_until <= bindparam("now")).order_by(_COLUMNS.postponed_until, *_AGE)
+_BATCHES = invocation_batches.c
+_OLDEST_BATCH = (
+    select(_BATCHES.position, _BATCHES.number, _BATCHES.body)
+    .where(_BATCHES.destination == bindparam("to"))
+    .order_by(_BATCHES.position)
+    .limit(1)
+)
+_OLDEST_BATCH_AT = _OLDEST_BATCH.with_only_columns(_BATCHES.matched_at)
+_DROP_BATCH = delete(invocation_batches).where(
+    _BATCHES.destination == bindparam("to"), _BATCHES.position == bindparam("at")
+)
 _FINISH = delete(invocations).where(_COLUMNS.invocation_id.in_(bindparam("ids", expanding=True)))
 _POSTPONE = (
     update(invocations)
@@ -53,22 +65,28 @@ class SqlInvocations:
         return await self._database.read(_in_force)
 
     async def advance(
-        self, cursor: Position, settings: Sequence[SettingsEntry], invocations: Sequence[Invocation]
+        self,
+        cursor: Position,
+        settings: Sequence[SettingsEntry],
+        invocations: Sequence[Invocation],
+        batches: Sequence[InvocationBatch] = (),
     ) -> None:
         await self._database.write(
-            lambda connection: _advance(connection, cursor, settings, invocations), moves_reader=True
+            lambda connection: _advance(connection, cursor, settings, invocations, batches), moves_reader=True
         )
 
     async def add(self, invocations: Sequence[Invocation]) -> Sequence[Invocation]:
         return await self._database.write(lambda connection: _add(connection, invocations))
 
     async def waiting(self) -> Mapping[str, int]:
-        query = select(_COLUMNS.destination, func.count()).group_by(_COLUMNS.destination)
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return {row[0]: row[1] for row in rows}
+        return await self._database.read(_waiting)
 
     async def due(self, destination: str, now: datetime, limit: int) -> Sequence[Invocation]:
-        return await self._database.read(lambda connection: _due(connection, destination, now, limit))
+        while True:
+            due = await self._database.read(lambda connection: _due(connection, destination, now, limit))
+            if due is not None:
+                return due
+            await self._database.write(lambda connection: _take_out(connection, destination, limit))
 
     async def next_due(self, destination: str) -> datetime | None:
         query = select(func.min(_COLUMNS.postponed_until)).where(_COLUMNS.destination == destination)
@@ -90,7 +108,11 @@ def _in_force(connection: Connection) -> RulesInForce:
 
 
 def _advance(
-    connection: Connection, cursor: Position, settings: Sequence[SettingsEntry], matched: Sequence[Invocation]
+    connection: Connection,
+    cursor: Position,
+    settings: Sequence[SettingsEntry],
+    matched: Sequence[Invocation],
+    batches: Sequence[InvocationBatch],
 ) -> None:
     if not _move(connection, cursor):
         return
@@ -100,6 +122,18 @@ def _advance(
         else:
             put(connection, rules_in_force, {"arn": entry.scope, "settings": entry.settings})
     insert_all(connection, matched)
+    rows = [
+        {
+            "destination": batch.destination,
+            "position": cursor,
+            "number": len(batch),
+            "matched_at": batch.matched_at,
+            "body": batch.to_bytes(),
+        }
+        for batch in batches
+    ]
+    if rows:
+        connection.execute(insert(invocation_batches), rows)
 
 
 def _move(connection: Connection, cursor: Position) -> bool:
@@ -151,12 +185,34 @@ def _driver_row(invocation: Invocation) -> tuple[Any, ...]:
     return (*row[:_MATCHED_AT], moment_text(row[_MATCHED_AT]), *row[_MATCHED_AT + 1 :])
 
 
-def _due(connection: Connection, destination: str, now: datetime, limit: int) -> list[Invocation]:
+def _waiting(connection: Connection) -> Mapping[str, int]:
+    found: Counter[str] = Counter()
+    for query in (
+        select(_COLUMNS.destination, func.count()).group_by(_COLUMNS.destination),
+        select(_BATCHES.destination, func.sum(_BATCHES.number)).group_by(_BATCHES.destination),
+    ):
+        found.update({row[0]: row[1] for row in connection.execute(query)})
+    return found
+
+
+def _due(connection: Connection, destination: str, now: datetime, limit: int) -> list[Invocation] | None:
+    """Return what is due; None when some of it is in a batch still."""
     asked = {"to": destination, "most": limit}
     rows = list(connection.execute(_FRESH, asked))
+    batched_at = connection.execute(_OLDEST_BATCH_AT, {"to": destination}).scalar()
+    if batched_at is not None and (len(rows) < limit or batched_at < rows[-1].matched_at):
+        return None
     if len(rows) < limit:
         rows += connection.execute(_AGAIN, asked | {"now": now, "most": limit - len(rows)})
     return [Invocation(*row) for row in rows]
+
+
+def _take_out(connection: Connection, destination: str, number: int) -> None:
+    """Put invocations in the place of a destination's oldest batches: at least so many, if there are."""
+    while number > 0 and (batch := connection.execute(_OLDEST_BATCH, {"to": destination}).one_or_none()):
+        connection.execute(_DROP_BATCH, {"to": destination, "at": batch.position})
+        insert_all(connection, InvocationBatch.taken_out(destination, batch.body))
+        number -= batch.number
 
 
 def _settle(connection: Connection, settlement: Settlement) -> None:

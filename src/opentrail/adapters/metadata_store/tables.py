@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 from sqlalchemy import text as sql
+from sqlalchemy.schema import SchemaItem
 
 from opentrail.adapters.metadata_store.columns import Moment, account_and_region, text
 
@@ -27,6 +28,21 @@ NAMING_CONVENTION = {
 }
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+def _resources(name: str, *more: SchemaItem) -> Table:
+    """Return a table of an account's resources in a Region, each under its ARN."""
+    return Table(
+        name,
+        metadata,
+        Column("arn", text(), nullable=False),
+        *account_and_region(),
+        *more,
+        Column("settings", LargeBinary, nullable=False),
+        PrimaryKeyConstraint("arn"),
+        Index(None, "account_id", "region"),
+    )
+
 
 users = Table(
     "users",
@@ -417,16 +433,7 @@ trail_status = Table(
     PrimaryKeyConstraint("trail_arn", "region", "name"),
 )
 
-event_buses = Table(
-    "event_buses",
-    metadata,
-    Column("arn", text(), nullable=False),
-    *account_and_region(),
-    Column("name", text(), nullable=False),
-    Column("settings", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("arn"),
-    Index(None, "account_id", "region"),
-)
+event_buses = _resources("event_buses", Column("name", text(), nullable=False))
 
 event_rules = Table(
     "event_rules",
@@ -473,6 +480,17 @@ invocations = Table(
     Index(None, "destination", "postponed_until", "matched_at"),
 )
 
+invocation_batches = Table(
+    "invocation_batches",
+    metadata,
+    Column("destination", text(), nullable=False),
+    Column("position", text(), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("matched_at", Moment(), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("destination", "position"),
+)
+
 alarms = Table(
     "alarms",
     metadata,
@@ -502,15 +520,7 @@ alarm_history = Table(
     Index(None, "at"),
 )
 
-topics = Table(
-    "topics",
-    metadata,
-    Column("arn", text(), nullable=False),
-    *account_and_region(),
-    Column("settings", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("arn"),
-    Index(None, "account_id", "region"),
-)
+topics = _resources("topics")
 
 subscriptions = Table(
     "subscriptions",
@@ -577,24 +587,6 @@ log_policies = Table(
     PrimaryKeyConstraint("account_id", "region", "name"),
 )
 
-event_archives = Table(
-    "event_archives",
-    metadata,
-    Column("arn", text(), nullable=False),
-    *account_and_region(),
-    Column("settings", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("arn"),
-    Index(None, "account_id", "region"),
-)
+event_archives = _resources("event_archives")
 
-event_replays = Table(
-    "event_replays",
-    metadata,
-    Column("arn", text(), nullable=False),
-    *account_and_region(),
-    Column("ended_at", Moment()),
-    Column("settings", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("arn"),
-    Index(None, "account_id", "region"),
-    Index(None, "ended_at"),
-)
+event_replays = _resources("event_replays", Column("ended_at", Moment()), Index(None, "ended_at"))
