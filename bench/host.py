@@ -9,10 +9,14 @@ class Host:
     def __init__(self) -> None:
         self._before = _ticks()
 
-    def report(self) -> str:
-        """Return a line that says how much of this machine's processor time the host took since."""
+    def share(self) -> float:
+        """Return how much of this machine's processor time the host took since, 0 to 1."""
         taken, whole = (now - then for now, then in zip(_ticks(), self._before, strict=True))
-        return f"the host took {taken / whole:.1%} of the processor time; from 5 % on, times are its as much as ours"
+        return taken / max(1, whole)
+
+    def report(self) -> str:
+        """Return a line that says how much that is."""
+        return f"the host took {self.share():.1%} of the processor time; from 5 % on, times are its as much as ours"
 
 
 def _ticks() -> tuple[int, int]:

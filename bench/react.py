@@ -10,12 +10,14 @@ The same for the longest way: a trail's log group, metric filter and alarm for s
 Then how fast calls are recorded with nothing to react to, with many rules that do not fire, with a rule whose queue
 takes every call, and with queues that are away: one refuses connections, one never answers. Once as many calls as are
 answered, so that all that follows of a call takes from the next ones' share of the processor; once at the steady rate,
-where what counts is how long a call waits for its answer. Homes alternate; medians; every home must have every event on
+where what counts is how long a call waits for its answer. Of each there are several homes, as two equal ones differ by
+up to a tenth; they alternate; medians, of the runs from which the host took little. Every home must have every event on
 record, and what its rule matched must have arrived or wait.
 """
 
 import argparse
 import os
+import random
 import re
 import socket
 import statistics
@@ -23,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +51,11 @@ HITS = '{"source":["aws.iam"],"detail":{"requestParameters":{"userName":[{"prefi
 QUIET = '{{"source":["aws.iam"],"detail":{{"eventName":["CreateUser"],"sourceIPAddress":["192.0.2.{number}"]}}}}'
 SETUP_THREADS = 4
 PATIENCE_S = 120.0
+NO_RULES = "no rules"
+QUIET_SHARE = 0.05
+"""Of the processor time; runs of recording from which the host took more count only when too few have less."""
+FEWEST_RUNS = 3
+NUMBERS_OF_A_HOME = 1_000_000
 SETTLE_S = 1.0
 """In which the calls that set rules get on record, so that no later count has them."""
 
@@ -250,116 +257,144 @@ def report(one_in: int, found: Sequence[Reaction]) -> None:
 
 
 @dataclass
-class Side:
-    """A home whose recording is measured; one call in ``one_in`` fires its rule, none with 0."""
+class Run:
+    """Calls of one home: ``waits_ms`` from call to answer; the host's share of the machine while they were made."""
 
-    name: str
+    host_share: float
+    rate: float
+    processor_us: float
+    waits_ms: Sequence[float]
+
+
+@dataclass
+class Home:
+    """A home whose recording is measured; one call in ``one_in`` fires its rule, none with 0. Its calls' numbers go
+    from ``first`` to ``called``, and no other home has them."""
+
+    side: str
     server: RunningServer
     rules: int
-    one_in: int = 0
-    arrives: bool = False
-    called: int = 0
-    rates: list[float] = field(default_factory=list)
-    processor_us: list[float] = field(default_factory=list)
-    waits_ms: list[Sequence[float]] = field(default_factory=list)
+    one_in: int
+    arrives: bool
+    first: int
+    called: int
+    saturated: list[Run] = field(default_factory=list)
+    steady: list[Run] = field(default_factory=list)
 
 
-def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float) -> None:
+def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float, number_of_homes: int) -> None:
     """Print how fast calls are recorded beside different rules."""
-    print(f"recording, {calls:,} calls over 32 connections a round, {rounds} rounds, sides turn about")
+    print(
+        f"recording, {calls:,} calls over 32 connections, {rounds} rounds of {number_of_homes} homes a side, turn about"
+    )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(an_upstream())
         hanging = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         hangs, refuses = f"http://127.0.0.1:{hanging.getsockname()[1]}", f"http://127.0.0.1:{free_port()}"
+        homes: list[Home] = []
 
-        def side(name: str, rules: int = 0, queues: str = "", one_in: int = 0, *, arrives: bool = False) -> Side:
+        def add(side: str, rules: int = 0, queues: str = "", one_in: int = 0, *, arrives: bool = False) -> None:
             settings = {"OPENTRAIL_UPSTREAM_SQS": queues} if queues else {}
-            server = RunningServer(folder / name.replace(" ", "-"), upstream=upstream, settings=settings).start()
+            server = RunningServer(folder / f"{len(homes)}", upstream=upstream, settings=settings).start()
             stack.callback(server.close)
-            return Side(name, server, rules, one_in, arrives)
+            first = len(homes) * NUMBERS_OF_A_HOME
+            homes.append(Home(side, server, rules, one_in, arrives, first, first))
+            furnish(homes[-1])
 
-        sides = [
-            side("no rules"),
-            side(f"{rules:,} rules that do not fire", rules),
-            side("one call in 10 to a queue that refuses", 0, refuses, 10),
-            side("every call to a queue that refuses", 0, refuses, 1),
-            side("every call to a queue that hangs", 0, hangs, 1),
-            side("every call to a queue", 0, upstream, 1, arrives=True),
-        ]
-        for each in sides:
-            furnish(each)
-            record(each, upstream, 500, is_measured=False)
+        for _ in range(number_of_homes):
+            add(NO_RULES)
+            add(f"{rules:,} rules that do not fire", rules)
+            add("one call in 10 to a queue that refuses", 0, refuses, 10)
+            add("every call to a queue that refuses", 0, refuses, 1)
+            add("every call to a queue that hangs", 0, hangs, 1)
+            add("every call to a queue", 0, upstream, 1, arrives=True)
+        for each in homes:
+            record(each, upstream, 500)
         host = Host()
         for number in range(rounds):
-            for each in sides[number % len(sides) :] + sides[: number % len(sides)]:
-                record(each, upstream, calls)
-                record(each, upstream, calls, steady_rate)
-    report_recording(sides)
-    report_waits(sides, steady_rate)
+            for each in random.Random(number).sample(homes, len(homes)):  # none always comes after the same one
+                each.saturated.append(record(each, upstream, calls))
+                each.steady.append(record(each, upstream, calls, steady_rate))
+    report_recording(homes)
+    report_waits(homes, steady_rate)
     print(f"  {host.report()}")
 
 
-def furnish(side: Side) -> None:
+def furnish(home: Home) -> None:
     began = time.monotonic()
-    events = client(side.server, "events")
-    put_quiet_rules(events, side.rules)
-    if side.one_in:
+    events = client(home.server, "events")
+    put_quiet_rules(events, home.rules)
+    if home.one_in:
         put_rule(events, "hits", HITS)
-    wait_until(lambda: figure(side.server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
+    wait_until(lambda: figure(home.server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
     time.sleep(SETTLE_S)
-    if side.rules:
-        print(f"  {side.rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
+    if home.rules:
+        print(f"  {home.rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
 
 
-def record(side: Side, upstream: str, number: int, rate: float = 0.0, *, is_measured: bool = True) -> None:
+def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
     """Make calls at a rate (0: as fast as they are answered), then wait until all that follows of them is done."""
-    before, used = figure(side.server, "opentrail_events_recorded_total"), processor_seconds(side.server.pid)
-    numbers = range(side.called, side.called + number)
-    calls = uvloop.run(call_all(side.server.ready["gateway_url"], numbers, rate, side.one_in or 1))
-    side.called = numbers.stop
-    wait_until(lambda: figure(side.server, "opentrail_events_recorded_total") >= before + number, "every event")
-    wait_until(lambda: figure(side.server, "opentrail_rules_lag_seconds") == 0, "the rules' reader")
+    before, used = figure(home.server, "opentrail_events_recorded_total"), processor_seconds(home.server.pid)
+    numbers, host = range(home.called, home.called + number), Host()
+    calls = uvloop.run(call_all(home.server.ready["gateway_url"], numbers, rate, home.one_in or 1))
+    host_share, home.called = host.share(), numbers.stop
+    wait_until(lambda: figure(home.server, "opentrail_events_recorded_total") >= before + number, "every event")
+    wait_until(lambda: figure(home.server, "opentrail_rules_lag_seconds") == 0, "the rules' reader")
     arrived: set[int] = set()
-    if side.arrives:
+    if home.arrives:
 
         def is_complete() -> bool:
             arrived.update(each for each, _ in taken(upstream))
             return arrived >= set(numbers)
 
         wait_until(is_complete, "every call to arrive")
-    elif side.one_in:
-        matched = len(range(0, side.called, side.one_in))
-        assert figure(side.server, "opentrail_invocations_waiting") == matched, "a match is lost"
-    recorded = figure(side.server, "opentrail_events_recorded_total") - before
-    assert recorded == number, f"{side.name}: {recorded} events of {number} calls"
-    wait_until(lambda: figure(side.server, "opentrail_history_lag_seconds") == 0, "the history")
-    if rate:
-        side.waits_ms.append([(calls.answered[each] - calls.began[each]) * 1000 for each in numbers])
-    elif is_measured:
-        side.rates.append(calls.rate)
-        side.processor_us.append((processor_seconds(side.server.pid) - used) / number * 1e6)
+    elif home.one_in:
+        matched = len(range(home.first, home.called, home.one_in))
+        assert figure(home.server, "opentrail_invocations_waiting") == matched, "a match is lost"
+    recorded = figure(home.server, "opentrail_events_recorded_total") - before
+    assert recorded == number, f"{home.side}: {recorded} events of {number} calls"
+    wait_until(lambda: figure(home.server, "opentrail_history_lag_seconds") == 0, "the history")
+    waits = [(calls.answered[each] - calls.began[each]) * 1000 for each in numbers]
+    return Run(host_share, calls.rate, (processor_seconds(home.server.pid) - used) / number * 1e6, waits)
 
 
-def report_recording(sides: Sequence[Side]) -> None:
-    base, base_us = statistics.median(sides[0].rates), statistics.median(sides[0].processor_us)
-    print(f"  {'':<38} {'calls/s':>8} {'':>6} {'by round':>13} {'processor us a call, all that follows included':>50}")
-    for each in sides:
-        rate, processor = statistics.median(each.rates), statistics.median(each.processor_us)
-        ratios = [a / b for a, b in zip(each.rates, sides[0].rates, strict=True)]
+def quiet(runs: Sequence[Run]) -> Sequence[Run]:
+    """Return the runs from which the host took little; where they are too few, those from which it took least."""
+    found = [run for run in runs if run.host_share < QUIET_SHARE]
+    return found if len(found) >= FEWEST_RUNS else sorted(runs, key=lambda run: run.host_share)[:FEWEST_RUNS]
+
+
+def by_side(homes: Sequence[Home]) -> Mapping[str, Sequence[Home]]:
+    return {side: [home for home in homes if home.side == side] for side in dict.fromkeys(home.side for home in homes)}
+
+
+def report_recording(homes: Sequence[Home]) -> None:
+    sides = by_side(homes)
+    kept = {side: quiet([run for home in of for run in home.saturated]) for side, of in sides.items()}
+    base = statistics.median(run.rate for run in kept[NO_RULES])
+    base_us = statistics.median(run.processor_us for run in kept[NO_RULES])
+    print(f"  {'':<38} {'runs':>4} {'calls/s':>8} {'':>6} {'home by home':>14} {'processor us a call, all in':>27}")
+    for side, of in sides.items():
+        rate = statistics.median(run.rate for run in kept[side])
+        processor = statistics.median(run.processor_us for run in kept[side])
+        ratios = [statistics.median(run.rate for run in quiet(home.saturated)) / base for home in of]
         print(
-            f"  {each.name:<38} {rate:>8,.0f} {rate / base:>5.2f}x {min(ratios):>5.2f} to {max(ratios):.2f}"
-            f" {processor:>43,.0f} {processor / base_us:>5.2f}x"
+            f"  {side:<38} {len(kept[side]):>4} {rate:>8,.0f} {rate / base:>5.2f}x"
+            f" {min(ratios):>5.2f} to {max(ratios):.2f}x {processor:>20,.0f} {processor / base_us:>5.2f}x"
         )
     print("  every home has an event for every call; nothing that matched is lost")
 
 
-def report_waits(sides: Sequence[Side], rate: float) -> None:
-    print(f"  {f'at {rate:,.0f} calls/s, from call to answer':<38} {'p50':>9} {'p99':>12} {'p99 by round':>24}")
-    for each in sides:
-        p50, p99 = ([percentile(waits, part) for waits in each.waits_ms] for part in (0.5, 0.99))
+def report_waits(homes: Sequence[Home], rate: float) -> None:
+    print(
+        f"  {f'at {rate:,.0f} calls/s, from call to answer':<38} {'runs':>4} {'p50':>8} {'p99':>12} {'p99 by run':>22}"
+    )
+    for side, of in by_side(homes).items():
+        runs = quiet([run for home in of for run in home.steady])
+        p50, p99 = ([percentile(run.waits_ms, part) for run in runs] for part in (0.5, 0.99))
         print(
-            f"  {each.name:<38} {statistics.median(p50):>6.1f} ms {statistics.median(p99):>9.1f} ms"
+            f"  {side:<38} {len(runs):>4} {statistics.median(p50):>5.1f} ms {statistics.median(p99):>9.1f} ms"
             f" {min(p99):>12.1f} to {max(p99):.1f} ms"
         )
 
@@ -373,6 +408,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--calls", type=int, default=4_000, help="calls of each round of the last part")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--homes", type=int, default=3, help="homes of each side of the last part")
     parser.add_argument("--rules", type=int, default=10_000, help="rules that do not fire")
     parser.add_argument("--alarms", type=int, default=50, help="calls of the second part with an alarm, at most 100")
     parser.add_argument(
@@ -386,4 +422,4 @@ if __name__ == "__main__":
     if "alarms" in arguments.part:
         measure_alarms(arguments.seconds, arguments.rate, arguments.alarms)
     if "recording" in arguments.part:
-        measure_recording(arguments.calls, arguments.rounds, arguments.rules, arguments.rate)
+        measure_recording(arguments.calls, arguments.rounds, arguments.rules, arguments.rate, arguments.homes)

@@ -50,6 +50,7 @@ class _Connection(asyncio.Protocol):
         self._answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
+        self.last = data
         self._parser.feed_data(data)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -91,7 +92,7 @@ async def call_all(url: str, numbers: range, rate: float = 0, one_in: int = 1) -
             calls.began[number] = time.monotonic()
             status = await connection.call(request)
             calls.answered[number] = time.monotonic()
-            assert status == 200, status
+            assert status == 200, connection.last
 
     await asyncio.gather(*map(caller, connections))
     calls.seconds = time.monotonic() - started
