@@ -19,6 +19,7 @@ import argparse
 import os
 import random
 import re
+import shutil
 import socket
 import statistics
 import subprocess
@@ -273,7 +274,6 @@ class Home:
 
     side: str
     server: RunningServer
-    rules: int
     one_in: int
     arrives: bool
     first: int
@@ -292,23 +292,30 @@ def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float, n
         upstream = stack.enter_context(an_upstream())
         hanging = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         hangs, refuses = f"http://127.0.0.1:{hanging.getsockname()[1]}", f"http://127.0.0.1:{free_port()}"
+        furnished = folder / "furnished"
+        furnish(furnished, upstream, rules)
         homes: list[Home] = []
 
-        def add(side: str, rules: int = 0, queues: str = "", one_in: int = 0, *, arrives: bool = False) -> None:
+        def add(side: str, queues: str = "", one_in: int = 0, *, quiet: bool = False, arrives: bool = False) -> None:
+            home = folder / f"{len(homes)}"
+            if quiet:
+                shutil.copytree(furnished, home)
             settings = {"OPENTRAIL_UPSTREAM_SQS": queues} if queues else {}
-            server = RunningServer(folder / f"{len(homes)}", upstream=upstream, settings=settings).start()
+            server = RunningServer(home, upstream=upstream, settings=settings).start()
             stack.callback(server.close)
+            if one_in:
+                put_rule(client(server, "events"), "hits", HITS)
             first = len(homes) * NUMBERS_OF_A_HOME
-            homes.append(Home(side, server, rules, one_in, arrives, first, first))
-            furnish(homes[-1])
+            homes.append(Home(side, server, one_in, arrives, first, first))
 
         for _ in range(number_of_homes):
             add(NO_RULES)
-            add(f"{rules:,} rules that do not fire", rules)
-            add("one call in 10 to a queue that refuses", 0, refuses, 10)
-            add("every call to a queue that refuses", 0, refuses, 1)
-            add("every call to a queue that hangs", 0, hangs, 1)
-            add("every call to a queue", 0, upstream, 1, arrives=True)
+            add(f"{rules:,} rules that do not fire", quiet=True)
+            add("one call in 10 to a queue that refuses", refuses, 10)
+            add("every call to a queue that refuses", refuses, 1)
+            add("every call to a queue that hangs", hangs, 1)
+            add("every call to a queue", upstream, 1, arrives=True)
+        time.sleep(SETTLE_S)
         for each in homes:
             record(each, upstream, 500)
         host = Host()
@@ -321,16 +328,16 @@ def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float, n
     print(f"  {host.report()}")
 
 
-def furnish(home: Home) -> None:
+def furnish(home: Path, upstream: str, rules: int) -> None:
+    """Make a home with so many rules that do not fire."""
     began = time.monotonic()
-    events = client(home.server, "events")
-    put_quiet_rules(events, home.rules)
-    if home.one_in:
-        put_rule(events, "hits", HITS)
-    wait_until(lambda: figure(home.server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
-    time.sleep(SETTLE_S)
-    if home.rules:
-        print(f"  {home.rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
+    server = RunningServer(home, upstream=upstream).start()
+    try:
+        put_quiet_rules(client(server, "events"), rules)
+        wait_until(lambda: figure(server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
+    finally:
+        server.close()
+    print(f"  {rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
