@@ -66,6 +66,9 @@ LAST_RETRY_SECONDS = 5.0
 _ENTRIES_PER_TURN = 8
 """Entries matched before the event loop has its turn: about 0.1 ms."""
 
+RULES_PER_NOTE = 1_000
+"""Rules put in force after which ``on_loaded`` is called: some 64,000 objects."""
+
 _UNSEEN_SHARE = 10
 """What the events that no rule ever sees count less towards IDLE_ENTRIES: passing them again takes next to nothing."""
 
@@ -92,7 +95,7 @@ class RulesReader:
     """Follows the journal from the cursor that ``invocations`` keeps. ``on_stored`` hears for which destinations there
     are new invocations, once they are durable; ``waiting`` counts what waits by destination, and is kept true by those
     who take from it. ``is_failing`` says of a destination that it takes nothing. Messages of the topics in ``topics``
-    are handed to their subscriptions in the same way."""
+    are handed to their subscriptions in the same way. ``on_loaded`` hears of every so many rules that came to stay."""
 
     def __init__(
         self,
@@ -104,6 +107,7 @@ class RulesReader:
         on_stored: Callable[[Sequence[str]], None],
         topics: TopicStore | None = None,
         is_failing: Callable[[str], bool] = lambda destination: False,
+        on_loaded: Callable[[], None] = lambda: None,
     ) -> None:
         self._journal = journal
         self._invocations = invocations
@@ -112,6 +116,7 @@ class RulesReader:
         self._waiting = waiting
         self._on_stored = on_stored
         self._is_failing = is_failing
+        self._on_loaded = on_loaded
         self._topics = topics
         self._fan_out = TopicFanOut()
         self._rules: dict[str, EventRule] = {}
@@ -121,7 +126,7 @@ class RulesReader:
         self._matched = _Matched()
         self._held_until: float | None = None
         self._stored = START
-        self._idle = 0
+        self._idle = self._loaded = 0
         self.lost = 0
 
     @property
@@ -258,6 +263,9 @@ class RulesReader:
             return
         self._rules[arn] = rule
         self._sets.setdefault(rule.bus_arn, RuleSet()).add(arn, predicate)
+        self._loaded += 1
+        if self._loaded % RULES_PER_NOTE == 0:
+            self._on_loaded()
 
     def _match(self, position: Position, entry: EventEntry, now: datetime) -> None:
         if entry.audience != LIVE and not is_event_bus_arn(entry.audience):

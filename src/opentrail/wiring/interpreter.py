@@ -50,10 +50,16 @@ def give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def leave_out_of_collections() -> None:
+    """Have the garbage collector look no more at what is there now; call it after much was loaded that stays. What is
+    given up later is freed all the same, but for cycles."""
+    gc.collect()
+    gc.freeze()
+
+
 def tune_interpreter() -> None:
     """Set both for this process; call it once, when everything that stays has been loaded."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.collect()
+    leave_out_of_collections()
     give_memory_back()
-    gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)
