@@ -9,8 +9,10 @@ import json
 import os
 import random
 import socket
+import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -145,20 +147,33 @@ async def test_sigkills_while_a_queue_is_dead_lose_no_match(make_server: MakeSer
                 if life == 0:
                     calls = Drained(client(dead, "sqs", queues), "dead-for-a-while")
                     await asyncio.to_thread(set_rule, dead, calls)
-                await call_and_kill(dead, answered, life, chance)
+                await call_and_kill(dead, answered, life, chance, lambda: batches(dead) > 0)
         back = make_server(upstream=upstream, settings={"OPENTRAIL_UPSTREAM_SQS": queues})
         await asyncio.to_thread(back.start)
         await asyncio.to_thread(check_calls, back, answered, calls)
 
 
-async def call_and_kill(server: RunningServer, answered: Counter[str], life: int, chance: random.Random) -> None:
-    """Call until some were answered, and kill the server a moment later."""
+def batches(server: RunningServer) -> int:
+    """Return how many batches of invocations wait for targets that take nothing."""
+    with closing(sqlite3.connect(server.home / "metadata.sqlite")) as connection:
+        return int(connection.execute("SELECT count(*) FROM invocation_batches").fetchone()[0])
+
+
+async def call_and_kill(
+    server: RunningServer,
+    answered: Counter[str],
+    life: int,
+    chance: random.Random,
+    until: Callable[[], bool] = lambda: True,
+) -> None:
+    """Call until some were answered and ``until`` says so too, and kill the server a moment later."""
     stop = asyncio.Event()
     callers = [
         asyncio.create_task(call_until(stop, server, answered, f"u{life}-{caller}")) for caller in range(CALLERS)
     ]
     enough = len(answered) + chance.choice(ANSWERS)
     await asyncio.to_thread(wait_for_answers, answered, enough)
+    await asyncio.to_thread(wait_until, until, "what a killed server is to leave", 60)
     await asyncio.sleep(chance.uniform(0, LONGEST_WAIT))
     await asyncio.to_thread(server.kill)
     stop.set()
