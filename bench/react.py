@@ -11,11 +11,13 @@ Then how fast calls are recorded with nothing to react to, with many rules that 
 takes every call, and with queues that are away: one refuses connections, one never answers. Once as many calls as are
 answered, so that all that follows of a call takes from the next ones' share of the processor; once at the steady rate,
 where what counts is how long a call waits for its answer. Of each there are several homes, as two equal ones differ by
-up to a tenth; they alternate; medians, of the runs from which the host took little. Every home must have every event on
+up to a tenth; they alternate; medians, of the runs from which the host took little, each compared with those of its
+round. Every home must have every event on
 record, and what its rule matched must have arrived or wait.
 """
 
 import argparse
+import math
 import os
 import random
 import re
@@ -26,10 +28,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -54,8 +57,7 @@ SETUP_THREADS = 4
 PATIENCE_S = 120.0
 NO_RULES = "no rules"
 QUIET_SHARE = 0.05
-"""Of the processor time; runs of recording from which the host took more count only when too few have less."""
-FEWEST_RUNS = 3
+"""Of the processor time; runs of recording from which the host took more do not count."""
 NUMBERS_OF_A_HOME = 1_000_000
 SETTLE_S = 1.0
 """In which the calls that set rules get on record, so that no later count has them."""
@@ -320,8 +322,10 @@ def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float, n
             record(each, upstream, 500)
         host = Host()
         for number in range(rounds):
-            for each in random.Random(number).sample(homes, len(homes)):  # none always comes after the same one
+            order = random.Random(number).sample(homes, len(homes))  # none always comes after the same one
+            for each in order:
                 each.saturated.append(record(each, upstream, calls))
+            for each in order:
                 each.steady.append(record(each, upstream, calls, steady_rate))
     report_recording(homes)
     report_waits(homes, steady_rate)
@@ -366,10 +370,8 @@ def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
     return Run(host_share, calls.rate, (processor_seconds(home.server.pid) - used) / number * 1e6, waits)
 
 
-def quiet(runs: Sequence[Run]) -> Sequence[Run]:
-    """Return the runs from which the host took little; where they are too few, those from which it took least."""
-    found = [run for run in runs if run.host_share < QUIET_SHARE]
-    return found if len(found) >= FEWEST_RUNS else sorted(runs, key=lambda run: run.host_share)[:FEWEST_RUNS]
+def is_quiet(run: Run) -> bool:
+    return run.host_share < QUIET_SHARE
 
 
 def by_side(homes: Sequence[Home]) -> Mapping[str, Sequence[Home]]:
@@ -377,20 +379,33 @@ def by_side(homes: Sequence[Home]) -> Mapping[str, Sequence[Home]]:
 
 
 def report_recording(homes: Sequence[Home]) -> None:
+    """Print medians of quiet runs, and of what they are to the quiet runs without rules of the same round."""
     sides = by_side(homes)
-    kept = {side: quiet([run for home in of for run in home.saturated]) for side, of in sides.items()}
-    base = statistics.median(run.rate for run in kept[NO_RULES])
-    base_us = statistics.median(run.processor_us for run in kept[NO_RULES])
+    rounds = range(len(homes[0].saturated))
+    without = [list(filter(is_quiet, (home.saturated[number] for home in sides[NO_RULES]))) for number in rounds]
     print(f"  {'':<38} {'runs':>4} {'calls/s':>8} {'':>6} {'home by home':>14} {'processor us a call, all in':>27}")
     for side, of in sides.items():
-        rate = statistics.median(run.rate for run in kept[side])
-        processor = statistics.median(run.processor_us for run in kept[side])
-        ratios = [statistics.median(run.rate for run in quiet(home.saturated)) / base for home in of]
+        runs = [run for home in of for run in home.saturated if is_quiet(run)]
+        rates = [compared(home, without, lambda run: run.rate) for home in of]
+        processor = [compared(home, without, lambda run: run.processor_us) for home in of]
+        by_home = [median_of(of_home) for of_home in rates if of_home] or [math.nan]
         print(
-            f"  {side:<38} {len(kept[side]):>4} {rate:>8,.0f} {rate / base:>5.2f}x"
-            f" {min(ratios):>5.2f} to {max(ratios):.2f}x {processor:>20,.0f} {processor / base_us:>5.2f}x"
+            f"  {side:<38} {len(runs):>4} {median_of(run.rate for run in runs):>8,.0f}"
+            f" {median_of(chain(*rates)):>5.2f}x {min(by_home):>5.2f} to {max(by_home):.2f}x"
+            f" {median_of(run.processor_us for run in runs):>20,.0f} {median_of(chain(*processor)):>5.2f}x"
         )
     print("  every home has an event for every call; nothing that matched is lost")
+
+
+def compared(home: Home, without: Sequence[Sequence[Run]], of: Callable[[Run], float]) -> list[float]:
+    """Return a figure of a home's quiet runs by that of those without rules in the same round, where there are some."""
+    pairs = zip(home.saturated, without, strict=True)
+    return [of(run) / median_of(map(of, base)) for run, base in pairs if base and is_quiet(run)]
+
+
+def median_of(values: Iterable[float]) -> float:
+    found = list(values)
+    return statistics.median(found) if found else math.nan
 
 
 def report_waits(homes: Sequence[Home], rate: float) -> None:
@@ -398,11 +413,11 @@ def report_waits(homes: Sequence[Home], rate: float) -> None:
         f"  {f'at {rate:,.0f} calls/s, from call to answer':<38} {'runs':>4} {'p50':>8} {'p99':>12} {'p99 by run':>22}"
     )
     for side, of in by_side(homes).items():
-        runs = quiet([run for home in of for run in home.steady])
+        runs = [run for home in of for run in home.steady if is_quiet(run)]
         p50, p99 = ([percentile(run.waits_ms, part) for run in runs] for part in (0.5, 0.99))
         print(
-            f"  {side:<38} {len(runs):>4} {statistics.median(p50):>5.1f} ms {statistics.median(p99):>9.1f} ms"
-            f" {min(p99):>12.1f} to {max(p99):.1f} ms"
+            f"  {side:<38} {len(runs):>4} {median_of(p50):>5.1f} ms {median_of(p99):>9.1f} ms"
+            f" {min(p99, default=math.nan):>12.1f} to {max(p99, default=math.nan):.1f} ms"
         )
 
 
