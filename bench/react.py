@@ -294,14 +294,13 @@ def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float, n
         upstream = stack.enter_context(an_upstream())
         hanging = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         hangs, refuses = f"http://127.0.0.1:{hanging.getsockname()[1]}", f"http://127.0.0.1:{free_port()}"
-        furnished = folder / "furnished"
-        furnish(furnished, upstream, rules)
+        furnish(folder / "with-rules", upstream, rules, with_rules=True)
+        furnish(folder / "without", upstream, rules, with_rules=False)
         homes: list[Home] = []
 
-        def add(side: str, queues: str = "", one_in: int = 0, *, quiet: bool = False, arrives: bool = False) -> None:
+        def add(side: str, queues: str = "", one_in: int = 0, *, idle: bool = False, arrives: bool = False) -> None:
             home = folder / f"{len(homes)}"
-            if quiet:
-                shutil.copytree(furnished, home)
+            shutil.copytree(folder / ("with-rules" if idle else "without"), home)
             settings = {"OPENTRAIL_UPSTREAM_SQS": queues} if queues else {}
             server = RunningServer(home, upstream=upstream, settings=settings).start()
             stack.callback(server.close)
@@ -312,7 +311,7 @@ def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float, n
 
         for _ in range(number_of_homes):
             add(NO_RULES)
-            add(f"{rules:,} rules that do not fire", quiet=True)
+            add(f"{rules:,} rules that do not fire", idle=True)
             add("one call in 10 to a queue that refuses", refuses, 10)
             add("every call to a queue that refuses", refuses, 1)
             add("every call to a queue that hangs", hangs, 1)
@@ -332,16 +331,20 @@ def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float, n
     print(f"  {host.report()}")
 
 
-def furnish(home: Path, upstream: str, rules: int) -> None:
-    """Make a home with so many rules that do not fire."""
+def furnish(home: Path, upstream: str, rules: int, *, with_rules: bool) -> None:
+    """Make a home with so many rules that do not fire, or one that has seen as many calls instead."""
     began = time.monotonic()
     server = RunningServer(home, upstream=upstream).start()
     try:
-        put_quiet_rules(client(server, "events"), rules)
+        if with_rules:
+            put_quiet_rules(client(server, "events"), rules)
+            print(f"  {rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
+        else:
+            uvloop.run(call_all(server.ready["gateway_url"], range(2 * rules)))
         wait_until(lambda: figure(server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
+        wait_until(lambda: figure(server, "opentrail_history_lag_seconds") == 0, "the history")
     finally:
         server.close()
-    print(f"  {rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
 
 
 def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
