@@ -9,13 +9,13 @@ from tests.support.server import RunningServer, wait_until
 REGION = "us-east-1"
 
 
-def client(server: RunningServer, service: str, url: str = "") -> Any:
+def client(server: RunningServer, service: str, url: str = "", region: str = REGION) -> Any:
     """Return a client with the owner's key, of the gateway unless ``url`` names another endpoint."""
     key = server.owner_key()
     return boto3.client(
         service,
         endpoint_url=url or server.ready["gateway_url"],
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id=key["access_key_id"],
         aws_secret_access_key=key["secret_access_key"],
     )
