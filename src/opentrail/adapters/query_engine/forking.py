@@ -65,9 +65,10 @@ class _Host:
             return False
         kind, number = unpack_order(order)
         if kind == START:
+            host = os.getpid()  # here: a fork whose host is already killed would take its new parent for it
             pid = os.fork()
             if not pid:
-                self._run(descriptors[0])
+                self._run(descriptors[0], host)
             os.close(descriptors[0])
             self._numbers[pid] = number
         else:
@@ -75,10 +76,9 @@ class _Host:
                 os.kill(pid, signal.SIGKILL)
         return True
 
-    def _run(self, descriptor: int) -> None:
-        """Do the work of a fork, and end it whatever happens."""
+    def _run(self, descriptor: int, host: int) -> None:
+        """Do the work of a fork of the process ``host``, and end it whatever happens."""
         try:
-            host = os.getppid()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for one in (self._orders, self._woken, self._waker):
