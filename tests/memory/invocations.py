@@ -11,7 +11,7 @@ from opentrail.ports.journal import START, Position, SettingsEntry
 
 
 class InMemoryInvocations:
-    """Behaves as the port says; ``is_unavailable`` set to True makes every method fail. Batches are taken out at once;
+    """Behaves as the port says; ``is_unavailable`` set to True makes every method fail. Batches are unpacked at once;
     ``batches`` has how much was in each."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class InMemoryInvocations:
             else:
                 self._rules[entry.scope] = entry.settings
         self.batches += map(len, batches)
-        batched = [each for batch in batches for each in InvocationBatch.taken_out(batch.destination, batch.to_bytes())]
+        batched = [each for batch in batches for each in InvocationBatch.unpacked(batch.destination, batch.to_bytes())]
         for invocation in [*invocations, *batched]:
             self.kept.setdefault(invocation.invocation_id, invocation)
         self.cursor = cursor

@@ -49,9 +49,10 @@ MAX_WAITING_PER_DESTINATION = 100_000
 """Invocations that may wait for one target; what is matched beyond is lost to that target, and counted."""
 
 MAX_INVOCATIONS_PER_WRITE = 1_000
+"""Stored in one transaction; a page that matches more is stored in several, each at its own position."""
+
 MAX_BYTES_PER_WRITE = 8 * 1024 * 1024
-"""Stored in one transaction, the events' bytes; a page that matches more is stored in several, each at its own
-position."""
+"""Of the events of one transaction."""
 
 HELD_SECONDS = 0.25
 """How long what matched is not stored while all of it is for targets that take nothing: it is then stored a few times a
@@ -66,8 +67,8 @@ LAST_RETRY_SECONDS = 5.0
 _ENTRIES_PER_TURN = 8
 """Entries matched before the event loop has its turn: about 0.1 ms."""
 
-RULES_PER_NOTE = 1_000
-"""Rules put in force after which ``on_loaded`` is called: some 64,000 objects."""
+RULES_PER_FREEZE = 1_000
+"""Rules put in force after which ``freeze`` is called: some 64,000 objects."""
 
 _UNSEEN_SHARE = 10
 """What the events that no rule ever sees count less towards IDLE_ENTRIES: passing them again takes next to nothing."""
@@ -87,6 +88,9 @@ class _Matched:
         self.number = 0
         self.event_bytes = 0
 
+    def __len__(self) -> int:
+        return self.number
+
     def destinations(self) -> list[str]:
         return sorted({invocation.destination for invocation in self.invocations} | self.batches.keys())
 
@@ -95,7 +99,8 @@ class RulesReader:
     """Follows the journal from the cursor that ``invocations`` keeps. ``on_stored`` hears for which destinations there
     are new invocations, once they are durable; ``waiting`` counts what waits by destination, and is kept true by those
     who take from it. ``is_failing`` says of a destination that it takes nothing. Messages of the topics in ``topics``
-    are handed to their subscriptions in the same way. ``on_loaded`` hears of every so many rules that came to stay."""
+    are handed to their subscriptions in the same way. ``freeze`` is called after
+    every RULES_PER_FREEZE rules that were put in force."""
 
     def __init__(
         self,
@@ -107,7 +112,7 @@ class RulesReader:
         on_stored: Callable[[Sequence[str]], None],
         topics: TopicStore | None = None,
         is_failing: Callable[[str], bool] = lambda destination: False,
-        on_loaded: Callable[[], None] = lambda: None,
+        freeze: Callable[[], None] = lambda: None,
     ) -> None:
         self._journal = journal
         self._invocations = invocations
@@ -116,7 +121,7 @@ class RulesReader:
         self._waiting = waiting
         self._on_stored = on_stored
         self._is_failing = is_failing
-        self._on_loaded = on_loaded
+        self._freeze = freeze
         self._topics = topics
         self._fan_out = TopicFanOut()
         self._rules: dict[str, EventRule] = {}
@@ -156,7 +161,7 @@ class RulesReader:
         """Match everything up to the journal's present head. Raises Unavailable."""
         await self._begin()
         await self.follow(self._journal.head())
-        if self._matched.number:
+        if self._matched:
             await self._store(self.matched_through)
 
     async def _begin(self) -> None:
@@ -166,7 +171,7 @@ class RulesReader:
         """
         if self._position is None:
             await self._open()
-        elif self._matched.number or self._settings:
+        elif self._matched or self._settings:
             await self._store(self._position)
 
     async def _open(self) -> None:
@@ -216,14 +221,14 @@ class RulesReader:
             elif self._rules:
                 self._match(position, entry, now)
             self._position = position
-            if self._matched.number >= MAX_INVOCATIONS_PER_WRITE or self._matched.event_bytes >= MAX_BYTES_PER_WRITE:
+            if len(self._matched) >= MAX_INVOCATIONS_PER_WRITE or self._matched.event_bytes >= MAX_BYTES_PER_WRITE:
                 await self._store(position)
             elif number % _ENTRIES_PER_TURN == 0:
                 await asyncio.sleep(0)
         self._idle += len(page)
-        if self._settings or self._idle >= IDLE_ENTRIES or (self._matched.number and not self._may_wait()):
+        if self._settings or self._idle >= IDLE_ENTRIES or (self._matched and not self._may_wait()):
             await self._store(self.matched_through)
-        elif self._matched.number and self._held_until is None:
+        elif self._matched and self._held_until is None:
             self._held_until = asyncio.get_running_loop().time() + HELD_SECONDS
 
     def _may_wait(self) -> bool:
@@ -241,7 +246,7 @@ class RulesReader:
         await self._invocations.advance(position, settings, matched.invocations, list(matched.batches.values()))
         self._matched, self._settings, self._idle, self._held_until = _Matched(), [], 0, None
         self._position = self._stored = position
-        if matched.number:
+        if matched:
             self._on_stored(matched.destinations())
 
     def _put_in_force(self, arn: str, snapshot: bytes | None) -> None:
@@ -264,8 +269,8 @@ class RulesReader:
         self._rules[arn] = rule
         self._sets.setdefault(rule.bus_arn, RuleSet()).add(arn, predicate)
         self._loaded += 1
-        if self._loaded % RULES_PER_NOTE == 0:
-            self._on_loaded()
+        if self._loaded % RULES_PER_FREEZE == 0:
+            self._freeze()
 
     def _match(self, position: Position, entry: EventEntry, now: datetime) -> None:
         if entry.audience != LIVE and not is_event_bus_arn(entry.audience):

@@ -54,7 +54,7 @@ def invocation_id(position: Position, rule_arn: str, target_id: str) -> str:
 class InvocationBatch:
     """Invocations of one destination that nobody looks at yet, in the order in which they were added.
 
-    They are stored and read as one, and have neither ids nor their targets' JSON before they are taken out again: a
+    They are stored and read as one, and have neither ids nor their targets' JSON before they are unpacked: a
     destination that takes nothing for hours costs little until it is back.
     """
 
@@ -91,7 +91,7 @@ class InvocationBatch:
         return b"".join((head, b"\n", *self._events))
 
     @staticmethod
-    def taken_out(destination: str, body: bytes) -> list[Invocation]:
+    def unpacked(destination: str, body: bytes) -> list[Invocation]:
         """Return the invocations of a batch that ``to_bytes`` gave, in its order."""
         line, _, events = body.partition(b"\n")
         head = orjson.loads(line)
@@ -155,8 +155,8 @@ class Invocations(Protocol):
 
     async def due(self, destination: str, now: datetime, limit: int) -> Sequence[Invocation]:
         """Return at most ``limit`` invocations for a destination that wait for nothing at ``now``: those that were
-        never postponed, oldest first, then those postponed until then at the latest. Of those in batches some are taken
-        out, so that none that are younger come before them."""
+        never postponed, oldest first, then those postponed until then at the latest. Of those in batches some are
+        unpacked, so that none that are younger come before them."""
         ...
 
     async def next_due(self, destination: str) -> datetime | None:

@@ -50,7 +50,7 @@ def give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def leave_out_of_collections() -> None:
+def freeze_loaded_objects() -> None:
     """Have the garbage collector look no more at what is there now; call it after much was loaded that stays. What is
     given up later is freed all the same, but for cycles."""
     gc.collect()
@@ -60,6 +60,6 @@ def leave_out_of_collections() -> None:
 def tune_interpreter() -> None:
     """Set both for this process; call it once, when everything that stays has been loaded."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    leave_out_of_collections()
+    freeze_loaded_objects()
     give_memory_back()
     gc.set_threshold(YOUNG_OBJECTS, 20, 20)

@@ -32,7 +32,7 @@ from opentrail.ports.targets import Targets
 from opentrail.resource.named_target import NAMED_SERVICE
 from opentrail.settings import Settings
 from opentrail.wiring.installation import Installation
-from opentrail.wiring.interpreter import leave_out_of_collections
+from opentrail.wiring.interpreter import freeze_loaded_objects
 from opentrail.wiring.named_targets import open_mail, open_named_targets
 
 _ALIASES = {"states": "stepfunctions"}
@@ -89,7 +89,7 @@ class Rules:
             self.delivery.wake,
             installation.topic_store,
             self.delivery.is_failing,
-            leave_out_of_collections,
+            freeze_loaded_objects,
         )
         self.replays = ReplayWorker(
             installation.event_replays,

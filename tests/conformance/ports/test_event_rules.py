@@ -128,10 +128,10 @@ def a_batch(first: int, number: int, destination: str = QUEUE) -> InvocationBatc
 
 
 def in_batch(first: int, number: int) -> list[Invocation]:
-    return InvocationBatch.taken_out(QUEUE, a_batch(first, number).to_bytes())
+    return InvocationBatch.unpacked(QUEUE, a_batch(first, number).to_bytes())
 
 
-async def test_what_is_in_batches_waits_too_and_is_taken_out_oldest_first(stores: MetadataStores) -> None:
+async def test_what_is_in_batches_waits_too_and_is_unpacked_oldest_first(stores: MetadataStores) -> None:
     await stores.invocations.advance(Position("1"), [], [an_invocation(1)], [a_batch(2, 3), a_batch(2, 7, LETTERS)])
     await stores.invocations.advance(Position("2"), [], [an_invocation(9)], [a_batch(5, 2)])
 
@@ -151,7 +151,7 @@ async def test_what_came_since_does_not_pass_what_is_in_batches(stores: Metadata
     assert await stores.invocations.due(QUEUE, NOON, 2) == in_batch(1, 2)
 
 
-async def test_what_was_taken_out_of_a_batch_is_settled_like_any_other(stores: MetadataStores) -> None:
+async def test_what_was_unpacked_of_a_batch_is_settled_like_any_other(stores: MetadataStores) -> None:
     await stores.invocations.advance(Position("1"), [], [], [a_batch(1, 2)])
     first, second = await stores.invocations.due(QUEUE, NOON, 9)
 

@@ -44,7 +44,7 @@ class Reading:
         self.waiting: Counter[str] = Counter()
         self.failing: set[str] = set()
 
-    def reader(self, on_loaded: Callable[[], None] = lambda: None) -> RulesReader:
+    def reader(self, freeze: Callable[[], None] = lambda: None) -> RulesReader:
         return RulesReader(
             self.world.journal,
             self.invocations,
@@ -53,7 +53,7 @@ class Reading:
             self.waiting,
             self.woken.extend,
             is_failing=self.failing.__contains__,
-            on_loaded=on_loaded,
+            freeze=freeze,
         )
 
     async def read(self, *entries: JournalEntry) -> Sequence[tuple[str, str, str]]:
@@ -114,16 +114,16 @@ async def test_a_rule_sees_what_is_recorded_while_it_is_in_force() -> None:
     assert [event for _, _, event in found] == ["During"]
 
 
-async def test_it_tells_of_every_so_many_rules_that_came_to_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "RULES_PER_NOTE", 3)
+async def test_loaded_objects_are_frozen_after_every_so_many_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "RULES_PER_FREEZE", 3)
     reading = Reading()
-    told: list[int] = []
+    frozen: list[int] = []
     entries = [a_rule(f"r{number}") for number in range(6)] + [a_rule("off", state=RuleState.DISABLED)]
     await reading.world.journal.append([*entries[:4], entries[6], entries[4], entries[5]])
 
-    await reading.reader(lambda: told.append(1)).catch_up()
+    await reading.reader(lambda: frozen.append(1)).catch_up()
 
-    assert told == [1, 1]
+    assert frozen == [1, 1]
 
 
 async def test_a_reader_that_starts_again_goes_on_with_the_rules_in_force_at_its_cursor() -> None:

@@ -31,14 +31,14 @@ MEMBERS = st.tuples(
 
 
 @given(st.lists(MEMBERS, min_size=1))
-def test_what_is_taken_out_of_a_batch_is_what_was_put_in(
+def test_what_is_unpacked_of_a_batch_is_what_was_put_in(
     members: list[tuple[Position, str, dict[str, object], bytes, datetime]],
 ) -> None:
     batch = InvocationBatch(QUEUE)
     for position, rule_arn, target, event, moment in members:
         batch.add(position, rule_arn, target, event, moment)
 
-    found = InvocationBatch.taken_out(QUEUE, batch.to_bytes())
+    found = InvocationBatch.unpacked(QUEUE, batch.to_bytes())
 
     assert found == [
         Invocation(

@@ -16,15 +16,15 @@ RULES_COME_AND_GO = """
 import gc
 from opentrail.pattern.event_pattern import parse_event_pattern
 from opentrail.pattern.rule_set import RuleSet
-from opentrail.wiring.interpreter import leave_out_of_collections
+from opentrail.wiring.interpreter import freeze_loaded_objects
 rules = RuleSet()
 pattern = '{"source":["aws.iam"],"detail":{"n":[%d,{"prefix":"a%d"},{"wildcard":"b*%d"}]}}'
 patterns = {n: pattern % (n, n, n) for n in range(1000)}
-leave_out_of_collections()
+freeze_loaded_objects()
 before = gc.get_freeze_count()
 for name, pattern in patterns.items():
     rules.add(name, parse_event_pattern(pattern))
-leave_out_of_collections()
+freeze_loaded_objects()
 held = gc.get_freeze_count()
 for name in patterns:
     rules.remove(name)

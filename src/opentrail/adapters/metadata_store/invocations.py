@@ -86,7 +86,7 @@ class SqlInvocations:
             due = await self._database.read(lambda connection: _due(connection, destination, now, limit))
             if due is not None:
                 return due
-            await self._database.write(lambda connection: _take_out(connection, destination, limit))
+            await self._database.write(lambda connection: _unpack(connection, destination, limit))
 
     async def next_due(self, destination: str) -> datetime | None:
         query = select(func.min(_COLUMNS.postponed_until)).where(_COLUMNS.destination == destination)
@@ -207,11 +207,11 @@ def _due(connection: Connection, destination: str, now: datetime, limit: int) ->
     return [Invocation(*row) for row in rows]
 
 
-def _take_out(connection: Connection, destination: str, number: int) -> None:
+def _unpack(connection: Connection, destination: str, number: int) -> None:
     """Put invocations in the place of a destination's oldest batches: at least so many, if there are."""
     while number > 0 and (batch := connection.execute(_OLDEST_BATCH, {"to": destination}).one_or_none()):
         connection.execute(_DROP_BATCH, {"to": destination, "at": batch.position})
-        insert_all(connection, InvocationBatch.taken_out(destination, batch.body))
+        insert_all(connection, InvocationBatch.unpacked(destination, batch.body))
         number -= batch.number
 
 
