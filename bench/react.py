@@ -9,30 +9,28 @@ The same for the longest way: a trail's log group, metric filter and alarm for s
 
 Then how fast calls are recorded with nothing to react to, with many rules that do not fire, with a rule whose queue
 takes every call, and with queues that are away: one refuses connections, one never answers. Once as many calls as are
-answered, so that all that follows of a call takes from the next ones' share of the processor; once at the steady rate,
-where what counts is how long a call waits for its answer. Of each there are several homes, as two equal ones differ by
-up to a tenth; they alternate; medians, of the runs from which the host took little, each compared with those of its
-round. Every home must have every event on
-record, and what its rule matched must have arrived or wait.
+answered, so that all that follows of a call takes from the next ones' share of the processor; once at a steady rate,
+where what counts is how long a call waits for its answer. Two servers that differ in nothing are apart by up to a
+tenth, so the other side is the same server with its rules disabled: a round is without, with, with, without, and each
+run is compared with its neighbour. One server has no rule at all: its ratios are what the measure makes of no
+difference. Pairs of which the host took much of either do not count. Every call must be on record, and what a rule
+matched must have arrived or wait.
 """
 
 import argparse
-import math
 import os
 import random
 import re
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -55,10 +53,9 @@ HITS = '{"source":["aws.iam"],"detail":{"requestParameters":{"userName":[{"prefi
 QUIET = '{{"source":["aws.iam"],"detail":{{"eventName":["CreateUser"],"sourceIPAddress":["192.0.2.{number}"]}}}}'
 SETUP_THREADS = 4
 PATIENCE_S = 120.0
-NO_RULES = "no rules"
+WITHOUT, WITH = False, True
 QUIET_SHARE = 0.05
 """Of the processor time; runs of recording from which the host took more do not count."""
-NUMBERS_OF_A_HOME = 1_000_000
 SETTLE_S = 1.0
 """In which the calls that set rules get on record, so that no later count has them."""
 
@@ -271,80 +268,83 @@ class Run:
 
 @dataclass
 class Home:
-    """A home whose recording is measured; one call in ``one_in`` fires its rule, none with 0. Its calls' numbers go
-    from ``first`` to ``called``, and no other home has them."""
+    """A home whose recording is measured, with ``rules`` and with all of them disabled. One call in ``one_in`` fires
+    them, none with 0; ``saturated`` and ``steady`` hold the runs without and with them, in pairs of neighbours."""
 
     side: str
     server: RunningServer
+    rules: Sequence[str]
     one_in: int
     arrives: bool
-    first: int
-    called: int
-    saturated: list[Run] = field(default_factory=list)
-    steady: list[Run] = field(default_factory=list)
+    has_rules: bool = WITH
+    called: int = 0
+    matched: int = 0
+    saturated: dict[bool, list[Run]] = field(default_factory=lambda: {WITHOUT: [], WITH: []})
+    steady: dict[bool, list[Run]] = field(default_factory=lambda: {WITHOUT: [], WITH: []})
 
 
-def measure_recording(calls: int, rounds: int, rules: int, steady_rate: float, number_of_homes: int) -> None:
+def measure_recording(calls: int, rounds: int, rules: int, rate: float, steady_calls: int) -> None:
     """Print how fast calls are recorded beside different rules."""
-    print(
-        f"recording, {calls:,} calls over 32 connections, {rounds} rounds of {number_of_homes} homes a side, turn about"
-    )
+    print(f"recording, {calls:,} calls over 32 connections, {rounds} rounds of two pairs")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(an_upstream())
         hanging = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         hangs, refuses = f"http://127.0.0.1:{hanging.getsockname()[1]}", f"http://127.0.0.1:{free_port()}"
-        furnish(folder / "with-rules", upstream, rules, with_rules=True)
-        furnish(folder / "without", upstream, rules, with_rules=False)
         homes: list[Home] = []
 
-        def add(side: str, queues: str = "", one_in: int = 0, *, idle: bool = False, arrives: bool = False) -> None:
-            home = folder / f"{len(homes)}"
-            shutil.copytree(folder / ("with-rules" if idle else "without"), home)
+        def add(side: str, queues: str = "", one_in: int = 0, *, quiet_rules: int = 0, arrives: bool = False) -> None:
             settings = {"OPENTRAIL_UPSTREAM_SQS": queues} if queues else {}
-            server = RunningServer(home, upstream=upstream, settings=settings).start()
+            server = RunningServer(folder / f"{len(homes)}", upstream=upstream, settings=settings).start()
             stack.callback(server.close)
+            names = [f"quiet-{number}" for number in range(quiet_rules)]
             if one_in:
                 put_rule(client(server, "events"), "hits", HITS)
-            first = len(homes) * NUMBERS_OF_A_HOME
-            homes.append(Home(side, server, one_in, arrives, first, first))
+                names.append("hits")
+            put_quiet_rules(client(server, "events"), quiet_rules)
+            homes.append(Home(side, server, names, one_in, arrives))
 
-        for _ in range(number_of_homes):
-            add(NO_RULES)
-            add(f"{rules:,} rules that do not fire", idle=True)
-            add("one call in 10 to a queue that refuses", refuses, 10)
-            add("every call to a queue that refuses", refuses, 1)
-            add("every call to a queue that hangs", hangs, 1)
-            add("every call to a queue", upstream, 1, arrives=True)
-        time.sleep(SETTLE_S)
+        add("no rules either time")
+        add("one call in 10 to a queue that refuses", refuses, 10)
+        add("every call to a queue that refuses", refuses, 1)
+        add("every call to a queue that hangs", hangs, 1)
+        add("every call to a queue", upstream, 1, arrives=True)
+        began = time.monotonic()
+        add(f"{rules:,} rules that do not fire", quiet_rules=rules)
+        print(f"  {rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
         for each in homes:
-            record(each, upstream, 500)
+            settle(each)
+            record(each, upstream, calls)
         host = Host()
         for number in range(rounds):
-            order = random.Random(number).sample(homes, len(homes))  # none always comes after the same one
-            for each in order:
-                each.saturated.append(record(each, upstream, calls))
-            for each in order:
-                each.steady.append(record(each, upstream, calls, steady_rate))
-    report_recording(homes)
-    report_waits(homes, steady_rate)
+            for each in random.Random(number).sample(homes, len(homes)):  # none always comes after the same one
+                for has_rules in (WITHOUT, WITH, WITH, WITHOUT):
+                    have_rules(each, has_rules)
+                    each.saturated[has_rules].append(record(each, upstream, calls))
+                    each.steady[has_rules].append(record(each, upstream, steady_calls, rate))
+            print(f"  round {number + 1} of {rounds}", flush=True)
+    report_rates(homes)
+    report_waits(homes, rate)
     print(f"  {host.report()}")
 
 
-def furnish(home: Path, upstream: str, rules: int, *, with_rules: bool) -> None:
-    """Make a home with so many rules that do not fire, or one that has seen as many calls instead."""
-    began = time.monotonic()
-    server = RunningServer(home, upstream=upstream).start()
-    try:
-        if with_rules:
-            put_quiet_rules(client(server, "events"), rules)
-            print(f"  {rules:,} rules set in {time.monotonic() - began:.0f} s", flush=True)
-        else:
-            uvloop.run(call_all(server.ready["gateway_url"], range(2 * rules)))
-        wait_until(lambda: figure(server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
-        wait_until(lambda: figure(server, "opentrail_history_lag_seconds") == 0, "the history")
-    finally:
-        server.close()
+def have_rules(home: Home, has_rules: bool) -> None:
+    """Enable or disable a home's rules."""
+    if home.has_rules == has_rules:
+        return
+    events = client(home.server, "events")
+    change = events.enable_rule if has_rules else events.disable_rule
+    with ThreadPoolExecutor(SETUP_THREADS) as threads:
+        list(threads.map(lambda name: change(Name=name), home.rules))
+    home.has_rules = has_rules
+    settle(home)
+
+
+def settle(home: Home) -> None:
+    """Wait until the calls that set rules are on record, and what they set is in force."""
+    wait_until(lambda: figure(home.server, "opentrail_rules_lag_seconds") == 0, "the rules to be in force")
+    wait_until(lambda: figure(home.server, "opentrail_history_lag_seconds") == 0, "the history")
+    time.sleep(SETTLE_S)
 
 
 def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
@@ -355,17 +355,19 @@ def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
     host_share, home.called = host.share(), numbers.stop
     wait_until(lambda: figure(home.server, "opentrail_events_recorded_total") >= before + number, "every event")
     wait_until(lambda: figure(home.server, "opentrail_rules_lag_seconds") == 0, "the rules' reader")
-    arrived: set[int] = set()
+    fired = {each for each in numbers if home.one_in and home.has_rules and each % home.one_in == 0}
     if home.arrives:
+        arrived: set[int] = set()
 
         def is_complete() -> bool:
             arrived.update(each for each, _ in taken(upstream))
-            return arrived >= set(numbers)
+            return arrived >= fired
 
         wait_until(is_complete, "every call to arrive")
-    elif home.one_in:
-        matched = len(range(home.first, home.called, home.one_in))
-        assert figure(home.server, "opentrail_invocations_waiting") == matched, "a match is lost"
+        assert arrived == fired, "the queue got what no rule matches"
+    else:
+        home.matched += len(fired)
+        assert figure(home.server, "opentrail_invocations_waiting") == home.matched, "a match is lost"
     recorded = figure(home.server, "opentrail_events_recorded_total") - before
     assert recorded == number, f"{home.side}: {recorded} events of {number} calls"
     wait_until(lambda: figure(home.server, "opentrail_history_lag_seconds") == 0, "the history")
@@ -373,55 +375,41 @@ def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
     return Run(host_share, calls.rate, (processor_seconds(home.server.pid) - used) / number * 1e6, waits)
 
 
-def is_quiet(run: Run) -> bool:
-    return run.host_share < QUIET_SHARE
+def quiet_pairs(runs: Mapping[bool, Sequence[Run]]) -> list[tuple[Run, Run]]:
+    """Return the runs without and with rules, each with its neighbour, where the host let both be."""
+    pairs = zip(runs[WITHOUT], runs[WITH], strict=True)
+    return [pair for pair in pairs if max(run.host_share for run in pair) < QUIET_SHARE]
 
 
-def by_side(homes: Sequence[Home]) -> Mapping[str, Sequence[Home]]:
-    return {side: [home for home in homes if home.side == side] for side in dict.fromkeys(home.side for home in homes)}
+def compared(pairs: Sequence[tuple[Run, Run]], of: Callable[[Run], float], digits: int) -> str:
+    """Return a figure's medians without and with rules, the median of the pairs' ratios, and their quartiles."""
+    if not pairs:
+        return "the host left no pair alone"
+    without, with_rules = (statistics.median(map(of, side)) for side in zip(*pairs, strict=True))
+    ratios = sorted(of(each) / of(base) for base, each in pairs)
+    quarter = len(ratios) // 4
+    return (
+        f"{without:>7,.{digits}f} {with_rules:>7,.{digits}f} {statistics.median(ratios):>5.2f}x"
+        f" {ratios[quarter]:>5.2f} to {ratios[-1 - quarter]:.2f}x"
+    )
 
 
-def report_recording(homes: Sequence[Home]) -> None:
-    """Print medians of quiet runs, and of what they are to the quiet runs without rules of the same round."""
-    sides = by_side(homes)
-    rounds = range(len(homes[0].saturated))
-    without = [list(filter(is_quiet, (home.saturated[number] for home in sides[NO_RULES]))) for number in rounds]
-    print(f"  {'':<38} {'runs':>4} {'calls/s':>8} {'':>6} {'home by home':>14} {'processor us a call, all in':>27}")
-    for side, of in sides.items():
-        runs = [run for home in of for run in home.saturated if is_quiet(run)]
-        rates = [compared(home, without, lambda run: run.rate) for home in of]
-        processor = [compared(home, without, lambda run: run.processor_us) for home in of]
-        by_home = [median_of(of_home) for of_home in rates if of_home] or [math.nan]
-        print(
-            f"  {side:<38} {len(runs):>4} {median_of(run.rate for run in runs):>8,.0f}"
-            f" {median_of(chain(*rates)):>5.2f}x {min(by_home):>5.2f} to {max(by_home):.2f}x"
-            f" {median_of(run.processor_us for run in runs):>20,.0f} {median_of(chain(*processor)):>5.2f}x"
-        )
-    print("  every home has an event for every call; nothing that matched is lost")
-
-
-def compared(home: Home, without: Sequence[Sequence[Run]], of: Callable[[Run], float]) -> list[float]:
-    """Return a figure of a home's quiet runs by that of those without rules in the same round, where there are some."""
-    pairs = zip(home.saturated, without, strict=True)
-    return [of(run) / median_of(map(of, base)) for run, base in pairs if base and is_quiet(run)]
-
-
-def median_of(values: Iterable[float]) -> float:
-    found = list(values)
-    return statistics.median(found) if found else math.nan
+def report_rates(homes: Sequence[Home]) -> None:
+    print(f"  {'without and with rules':<40} pairs {'calls/s, quartiles':>34} {'processor us a call, all in':>38}")
+    for home in homes:
+        pairs = quiet_pairs(home.saturated)
+        rates = compared(pairs, lambda run: run.rate, 0)
+        print(f"  {home.side:<40} {len(pairs):>5} {rates}   {compared(pairs, lambda run: run.processor_us, 0)}")
+    print("  every call is on record; nothing that matched is lost")
 
 
 def report_waits(homes: Sequence[Home], rate: float) -> None:
-    print(
-        f"  {f'at {rate:,.0f} calls/s, from call to answer':<38} {'runs':>4} {'p50':>8} {'p99':>12} {'p99 by run':>22}"
-    )
-    for side, of in by_side(homes).items():
-        runs = [run for home in of for run in home.steady if is_quiet(run)]
-        p50, p99 = ([percentile(run.waits_ms, part) for run in runs] for part in (0.5, 0.99))
-        print(
-            f"  {side:<38} {len(runs):>4} {median_of(p50):>5.1f} ms {median_of(p99):>9.1f} ms"
-            f" {min(p99, default=math.nan):>12.1f} to {max(p99, default=math.nan):.1f} ms"
-        )
+    print(f"  {f'at {rate:,.0f} calls/s, from call to answer':<40} pairs {'p50, ms':>34} {'p99, ms':>38}")
+    for home in homes:
+        pairs = quiet_pairs(home.steady)
+        p50 = compared(pairs, lambda run: percentile(run.waits_ms, 0.5), 1)
+        p99 = compared(pairs, lambda run: percentile(run.waits_ms, 0.99), 1)
+        print(f"  {home.side:<40} {len(pairs):>5} {p50}   {p99}")
 
 
 if __name__ == "__main__":
@@ -431,9 +419,10 @@ if __name__ == "__main__":
     parser.add_argument(
         "--one-in", type=int, nargs="+", default=[100, 10, 1], help="share of the first part's calls that match"
     )
-    parser.add_argument("--calls", type=int, default=4_000, help="calls of each round of the last part")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--homes", type=int, default=3, help="homes of each side of the last part")
+    parser.add_argument("--calls", type=int, default=4_000, help="calls of each run of the last part")
+    parser.add_argument("--steady-rate", type=float, default=400, help="calls a second of its steady runs")
+    parser.add_argument("--steady-calls", type=int, default=2_000, help="calls of each of those")
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--rules", type=int, default=10_000, help="rules that do not fire")
     parser.add_argument("--alarms", type=int, default=50, help="calls of the second part with an alarm, at most 100")
     parser.add_argument(
@@ -447,4 +436,6 @@ if __name__ == "__main__":
     if "alarms" in arguments.part:
         measure_alarms(arguments.seconds, arguments.rate, arguments.alarms)
     if "recording" in arguments.part:
-        measure_recording(arguments.calls, arguments.rounds, arguments.rules, arguments.rate, arguments.homes)
+        measure_recording(
+            arguments.calls, arguments.rounds, arguments.rules, arguments.steady_rate, arguments.steady_calls
+        )
