@@ -99,8 +99,8 @@ class RulesReader:
     """Follows the journal from the cursor that ``invocations`` keeps. ``on_stored`` hears for which destinations there
     are new invocations, once they are durable; ``waiting`` counts what waits by destination, and is kept true by those
     who take from it. ``is_failing`` says of a destination that it takes nothing. Messages of the topics in ``topics``
-    are handed to their subscriptions in the same way. ``freeze`` is called after
-    every RULES_PER_FREEZE rules that were put in force."""
+    are handed to their subscriptions in the same way. ``freeze`` is called after every RULES_PER_FREEZE rules put in
+    force."""
 
     def __init__(
         self,

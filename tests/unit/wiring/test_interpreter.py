@@ -38,7 +38,7 @@ def test_arrow_makes_its_first_table_without_what_is_left_out() -> None:
     assert (ran.returncode, ran.stdout) == (0, "[]\n"), ran.stderr
 
 
-def test_what_was_left_out_of_collections_is_freed_all_the_same() -> None:
+def test_frozen_rules_are_freed_all_the_same() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", RULES_COME_AND_GO], capture_output=True, text=True, timeout=60, check=False
     )
