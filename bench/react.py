@@ -18,6 +18,7 @@ matched must have arrived or wait.
 """
 
 import argparse
+import math
 import os
 import random
 import re
@@ -143,6 +144,7 @@ def reach(server: RunningServer, upstream: str, numbers: range, rate: float, one
     hits = {number for number in numbers if number % one_in == 0}
     used = processor_seconds(server.pid)
     calls = uvloop.run(call_all(server.ready["gateway_url"], numbers, rate, one_in))
+    assert not calls.refused, next(iter(calls.refused.values()))
     arrived: dict[int, float] = {}
     repeated = 0
 
@@ -258,9 +260,11 @@ def report(one_in: int, found: Sequence[Reaction]) -> None:
 
 @dataclass
 class Run:
-    """Calls of one home: ``waits_ms`` from call to answer; the host's share of the machine while they were made."""
+    """Calls of one home: ``waits_ms`` from call to answer; the host's share of the machine while they were made, and
+    how many were refused because the disk or the machine stood still for a second."""
 
     host_share: float
+    refused: int
     rate: float
     processor_us: float
     waits_ms: Sequence[float]
@@ -353,6 +357,8 @@ def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
     numbers, host = range(home.called, home.called + number), Host()
     calls = uvloop.run(call_all(home.server.ready["gateway_url"], numbers, rate, home.one_in or 1))
     host_share, home.called = host.share(), numbers.stop
+    if calls.refused:
+        return after_refusals(home, upstream, calls)
     wait_until(lambda: figure(home.server, "opentrail_events_recorded_total") >= before + number, "every event")
     wait_until(lambda: figure(home.server, "opentrail_rules_lag_seconds") == 0, "the rules' reader")
     fired = {each for each in numbers if home.one_in and home.has_rules and each % home.one_in == 0}
@@ -372,13 +378,24 @@ def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
     assert recorded == number, f"{home.side}: {recorded} events of {number} calls"
     wait_until(lambda: figure(home.server, "opentrail_history_lag_seconds") == 0, "the history")
     waits = [(calls.answered[each] - calls.began[each]) * 1000 for each in numbers]
-    return Run(host_share, calls.rate, (processor_seconds(home.server.pid) - used) / number * 1e6, waits)
+    return Run(host_share, 0, calls.rate, (processor_seconds(home.server.pid) - used) / number * 1e6, waits)
+
+
+def after_refusals(home: Home, upstream: str, calls: Calls) -> Run:
+    """Wait until what became of calls is on record, late as it is. Such a run does not count."""
+    settle(home)
+    if home.arrives:
+        wait_until(lambda: figure(home.server, "opentrail_invocations_waiting") == 0, "every call to arrive")
+        taken(upstream)
+    home.matched = int(figure(home.server, "opentrail_invocations_waiting"))
+    return Run(math.nan, len(calls.refused), calls.rate, math.nan, ())
 
 
 def quiet_pairs(runs: Mapping[bool, Sequence[Run]]) -> list[tuple[Run, Run]]:
-    """Return the runs without and with rules, each with its neighbour, where the host let both be."""
+    """Return the runs without and with rules, each with its neighbour, of which the host took little and in which no
+    call was refused."""
     pairs = zip(runs[WITHOUT], runs[WITH], strict=True)
-    return [pair for pair in pairs if max(run.host_share for run in pair) < QUIET_SHARE]
+    return [pair for pair in pairs if all(not run.refused and run.host_share < QUIET_SHARE for run in pair)]
 
 
 def compared(pairs: Sequence[tuple[Run, Run]], of: Callable[[Run], float], digits: int) -> str:
@@ -401,6 +418,9 @@ def report_rates(homes: Sequence[Home]) -> None:
         rates = compared(pairs, lambda run: run.rate, 0)
         print(f"  {home.side:<40} {len(pairs):>5} {rates}   {compared(pairs, lambda run: run.processor_us, 0)}")
     print("  every call is on record; nothing that matched is lost")
+    runs = [run for home in homes for each in (home.saturated, home.steady) for side in each.values() for run in side]
+    if refused := sum(run.refused for run in runs):
+        print(f"  {refused} calls in {sum(bool(run.refused) for run in runs)} other runs were answered with 503")
 
 
 def report_waits(homes: Sequence[Home], rate: float) -> None:
