@@ -196,7 +196,8 @@ def measure_alarms(seconds: float, rate: float, alarms: int) -> None:
         server = RunningServer(Path(folder) / "home", upstream=upstream).start()
         try:
             set_alarms(server, range(0, total, one_in))
-            uvloop.run(call_all(server.ready["gateway_url"], range(1, 500), rate, total))
+            calls = uvloop.run(call_all(server.ready["gateway_url"], range(1, 500), rate, total))
+            assert not calls.refused, next(iter(calls.refused.values()))
             report(one_in, [reach(server, upstream, range(total), rate, one_in)])
         finally:
             server.close()
