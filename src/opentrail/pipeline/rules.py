@@ -54,8 +54,8 @@ MAX_INVOCATIONS_PER_WRITE = 1_000
 MAX_BYTES_PER_WRITE = 8 * 1024 * 1024
 """Of the events of one transaction."""
 
-HELD_SECONDS = 0.25
-"""How long what matched is not stored while all of it is for targets that take nothing: it is then stored a few times a
+HELD_SECONDS = 0.5
+"""How long what matched is not stored while all of it is for targets that take nothing: it is then stored twice a
 second, with what comes after it, and not forty times. The journal has it until then."""
 
 IDLE_ENTRIES = 5_000
@@ -64,8 +64,9 @@ IDLE_ENTRIES = 5_000
 FIRST_RETRY_SECONDS = 0.1
 LAST_RETRY_SECONDS = 5.0
 
-_ENTRIES_PER_TURN = 8
-"""Entries matched before the event loop has its turn: about 0.1 ms."""
+_ENTRIES_PER_TURN = 32
+"""Entries matched before the event loop has its turn: about a millisecond. In a busy server an entry that matched took
+36 us at eight a turn and 32 at 64."""
 
 RULES_PER_FREEZE = 1_000
 """Rules put in force after which ``freeze`` is called: some 64,000 objects."""
