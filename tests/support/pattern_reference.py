@@ -85,8 +85,11 @@ Membership = tuple[tuple[tuple[Any, ...], int], ...]
 
 def flat(
     value: Any, name: str | None = None, membership: Membership = (), place: tuple[Any, ...] = ()
-) -> Iterator[tuple[str, Any, Membership]]:
-    """Every scalar with its dotted name and, for each array around the object or array it stands in, which element."""
+) -> Iterator[tuple[str | None, Any, Membership]]:
+    """Every scalar with its dotted name and, for each array around the object or array it stands in, which element.
+
+    A scalar that no object holds has no name.
+    """
     if isinstance(value, dict):
         for key, inner in value.items():
             dotted = key if name is None else f"{name}.{key}"
@@ -97,11 +100,11 @@ def flat(
             inside = membership if is_scalar else (*membership, (place, index))
             yield from flat(inner, name, inside, (*place, index))
     else:
-        yield name or "", value, membership
+        yield name, value, membership
 
 
 def _leaves_hold(conditions: Any, value: Any) -> bool:
-    leaves = list(flat(value)) if isinstance(value, dict) else []
+    leaves = list(flat(value))
     choices = []
     for condition in conditions:
         at_path = [(leaf, membership) for name, leaf, membership in leaves if name == ".".join(condition.path)]

@@ -74,7 +74,7 @@ class LeafCondition:
     """A leaf at ``path`` passes ``test``; with ``or_absent``, or there is no leaf at ``path``.
 
     A leaf is a scalar reached by the names joined by dots, in whatever way members' names split them, through arrays at
-    any depth. Objects and empty arrays are not leaves.
+    any depth (the value itself may be one). Objects and empty arrays are not leaves.
     """
 
     path: DottedPath

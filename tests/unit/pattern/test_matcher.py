@@ -9,6 +9,7 @@ from opentrail.pattern.ir import (
     ALWAYS,
     NEVER,
     And,
+    AnyChild,
     AnyElement,
     Field,
     LeafCondition,
@@ -20,22 +21,32 @@ from opentrail.pattern.ir import (
     exists,
 )
 from opentrail.pattern.matcher import compile_predicate, matches
+from opentrail.pattern.rule_set import RuleSet
 from opentrail.pattern.values import Is, StartsWith, text_in
 from tests.support.pattern_reference import holds
 from tests.support.pattern_strategies import events, predicates, values
 
 
-@given(predicates, events)
-def test_the_compiled_matcher_equals_the_naive_reading(predicate: Predicate, event: dict[str, Any]) -> None:
-    expected = holds(predicate, event)
+@given(predicates, events | values)
+def test_the_compiled_matcher_equals_the_naive_reading(predicate: Predicate, value: Any) -> None:
+    expected = holds(predicate, value)
 
-    assert compile_predicate(predicate)(event) is expected
-    assert matches(predicate, event) is expected
+    assert compile_predicate(predicate)(value) is expected
+    assert matches(predicate, value) is expected
 
 
-@given(predicates, values)
-def test_no_json_value_makes_a_matcher_fail(predicate: Predicate, value: Any) -> None:
-    assert compile_predicate(predicate)(value) in (True, False)
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [([{"b": "x"}], True), ([[{"b": "x"}]], True), ([{"b": None}], False), ([{}], True), ([], True), ("x", True)],
+)
+def test_leaves_of_an_array_are_those_of_its_elements(value: Any, expected: bool) -> None:
+    rule = AnyChild((), Leaves((LeafCondition(("b",), text_in("x"), or_absent=True),)))
+    index: RuleSet[str] = RuleSet()
+    index.add("rule", rule)
+
+    assert matches(rule, {"a": value}) is expected
+    assert index.match({"a": value}) == ["rule"] * expected
+    assert holds(rule, {"a": value}) is expected
 
 
 def test_the_empty_conjunction_always_holds_and_the_empty_disjunction_never() -> None:
