@@ -5,7 +5,7 @@ The numbers in the users' names tell the calls apart; those named ``hit-`` are w
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
@@ -73,12 +73,12 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def call_all(url: str, numbers: range, rate: float = 0, one_in: int = 1) -> Calls:
+async def call_all(url: str, numbers: Iterable[int], rate: float = 0, one_in: int = 1) -> Calls:
     """Make a call for each number, ``rate`` a second (0: as fast as CONNECTIONS callers go); one in ``one_in`` hits.
 
     A call that finds every connection busy is late, and begins when it is made.
     """
-    calls, waiting, first = Calls(), iter(numbers), numbers.start
+    calls, waiting = Calls(), enumerate(numbers)
     loop, place = asyncio.get_running_loop(), urlsplit(url)
     connections = [
         (await loop.create_connection(_Connection, str(place.hostname), place.port or 80))[1]
@@ -87,9 +87,9 @@ async def call_all(url: str, numbers: range, rate: float = 0, one_in: int = 1) -
     started = time.monotonic()
 
     async def caller(connection: _Connection) -> None:
-        for number in _taken(waiting):
+        for place, number in _taken(waiting):
             if rate:
-                await asyncio.sleep(max(0.0, started + (number - first) / rate - time.monotonic()))
+                await asyncio.sleep(max(0.0, started + place / rate - time.monotonic()))
             request = create_user(number, hits=number % one_in == 0)
             calls.began[number] = time.monotonic()
             status = await connection.call(request)
@@ -104,6 +104,6 @@ async def call_all(url: str, numbers: range, rate: float = 0, one_in: int = 1) -
     return calls
 
 
-def _taken(numbers: Iterator[int]) -> Iterator[int]:
+def _taken(numbers: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Yield what other callers leave."""
     yield from numbers

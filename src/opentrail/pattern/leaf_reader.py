@@ -1,6 +1,5 @@
 """Reading one dotted path of an event: the leaf there, or all leaves where an array or a dotted name is in the way."""
 
-from collections.abc import Callable
 from typing import Any
 
 from opentrail.pattern.ir import DottedPath
@@ -10,39 +9,43 @@ MISSING: Any = object()
 """What a reader returns when the path leads to no leaf, and neither array nor dotted name was in the way."""
 
 
-class ManyLeaves(tuple[Any, ...]):
+class ManyLeaves:
     """All leaves of a path, in no order, where it is no plain one. There may be none, or one."""
 
-    __slots__ = ()
+    __slots__ = ("leaves",)
+
+    def __init__(self, leaves: tuple[Any, ...]) -> None:
+        self.leaves = leaves
 
 
-LeafReader = Callable[[Any], Any]
-"""From an event to a scalar, MISSING or ManyLeaves."""
+class LeafReader:
+    """Reads the leaf at ``path``, which has at least one name."""
 
+    __slots__ = ("_edges", "_last", "_outer")
 
-def leaf_reader(path: DottedPath) -> LeafReader:
-    """Return the reader of ``path``, which has at least one name."""
-    edges = dotted_edges(path)
-    *outer, (last, _) = [(ways[0][0], tuple(name for name, _ in ways[1:])) for ways in edges[:-1]]
+    def __init__(self, path: DottedPath) -> None:
+        self._edges = dotted_edges(path)
+        names = [(ways[0][0], tuple(name for name, _ in ways[1:])) for ways in self._edges[:-1]]
+        self._outer = names[:-1]
+        self._last = names[-1][0]
 
-    def read(event: Any) -> Any:
+    def read(self, event: Any) -> Any:
+        """Return a scalar of an event, MISSING or ManyLeaves."""
         value = event
-        for name, joined in outer:
+        for name, joined in self._outer:
             if type(value) is not dict:
-                return all_leaves(event) if type(value) is list else MISSING
+                return self._all_leaves(event) if type(value) is list else MISSING
             for other in joined:
                 if other in value:
-                    return all_leaves(event)
+                    return self._all_leaves(event)
             if name not in value:
                 return MISSING
             value = value[name]
         if type(value) is dict:
-            value = value.get(last, MISSING)
+            value = value.get(self._last, MISSING)
             kind = type(value)
-            return value if kind is str or (kind is not list and kind is not dict) else all_leaves(event)
-        return all_leaves(event) if type(value) is list else MISSING
+            return value if kind is str or (kind is not list and kind is not dict) else self._all_leaves(event)
+        return self._all_leaves(event) if type(value) is list else MISSING
 
-    def all_leaves(event: Any) -> ManyLeaves:
-        return ManyLeaves(leaf_values(event, edges))
-
-    return read
+    def _all_leaves(self, event: Any) -> ManyLeaves:
+        return ManyLeaves(tuple(leaf_values(event, self._edges)))

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from opentrail.pattern.alternatives import Alternative, Condition
 from opentrail.pattern.ir import DottedPath
-from opentrail.pattern.leaf_reader import MISSING, ManyLeaves, leaf_reader
+from opentrail.pattern.leaf_reader import MISSING, LeafReader, ManyLeaves
 from opentrail.pattern.text_index import MemoBudget, ValueIndex
 
 Name = TypeVar("Name", bound=Hashable)
@@ -73,14 +73,14 @@ class Bucket(Generic[Name]):
         left = self.active
         proofs = self._proofs
         for path, bits in self._paths.items():
-            leaf = read[path] if path in read else read.setdefault(path, bits.read(event))
+            leaf = read[path] if path in read else read.setdefault(path, bits.reader.read(event))
             if type(leaf) is str:
                 mask = bits.memo.get(leaf)
                 left &= bits.mask(leaf) if mask is None else mask
             elif leaf is MISSING:
                 left &= bits.absent_mask
-            elif type(leaf) is ManyLeaves:
-                left &= bits.mask_of_many(leaf)
+            elif isinstance(leaf, ManyLeaves):
+                left &= bits.mask_of_many(leaf.leaves)
                 proofs |= bits.mentioned
             else:
                 left &= bits.mask(leaf)
@@ -118,12 +118,12 @@ class _PathBits:
     mention the path, those to come too, which is why masks are negative.
     """
 
-    __slots__ = ("_absent", "_budget", "_index", "_of_fields", "absent_mask", "memo", "mentioned", "read")
+    __slots__ = ("_absent", "_budget", "_index", "_of_fields", "absent_mask", "memo", "mentioned", "reader")
 
     def __init__(self, path: DottedPath, budget: MemoBudget) -> None:
         self.mentioned = 0
         self.absent_mask = -1
-        self.read = leaf_reader(path)
+        self.reader = LeafReader(path)
         self.memo: dict[Any, int] = {}
         self._absent = 0
         self._of_fields = 0
@@ -157,7 +157,7 @@ class _PathBits:
             self._budget.remember(self.memo, key, found)
         return found
 
-    def mask_of_many(self, leaves: ManyLeaves) -> int:
+    def mask_of_many(self, leaves: tuple[Any, ...]) -> int:
         """Return the mask of all leaves together, which is no proof yet: a field reader's tests are not even asked."""
         found = self._of_fields if leaves else self._of_fields | self._absent
         for leaf in leaves:

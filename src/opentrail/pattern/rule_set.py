@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from opentrail.pattern.alternatives import Alternative, Condition, alternatives_of
 from opentrail.pattern.ir import DottedPath, Predicate
-from opentrail.pattern.leaf_reader import LeafReader, ManyLeaves, leaf_reader
+from opentrail.pattern.leaf_reader import LeafReader, ManyLeaves
 from opentrail.pattern.matcher import Matcher, compile_predicate
 from opentrail.pattern.rule_bucket import Bucket
 from opentrail.pattern.text_index import MemoBudget
@@ -74,13 +74,13 @@ class RuleSet(Generic[Name]):
         read: dict[DottedPath, Any] = {}
         answers: list[tuple[Name, ...]] = []
         for path, (reader, buckets) in self._guards.items():
-            leaf = read[path] = reader(event)
+            leaf = read[path] = reader.read(event)
             if type(leaf) is str:
                 bucket = buckets.get(leaf)
                 if bucket is not None:
                     self._ask(bucket, event, read, answers, is_known=True)
-            elif type(leaf) is ManyLeaves:
-                for text in {text for text in leaf if type(text) is str}:
+            elif isinstance(leaf, ManyLeaves):
+                for text in {text for text in leaf.leaves if type(text) is str}:
                     if text in buckets:
                         self._ask(buckets[text], event, read, answers, is_known=False)
         if self._rest.active:
@@ -141,7 +141,7 @@ class RuleSet(Generic[Name]):
             return
         _, path, chosen = best
         if path not in self._guards:
-            self._guards[path] = (leaf_reader(path), {})
+            self._guards[path] = (LeafReader(path), {})
         filed = self._guards[path][1]
         for text in chosen:
             if text not in filed:

@@ -291,8 +291,9 @@ class RulesReader:
         try:
             names = rules.match(envelope)
             if names:
-                body = entry.event if event is envelope else _joined(envelope, entry.event)
-                self._invoke(position, envelope, body, names, now)
+                is_quiet = is_withheld(envelope)
+                body = entry.event if event is envelope else _encoded(envelope, entry.event)
+                self._invoke(position, body, names, now, is_quiet=is_quiet)
         except Exception:  # the edge of a worker: one event that cannot be matched must not keep the others
             _log.exception("event_not_matched", position=position)
 
@@ -305,13 +306,10 @@ class RulesReader:
         except Exception:  # the edge of a worker: one message that cannot be read must not keep the others
             _log.exception("message_not_delivered", position=position, topic=entry.audience)
 
-    def _invoke(
-        self, position: Position, envelope: Mapping[str, Any], body: bytes, names: Sequence[str], now: datetime
-    ) -> None:
+    def _invoke(self, position: Position, body: bytes, names: Sequence[str], now: datetime, *, is_quiet: bool) -> None:
         if len(body) > MAX_EVENT_BYTES:
             _log.warning("event_too_large_for_rules", position=position, size_bytes=len(body))
             return
-        is_quiet = is_withheld(envelope)
         for name in sorted(names):
             rule = self._rules[name]
             if is_quiet and rule.state is RuleState.ENABLED:
@@ -345,26 +343,29 @@ class RulesReader:
 def is_withheld(envelope: Mapping[str, Any]) -> bool:
     """Say whether a rule that is only ENABLED does not see an event: a management event named List, Get or Describe."""
     record = envelope.get("detail")
-    if not isinstance(record, dict) or record.get("eventCategory") != "Management":
-        return False
-    if not str(envelope.get("detail-type")).endswith("via CloudTrail"):
+    if not isinstance(record, dict):
         return False
     name = record.get("eventName")
-    if not isinstance(name, str) or not name.startswith(_QUIET_PREFIXES):
+    if not isinstance(name, str) or not name.startswith(_QUIET_PREFIXES) or record.get("eventCategory") != "Management":
+        return False
+    if not str(envelope.get("detail-type")).endswith("via CloudTrail"):
         return False
     return (record.get("eventSource"), name) not in _NEVER_QUIET
 
 
 def _on_bus(record: Event) -> tuple[str, dict[str, Any]] | None:
     """Return the ARN of the bus on which a record arrives, and the event it is there; None for what never does."""
-    if record.get("eventSource") == "events.amazonaws.com" and record.get("eventName") == "PutEvents":
+    if record.get("eventName") == "PutEvents" and record.get("eventSource") == "events.amazonaws.com":
         return None
-    account_id, region = record.get("recipientAccountId"), record.get("awsRegion")
-    if not isinstance(account_id, str) or not isinstance(region, str):
+    envelope = envelope_of(record)
+    account_id, region = envelope["account"], envelope["region"]
+    if not account_id or not region:
         raise ValueError("it has no recipientAccountId or awsRegion")
-    return event_bus_arn(region, account_id, DEFAULT_BUS), envelope_of(record)
+    return event_bus_arn(region, account_id, DEFAULT_BUS), envelope
 
 
-def _joined(envelope: dict[str, Any], record: bytes) -> bytes:
-    """Return the JSON of an envelope around its record as the journal has it: writing it anew took twice as long."""
-    return orjson.dumps(envelope | {"detail": orjson.Fragment(record)})
+def _encoded(envelope: dict[str, Any], record: bytes) -> bytes:
+    """Return the JSON of an envelope, which is used up, around its record as the journal has it: writing that anew took
+    twice as long."""
+    envelope["detail"] = orjson.Fragment(record)
+    return orjson.dumps(envelope)

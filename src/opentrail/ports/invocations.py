@@ -79,7 +79,7 @@ class InvocationBatch:
         """Add the invocation of a rule's target by the entry at ``position``; ``matched_at`` is in UTC."""
         key = (rule_arn, target["Id"])
         known = self._known.get(key)
-        if known is None or known[1] != target:  # another one: the rule was changed meanwhile
+        if known is None or (known[1] is not target and known[1] != target):  # another one: the rule was changed
             known = self._known[key] = len(self._causes), target
             self._causes.append((*key, orjson.dumps(target).decode()))
         self._members.append((position, known[0], matched_at, len(event)))
