@@ -169,10 +169,10 @@ if __name__ == "__main__":
     parser.add_argument(
         "--one-in", type=int, nargs="+", default=[100, 10, 1], help="share of the first part's calls that match"
     )
-    parser.add_argument("--calls", type=int, default=4_000, help="calls of each run of the last part")
+    parser.add_argument("--calls", type=int, default=4_000, help="calls of each run of the last part beside many rules")
     parser.add_argument("--steady-rate", type=float, default=400, help="calls a second of its steady runs")
-    parser.add_argument("--steady-calls", type=int, default=2_000, help="calls of each of those")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--steady-calls", type=int, default=1_500, help="calls of each of those")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rules", type=int, default=10_000, help="rules that do not fire")
     parser.add_argument("--alarms", type=int, default=50, help="calls of the second part with an alarm, at most 100")
     parser.add_argument(
