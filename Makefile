@@ -55,7 +55,7 @@ run: setup ## start Opentrail with embedded defaults and a stand-in upstream
 demo: setup setup-clients ## the whole story with real output, in half a minute
 	@PATH="$(CURDIR)/$(CLIENTS)/bin:$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.demo
 
-test: setup setup-clients ## unit and conformance tests, two minutes
+test: setup setup-clients ## unit and conformance tests, three minutes
 	@$(BIN)/pytest -n 2 -m "not e2e and not simulate and not slow" tests
 
 COMPILED_TESTS := $(addprefix tests/unit/,adapters/event_history adapters/journal capture event pattern pipeline protocol record) \
