@@ -75,7 +75,7 @@ check: setup ## format, lint, strict types, layers, docs in step with the code
 	@$(BIN)/python -m opentrail.aws.coverage --check docs/coverage.md
 
 e2e: setup setup-all-clients ## the whole process with real clients, restarts and crashes
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m e2e tests
+	@$(BIN)/pytest -n 3 --dist loadfile -m e2e tests
 
 simulate: setup setup-all-clients ## long seeded runs: thousands of fail points and 200 real SIGKILLs (half an hour)
 	@OPENTRAIL_SIMULATE=full $(BIN)/pytest -n 2 --timeout 1800 tests/simulation tests/e2e

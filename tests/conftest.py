@@ -40,14 +40,6 @@ SLOW_PLACES = (
 """Folders and files whose tests start servers and clients, kill processes, or ask an engine thousands of times: ``make
 slow``, not ``make test``."""
 
-LONG_FILES = (
-    "e2e/test_reaction_kills.py",
-    "e2e/test_restart.py",
-    "e2e/test_organization.py",
-    "e2e/test_lake_in_bucket.py",
-)
-"""Files that take minutes for a few tests: begun last, one process would go on with them alone."""
-
 structlog.configure(
     processors=[
         structlog.processors.add_log_level,
@@ -58,7 +50,7 @@ structlog.configure(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what belongs to ``make slow``, the slow places and each suite's run on PostgreSQL; put long files first."""
+    """Mark what belongs to ``make slow``: the slow places, and each suite's run on PostgreSQL."""
     for item in items:
         if item.get_closest_marker("e2e") or item.get_closest_marker("simulate"):
             continue
@@ -68,7 +60,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
         if place.startswith(SLOW_PLACES) or "postgresql" in parameters:
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.path.relative_to(TESTS).as_posix() not in LONG_FILES)
 
 
 @pytest.hookimpl(wrapper=True)
