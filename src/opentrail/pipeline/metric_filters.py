@@ -137,13 +137,15 @@ class MetricFilters:
 def measured(group: LogGroup, filters: Sequence[LogFilter], events: Sequence[StoredEvent]) -> list[Measurement]:
     """Return what ``events`` are worth to a group's metric filters, by metric, minute and unit."""
     found: defaultdict[_Point, Counter[float]] = defaultdict(Counter)
-    ready = [_ready(group, each) for each in filters]
+    ready = [each for each in (_ready(group, log_filter) for log_filter in filters) if each is not None]
+    read_json = any(each.pattern.view == "json" for each in ready)
     for event in events:
         at = event.place.timestamp // 1000 // MINUTE_S * MINUTE_S
+        record = json_object(event.message) if read_json else None
         for each in ready:
-            if each is None or event.ingested_at < each.since:
+            if event.ingested_at < each.since:
                 continue
-            sample = each.sample(event.message)
+            sample = each.sample(event.message, record)
             if sample is not None:
                 value, dimensions = sample
                 key = MetricKey(group.account_id, group.region, each.namespace, each.metric, dimensions)
@@ -168,12 +170,16 @@ class _Filter:
     dimensions: Mapping[str, str]
     system: Dimensions
 
-    def sample(self, message: str) -> tuple[float, Dimensions] | None:
-        """Return what an event adds: its value and dimensions, None for nothing."""
-        fields = self.pattern.match(message)
+    def sample(self, message: str, record: dict[str, Any] | None) -> tuple[float, Dimensions] | None:
+        """Return what an event adds: its value and dimensions, None for nothing. ``record`` is the JSON object that the
+        message is, which only patterns over JSON ask for."""
+        fields: dict[str, Any] | None
+        if self.pattern.view == "json":
+            fields = {} if record is not None and self.pattern.match_record(record) else None
+        else:
+            fields, record = self.pattern.match(message), None
         if fields is None:
             return None if self.default is None else (self.default, self.system)
-        record = json_object(message) if self.pattern.view == "json" else None
         value = self._value(fields, record)
         return None if value is None else (value, self._dimensions(fields, record))
 
