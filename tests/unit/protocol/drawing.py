@@ -56,7 +56,8 @@ def a_value(draw: st.DrawFn, shape: Any, depth: int, *, is_form: bool) -> Any:
 def draw_members(draw: st.DrawFn, shape: Any, depth: int, *, is_form: bool) -> dict[str, Any]:
     if shape.is_tagged_union:
         name = draw(st.sampled_from(sorted(shape.members)))
-        return {name: a_value(draw, shape.members[name], depth + 1, is_form=is_form)}
+        value = a_value(draw, shape.members[name], depth + 1, is_form=is_form)
+        return {} if is_form and value in ({}, []) else {name: value}
     if depth > 6:
         return {}
     result: dict[str, Any] = {}
