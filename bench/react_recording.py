@@ -58,7 +58,7 @@ SETTLE_S = 0.3
 """In which the calls that set rules get on record, and what was under way when a rule was switched ends."""
 WARM_S = 3.0
 WINDOW_S = 0.5
-"""This short, as the machine's speed drifts: windows of 2 s spread three times as far."""
+"""This short, as the machine's speed drifts: more pairs of neighbours in the same time."""
 TURNS = 9
 """Times without, with, with and without rules in a round. In three rounds a target that is away misses close to the
 100,000 invocations that may wait for it."""
