@@ -48,7 +48,7 @@ from opentrail.pipeline.rules import MAX_WAITING_PER_DESTINATION
 from tests.support.server import RunningServer
 
 MUST = 0.9
-"""Of the rate without rules: what design.md leaves the matching of one event when 9,900 rules are added."""
+"""Of the rate without rules: what matching keeps at least beside 9,900 rules that do not fire (bench.matching)."""
 
 WITHOUT, WITH = False, True
 IN_TURN = (WITHOUT, WITH, WITH, WITHOUT)
@@ -198,7 +198,7 @@ def record(home: Home, upstream: str, number: int, rate: float = 0.0) -> Run:
         after_refusals(home, upstream)
         return Run(math.nan, len(calls.refused), calls.rate, math.nan, ())
     fired = {each for each in numbers if home.has_rules and home.fires(each)}
-    is_complete(home, upstream, before + number, fired, fired)
+    wait_for_all(home, upstream, before + number, fired, fired)
     waits = [(calls.answered[each] - calls.began[each]) * 1000 for each in numbers]
     return Run(host_share, 0, calls.rate, (processor_seconds(home.server.pid) - used) / number * 1e6, waits)
 
@@ -208,7 +208,7 @@ def switch_under_calls(home: Home, upstream: str) -> None:
     have_rules(home, WITHOUT)
     before, switched, stopped = figure(home.server, "opentrail_events_recorded_total"), 0, threading.Event()
     windows: list[Window] = []
-    url, numbers = home.server.ready["gateway_url"], until(stopped, home.called)
+    url, numbers = home.server.ready["gateway_url"], numbers_until(stopped, home.called)
     with ThreadPoolExecutor(1) as thread:
         calling = thread.submit(lambda: uvloop.run(call_all(url, numbers, one_in=home.one_in or 1)))
         try:
@@ -216,7 +216,7 @@ def switch_under_calls(home: Home, upstream: str) -> None:
             for has_rules in IN_TURN * TURNS:
                 switched += switch(home, has_rules)
                 if home.arrives and not has_rules:
-                    nothing_waits(home)
+                    wait_for_arrivals(home)
                 time.sleep(SETTLE_S)
                 windows.append(watch(home))
         finally:
@@ -233,14 +233,15 @@ def switch_under_calls(home: Home, upstream: str) -> None:
         {number for number in firing for each in windows if each.has_rules == side and each.has(calls, number)}
         for side in (WITH, WITHOUT)
     )
-    is_complete(home, upstream, before + len(calls.answered) + switched, surely, firing - never)
+    wait_for_all(home, upstream, before + len(calls.answered) + switched, surely, firing - never)
 
 
-def nothing_waits(home: Home) -> None:
+def wait_for_arrivals(home: Home) -> None:
+    """Wait until the queue has all that fired."""
     wait_until(lambda: figure(home.server, "opentrail_invocations_waiting") == 0, "every call to arrive")
 
 
-def until(stopped: threading.Event, first: int) -> Iterator[int]:
+def numbers_until(stopped: threading.Event, first: int) -> Iterator[int]:
     """Yield numbers until the event is set."""
     for number in count(first):
         if stopped.is_set():
@@ -265,7 +266,7 @@ def run_of(window: Window, calls: Calls) -> Run:
     return Run(window.host_share, refused, rate, window.processor_s / max(1, len(found)) * 1e6, waits)
 
 
-def is_complete(home: Home, upstream: str, events: float, fired: set[int], may_have_fired: set[int]) -> None:
+def wait_for_all(home: Home, upstream: str, events: float, fired: set[int], may_have_fired: set[int]) -> None:
     """Wait until all that follows of calls is done, and insist that it was: so many ``events`` on record, and what is
     to arrive or to wait for ``fired``, at most for ``may_have_fired``."""
 
@@ -275,7 +276,7 @@ def is_complete(home: Home, upstream: str, events: float, fired: set[int], may_h
     wait_until(lambda: recorded() >= events, "every event")
     wait_until(lambda: figure(home.server, "opentrail_rules_lag_seconds") == 0, "the rules' reader")
     if home.arrives:
-        nothing_waits(home)
+        wait_for_arrivals(home)
         arrived = {number for number, _ in taken(upstream)}
         assert fired <= arrived <= may_have_fired, "the queue lacks calls, or got what no rule matches"
     else:
@@ -291,7 +292,7 @@ def after_refusals(home: Home, upstream: str) -> None:
     """Wait until what became of calls is on record, late as it is, some of which were refused."""
     settle(home)
     if home.arrives:
-        nothing_waits(home)
+        wait_for_arrivals(home)
         taken(upstream)
     home.matched = int(figure(home.server, "opentrail_invocations_waiting"))
 

@@ -97,6 +97,16 @@ async def test_fields_of_a_spaced_pattern_are_values_and_dimensions() -> None:
     assert await samples(world, ("Status", "404")) == {12.0: 1.0}
 
 
+async def test_filters_of_every_kind_read_the_same_events_each_in_its_way() -> None:
+    world = await a_world(metricValue="$.bytes")
+    await put_filter(world, "error", "terms", metricValue="3")
+    await put_filter(world, "[ip, status=4*, bytes]", "fields", metricValue="$bytes")
+
+    await put(world, {"a": 1, "bytes": 7}, "an error", "10.0.0.1 404 12", {"a": 2, "text": "error"})
+
+    assert await samples(world) == {7.0: 1.0, 3.0: 2.0, 12.0: 1.0}
+
+
 async def test_a_filter_sees_what_came_after_it_was_made() -> None:
     world = await a_world("{ $.a = 7 }")
     await put(world, {"a": 1})
