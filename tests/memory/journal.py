@@ -86,6 +86,12 @@ class InMemoryJournal:
     def head(self) -> Position:
         return _position(self._trimmed + len(self._entries))
 
+    async def grown(self, after: Position) -> None:
+        while self.head() <= after:
+            if self._is_closed:
+                raise Unavailable("the journal is closed")
+            await self._changed.wait()
+
     async def read(self, after: Position, *, until: Position | None = None) -> AsyncIterator[Sequence[Positioned]]:
         at = _number(after)
         end = None if until is None else _number(until)

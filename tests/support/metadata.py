@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from opentrail.adapters.metadata_store import (
+    Database,
     SqlAlarms,
     SqlApiDestinations,
     SqlAttestationLog,
@@ -32,6 +33,7 @@ from opentrail.adapters.metadata_store import (
     SqlTrailStore,
     open_database,
 )
+from opentrail.ports import Unavailable
 from opentrail.ports.alarms import Alarms
 from opentrail.ports.api_destinations import ApiDestinations, Connections
 from opentrail.ports.delivery_log import DeliveryLog
@@ -202,3 +204,20 @@ def database_url(request: pytest.FixtureRequest, technology: str) -> Iterator[st
         yield server.new_database(name)
     finally:
         server.drop_database(name)
+
+
+class Reads:
+    """Counts the reads of a database."""
+
+    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.is_failing = False
+        real = database.read
+
+        async def read(work):  # type: ignore[no-untyped-def]
+            self.count += 1
+            if self.is_failing:
+                raise Unavailable("no answer")
+            return await real(work)
+
+        monkeypatch.setattr(database, "read", read)

@@ -47,11 +47,6 @@ class FilterPattern:
         record = json_object(message)
         return {} if record is not None and self._matcher(record) else None
 
-    def match_record(self, record: dict[str, Any]) -> bool:
-        """Say whether a JSON pattern matches a record in memory. Only for patterns whose view is ``json``."""
-        assert self.view == "json"
-        return self._matcher(record)
-
 
 def parse_filter_pattern(text: str) -> FilterPattern:
     """Return the pattern that ``text`` spells. Raises InvalidFilterPattern with CloudWatch Logs' text."""

@@ -44,8 +44,8 @@ from opentrail.waiting import is_set_within
 TICK_SECONDS = 10
 """Alarms with periods below a minute are looked at this often, others each minute; all as soon as data come."""
 
-SETTLE_SECONDS = 0.05
-"""Data that come within so short a time are judged together."""
+LINGER_SECONDS = 0.025
+"""After alarms were judged: data that come in quick succession are then judged together."""
 
 CHANGES_AT_A_TIME = 100
 """Changes of state in one transaction."""
@@ -77,6 +77,7 @@ class LiveAlarms:
     """Every alarm of every account. ``open`` first; then ``run``, or ``tick`` by hand.
 
     ``on_stored`` hears of new invocations, once they are durable; ``waiting`` counts what waits by destination.
+    ``prepare`` hears of what alarms may invoke, before they do.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class LiveAlarms:
         identifiers: Identifiers,
         waiting: Counter[str],
         on_stored: Callable[[Sequence[str]], None],
+        prepare: Callable[[str], None] = lambda destination: None,
     ) -> None:
         self.store = store
         self._metrics = metrics
@@ -94,6 +96,7 @@ class LiveAlarms:
         self._identifiers = identifiers
         self._waiting = waiting
         self._on_stored = on_stored
+        self._prepare = prepare
         self._alarms: dict[str, Alarm] = {}
         self._watched: dict[str, WatchedAlarm] = {}
         self._rules: dict[str, Rule] = {}
@@ -195,16 +198,16 @@ class LiveAlarms:
     async def run(self) -> None:
         """Judge alarms as data come and as time passes, until cancelled."""
         while True:
-            pause = TICK_SECONDS - self._clock.now().timestamp() % TICK_SECONDS
-            if await is_set_within(self._woken, pause):
-                await asyncio.sleep(SETTLE_SECONDS)
-                self._woken.clear()
+            self._woken.clear()
             try:
                 await self.tick()
             except Unavailable as error:
                 _log.warning("alarms wait for their store", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 self._due |= set(self._alarms)
+                continue
+            await asyncio.sleep(LINGER_SECONDS)
+            await is_set_within(self._woken, TICK_SECONDS - self._clock.now().timestamp() % TICK_SECONDS)
 
     def _by_time(self, now: datetime) -> set[str]:
         """Return the alarms that are due by the clock alone, each once for what its cadence has reached."""
@@ -459,6 +462,8 @@ class LiveAlarms:
             return
         for child in self._named(alarm):
             self._parents[child].add(alarm.arn)
+        for destination in alarm.destinations():
+            self._prepare(destination)
 
     def _let_go(self, arn: str) -> None:
         alarm = self._alarms.get(arn)

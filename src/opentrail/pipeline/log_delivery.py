@@ -8,14 +8,15 @@ import structlog
 
 from opentrail.clock import Clock
 from opentrail.pipeline.delivery_context import Backoff
+from opentrail.pipeline.journal_pages import LINGER_SECONDS
 from opentrail.pipeline.log_reader import LogDeliveryContext, LogDeliveryFailed, LogReader
 from opentrail.ports import Unavailable
 from opentrail.ports.journal import START, Position
 from opentrail.ports.log_groups import LogReaderState
 from opentrail.waiting import is_set_within
 
-TICK_SECONDS = 0.1
-"""The journal is looked at this often: an event is in its log group a moment after it is recorded."""
+LOOK_SECONDS = 1.0
+"""How often deliveries are looked at while nothing is recorded: a destination may take again what it did not."""
 
 LISTING = timedelta(seconds=1)
 """Readers are listed this often at least, and whenever the journal has grown."""
@@ -68,8 +69,10 @@ class LogDelivery:
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set; what is recorded by then is delivered, or read again by the next process."""
         while not stop.is_set():
+            head = self._context.journal.head()
             await self._tick_safely()
-            await is_set_within(stop, TICK_SECONDS)
+            if not await is_set_within(stop, LINGER_SECONDS):
+                await self._wait(stop, head)
         await self._tick_safely()
         for reader in self._readers.values():
             try:
@@ -88,6 +91,16 @@ class LogDelivery:
             await self.tick(self._clock.now())
         except Unavailable as error:
             _log.warning("log group readers not listed", error=str(error))
+
+    async def _wait(self, stop: asyncio.Event, head: Position) -> None:
+        """Wait until the journal has more than ``head``, or until it is time to look all the same."""
+        ends = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(self._context.journal.grown(head))]
+        try:
+            await asyncio.wait(ends, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
 
     async def _list(self, now: datetime) -> None:
         head = self._context.journal.head()

@@ -20,6 +20,7 @@ from opentrail.metric.aggregate import is_valid, of_values
 from opentrail.metric.key import Dimensions, MetricKey
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.filter_pattern import FilterPattern, json_object, parse_filter_pattern
+from opentrail.pattern.rule_set import RuleSet
 from opentrail.ports import Unavailable
 from opentrail.ports.log_groups import LogGroups
 from opentrail.ports.log_store import LogKeyUnusable, LogStore, StoredEvent
@@ -32,8 +33,8 @@ from opentrail.waiting import is_set_within
 PAGE_EVENTS = 5_000
 """Events that one transaction is about."""
 
-SETTLE_SECONDS = 0.02
-"""Events that come within so short a time are published together."""
+LINGER_SECONDS = 0.02
+"""After events were published: those that come in quick succession are then published together."""
 
 LOOK_AGAIN_SECONDS = 60.0
 """How often every group with a metric filter is looked at, whatever was heard of it."""
@@ -42,6 +43,9 @@ DAYS_BACK = 16
 """Days that get events still: PutLogEvents takes two weeks."""
 
 RETRY_SECONDS = 1.0
+
+MAX_READY = 1_000
+"""Groups whose filters are held ready; of more, those looked at longest ago are read again."""
 
 MAX_PATTERNS = 10_000
 """Patterns that are held ready."""
@@ -62,6 +66,7 @@ class MetricFilters:
         self._store = store
         self._metrics = metrics
         self._clock = clock
+        self._ready: dict[str, FilterSet] = {}
         self._due: dict[_Day, None] = {}
         self._woken = asyncio.Event()
 
@@ -75,20 +80,17 @@ class MetricFilters:
         self._store.watch(self.wake)
         is_everywhere_due = True
         while True:
+            self._woken.clear()
             try:
                 if is_everywhere_due:
                     await self.look_everywhere()
-                    is_everywhere_due = False
                 await self.publish()
             except Unavailable as error:
                 _log.warning("metric filters wait for a store", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            if await is_set_within(self._woken, LOOK_AGAIN_SECONDS):
-                await asyncio.sleep(SETTLE_SECONDS)
-                self._woken.clear()
-            else:
-                is_everywhere_due = True
+            await asyncio.sleep(LINGER_SECONDS)
+            is_everywhere_due = not await is_set_within(self._woken, LOOK_AGAIN_SECONDS)
 
     async def look_everywhere(self) -> None:
         """Have every recent day of each group with a metric filter looked at. Raises Unavailable."""
@@ -128,32 +130,58 @@ class MetricFilters:
             group = await self._groups.group_of(group_id)
             if group is None:
                 return
-            measurements = await asyncio.to_thread(measured, group, filters, events)
+            ready = self._filter_set(group, filters)
+            measurements = await asyncio.to_thread(ready.measured, events)
             after = events[-1].place.sequence
             now = int(self._clock.now().timestamp())
             await self._metrics.publish(LogCursor(group_id, day, after), measurements, now)
 
+    def _filter_set(self, group: LogGroup, filters: Sequence[LogFilter]) -> "FilterSet":
+        """Return a group's filters made ready, and keep them for as long as they are the same."""
+        kept = self._ready.pop(group.group_id, None)
+        if kept is None or kept.filters != filters:
+            kept = FilterSet(group, filters)
+        self._ready[group.group_id] = kept
+        if len(self._ready) > MAX_READY:
+            del self._ready[next(iter(self._ready))]
+        return kept
 
-def measured(group: LogGroup, filters: Sequence[LogFilter], events: Sequence[StoredEvent]) -> list[Measurement]:
-    """Return what ``events`` are worth to a group's metric filters, by metric, minute and unit."""
-    found: defaultdict[_Point, Counter[float]] = defaultdict(Counter)
-    ready = [each for each in (_ready(group, log_filter) for log_filter in filters) if each is not None]
-    read_json = any(each.pattern.view == "json" for each in ready)
-    for event in events:
-        at = event.place.timestamp // 1000 // MINUTE_S * MINUTE_S
-        record = json_object(event.message) if read_json else None
-        for each in ready:
-            if event.ingested_at < each.since:
-                continue
-            sample = each.sample(event.message, record)
-            if sample is not None:
-                value, dimensions = sample
-                key = MetricKey(group.account_id, group.region, each.namespace, each.metric, dimensions)
-                found[key, at, each.unit][value] += 1
-    return [
-        Measurement(key, at, unit, of_values({value: float(count) for value, count in counts.items()}))
-        for (key, at, unit), counts in found.items()
-    ]
+
+class FilterSet:
+    """The metric filters of a group, made ready: patterns over JSON are asked all at once."""
+
+    def __init__(self, group: LogGroup, filters: Sequence[LogFilter]) -> None:
+        self.filters = filters
+        self._group = group
+        ready = (_ready(group, log_filter) for log_filter in filters)
+        self._ready = [each for each in ready if each is not None]
+        self._json: RuleSet[int] = RuleSet()
+        self._asked_always = set[int]()
+        for number, each in enumerate(self._ready):
+            if each.pattern.view == "json":
+                self._json.add(number, each.pattern.predicate)
+            if each.pattern.view != "json" or each.default is not None:
+                self._asked_always.add(number)
+
+    def measured(self, events: Sequence[StoredEvent]) -> list[Measurement]:
+        """Return what ``events`` are worth, by metric, minute and unit. Not to be called by two threads at once."""
+        found: defaultdict[_Point, Counter[float]] = defaultdict(Counter)
+        for event in events:
+            at = event.place.timestamp // 1000 // MINUTE_S * MINUTE_S
+            record = json_object(event.message) if len(self._json) else None
+            matched = self._json.match(record) if record is not None else []
+            for number in self._asked_always.union(matched):
+                each = self._ready[number]
+                sample = each.sample(event.message, record, is_matched=number in matched)
+                if sample is not None and event.ingested_at >= each.since:
+                    value, dimensions = sample
+                    group = self._group
+                    key = MetricKey(group.account_id, group.region, each.namespace, each.metric, dimensions)
+                    found[key, at, each.unit][value] += 1
+        return [
+            Measurement(key, at, unit, of_values({value: float(count) for value, count in counts.items()}))
+            for (key, at, unit), counts in found.items()
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +198,14 @@ class _Filter:
     dimensions: Mapping[str, str]
     system: Dimensions
 
-    def sample(self, message: str, record: dict[str, Any] | None) -> tuple[float, Dimensions] | None:
-        """Return what an event adds: its value and dimensions, None for nothing. ``record`` is the JSON object that the
-        message is, which only patterns over JSON ask for."""
+    def sample(
+        self, message: str, record: dict[str, Any] | None, *, is_matched: bool
+    ) -> tuple[float, Dimensions] | None:
+        """Return what an event adds: its value and dimensions, None for nothing. For patterns over JSON alone:
+        ``record``, the JSON object that the message is, and whether the pattern matches it."""
         fields: dict[str, Any] | None
         if self.pattern.view == "json":
-            fields = {} if record is not None and self.pattern.match_record(record) else None
+            fields = {} if is_matched else None
         else:
             fields, record = self.pattern.match(message), None
         if fields is None:

@@ -101,7 +101,7 @@ class RulesReader:
     are new invocations, once they are durable; ``waiting`` counts what waits by destination, and is kept true by those
     who take from it. ``is_failing`` says of a destination that it takes nothing. Messages of the topics in ``topics``
     are handed to their subscriptions in the same way. ``freeze`` is called after every RULES_PER_FREEZE rules put in
-    force."""
+    force, ``prepare`` with what rules and subscriptions put in force invoke."""
 
     def __init__(
         self,
@@ -114,6 +114,7 @@ class RulesReader:
         topics: TopicStore | None = None,
         is_failing: Callable[[str], bool] = lambda destination: False,
         freeze: Callable[[], None] = lambda: None,
+        prepare: Callable[[str], None] = lambda destination: None,
     ) -> None:
         self._journal = journal
         self._invocations = invocations
@@ -123,8 +124,9 @@ class RulesReader:
         self._on_stored = on_stored
         self._is_failing = is_failing
         self._freeze = freeze
+        self._prepare = prepare
         self._topics = topics
-        self._fan_out = TopicFanOut()
+        self._fan_out = TopicFanOut(prepare)
         self._rules: dict[str, EventRule] = {}
         self._sets: dict[str, RuleSet[str]] = {}
         self._position: Position | None = None
@@ -177,7 +179,7 @@ class RulesReader:
 
     async def _open(self) -> None:
         kept = await self._invocations.in_force()
-        self._rules, self._sets, self._fan_out = {}, {}, TopicFanOut()
+        self._rules, self._sets, self._fan_out = {}, {}, TopicFanOut(self._prepare)
         for arn, snapshot in kept.rules.items():
             self._put_in_force(arn, snapshot)
             await asyncio.sleep(0)
@@ -269,6 +271,8 @@ class RulesReader:
             return
         self._rules[arn] = rule
         self._sets.setdefault(rule.bus_arn, RuleSet()).add(arn, predicate)
+        for target in rule.targets:
+            self._prepare(target["Arn"])
         self._loaded += 1
         if self._loaded % RULES_PER_FREEZE == 0:
             self._freeze()

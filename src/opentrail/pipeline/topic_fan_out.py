@@ -1,6 +1,6 @@
 """Which subscriptions get a message of a topic: those in force at the message's place in the journal that want it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,9 +43,10 @@ class _InForce:
 
 
 class TopicFanOut:
-    """The topics and subscriptions in force, told in the journal's order."""
+    """The topics and subscriptions in force, told in the journal's order. ``prepare`` hears of their endpoints."""
 
-    def __init__(self) -> None:
+    def __init__(self, prepare: Callable[[str], None] = lambda destination: None) -> None:
+        self._prepare = prepare
         self._topics: dict[str, Topic] = {}
         self._subscriptions: dict[str, dict[str, _InForce]] = {}
 
@@ -65,7 +66,9 @@ class TopicFanOut:
         held = self._subscriptions.setdefault(topic_arn, {})
         held.pop(arn, None)
         if snapshot is not None:
-            held[arn] = _in_force(Subscription.from_json(snapshot))
+            subscription = Subscription.from_json(snapshot)
+            held[arn] = _in_force(subscription)
+            self._prepare(subscription.endpoint)
         elif not held:
             del self._subscriptions[topic_arn]
 

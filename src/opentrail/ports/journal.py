@@ -156,6 +156,10 @@ class Journal(JournalWriter, Protocol):
         """Return the position of the last durable entry, START when there is none."""
         ...
 
+    async def grown(self, after: Position) -> None:
+        """Wait until something past ``after`` is durable. Raises Unavailable once the journal is closed."""
+        ...
+
     def read(self, after: Position, *, until: Position | None = None) -> AsyncIterator[Sequence[Positioned]]:
         """Yield entries in order from just past ``after``, in pages of bounded size.
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 
@@ -72,6 +72,10 @@ class Alarm:
         """Return the ARNs of what the alarm does when it enters a state."""
         member = {"OK": "OKActions", "ALARM": "AlarmActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}[state]
         return list(self.settings.get(member, ()))
+
+    def destinations(self) -> set[str]:
+        """Return the ARNs of what the alarm does in any state."""
+        return {action for state in get_args(State) for action in self.actions(state)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from opentrail.adapters.targets.oauth_tokens import OAuthTokens
 from opentrail.adapters.targets.own_events import OwnEvents
 from opentrail.adapters.targets.queues import QueueTargets
 from opentrail.adapters.targets.subscriptions import SubscriptionTargets
+from opentrail.arn import Arn
 from opentrail.home import write_private
 from opentrail.outgoing.guard import CredentialGuard, Guard
 from opentrail.pipeline.alarms import LiveAlarms
@@ -47,6 +48,7 @@ class Rules:
     def __init__(self, installation: Installation, upstream_url: str, owner_key: Mapping[str, str]) -> None:
         self._closing = ExitStack()
         aws = {service: self._sender(service, installation.settings, upstream_url, owner_key) for service in SERVICES}
+        self._aws = aws
         self.message_signer = MessageSigner(
             installation.home.topic_key_file, installation.clock, installation.home.sealer(), write_private
         )
@@ -90,6 +92,7 @@ class Rules:
             installation.topic_store,
             self.delivery.is_failing,
             freeze_loaded_objects,
+            self._prepare,
         )
         self.replays = ReplayWorker(
             installation.event_replays,
@@ -110,11 +113,21 @@ class Rules:
             installation.identifiers,
             waiting,
             self.delivery.wake,
+            self._prepare,
         )
         self.delivery.on_ended = self.alarms.note_action
         self.metric_filters = MetricFilters(
             installation.log_groups, installation.log_store, installation.metrics, installation.clock
         )
+
+    def _prepare(self, destination: str) -> None:
+        """Make ready what sends to a queue, a function or a stream; topics are our own, as a rule."""
+        try:
+            service = Arn.parse(destination).service
+        except ValueError:
+            return  # a web server's or a mailbox's address
+        if service in self._aws and service != "sns":
+            self._aws[service].prepare(destination)
 
     def _buses(self, installation: Installation) -> OwnBuses:
         return OwnBuses(installation.journal, installation.event_rules, installation.settings.organization())

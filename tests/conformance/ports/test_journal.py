@@ -13,6 +13,7 @@ from opentrail.adapters.journal.local import LocalJournal
 from opentrail.adapters.journal.owner import JournalConnection
 from opentrail.adapters.journal.remote import RemoteJournal
 from opentrail.adapters.journal.writer import SegmentLimits
+from opentrail.ports import Unavailable
 from opentrail.ports.journal import (
     MAX_BATCH_BYTES,
     MAX_ENTRY_BYTES,
@@ -92,6 +93,7 @@ class ThroughSocket:
         self.close_call = remote.close_call
         self.abandoned_calls = local.abandoned_calls
         self.head = local.head
+        self.grown = local.grown
         self.read = local.read
         self.trim = local.trim
         self.size_bytes = local.size_bytes
@@ -261,6 +263,30 @@ async def test_a_waiting_reader_sees_each_new_entry(journal: Journal) -> None:
         assert await asyncio.wait_for(seen.get(), 5) == event(n)
     reader.cancel()
     await asyncio.gather(reader, return_exceptions=True)
+
+
+async def test_growth_past_a_position_is_waited_for(journal: Journal) -> None:
+    first = await journal.append([event(1)])
+    waiting = asyncio.create_task(journal.grown(first))
+    await journal.grown(START)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    await journal.append([event(2)])
+
+    await waiting
+    assert journal.head() > first
+
+
+async def test_whoever_waits_for_a_journal_that_is_closed_is_told(subject: Subject) -> None:
+    journal = subject.journal
+    waiting = asyncio.create_task(journal.grown(journal.head()))
+    await asyncio.sleep(0)
+
+    await subject.restart(cleanly=True)
+
+    with pytest.raises(Unavailable):
+        await waiting
 
 
 async def test_readers_do_not_wait_for_one_another(journal: Journal) -> None:

@@ -212,10 +212,11 @@ def test_terms(pattern: str, yes: list[str], no: list[str]) -> None:
 def test_the_cis_filters_are_taken_and_most_of_them_fire_on_real_events() -> None:
     cases = json.loads(shared("corpus", "conformance", "metric-filters", "cis-patterns.json").read_text())
     events = [event for _, event in real_events("invictus-ir", "stratus-red-team", "traildiscover")]
+    messages = [json.dumps(event) for event in events]
     hits = {}
     for number, case in enumerate(cases):
         pattern = parse_filter_pattern(case["pattern"])
-        hits[number, case["near"]] = sum(pattern.match_record(event) for event in events)
+        hits[number, case["near"]] = sum(pattern.match(message) is not None for message in messages)
 
     assert len(cases) == 29
     assert len(events) > 3000
@@ -230,7 +231,7 @@ def test_the_acceptance_filters_pick_exactly_their_events() -> None:
     events = [event for _, event in real_events("invictus-ir", "stratus-red-team", "traildiscover")]
 
     def picked(name: str) -> list[str]:
-        return [event["eventID"] for event in events if cases[name].match_record(event)]
+        return [event["eventID"] for event in events if cases[name].match(json.dumps(event)) is not None]
 
     def named(*names: str) -> list[str]:
         return [event["eventID"] for event in events if event["eventName"] in names]

@@ -1,16 +1,20 @@
 """Alarms as data come and time passes: states, what they set off, composite alarms, and what a restart finds."""
 
+import asyncio
 import json
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import orjson
 import pytest
 
 from opentrail.aws import cloudwatch
+from opentrail.pipeline import alarms
 from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.ports.alarms import HistoryQuery
 from tests.builders import ACCOUNT, REGION, World
+from tests.support.waiting import eventually
 
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:react"
@@ -57,6 +61,10 @@ async def state(world: World, name: str = "root") -> str:
     return str(alarm["StateValue"])
 
 
+async def is_alarm(world: World, name: str) -> bool:
+    return await state(world, name) == "ALARM"
+
+
 def set_off(world: World, destination: str) -> list[dict[str, Any]]:
     return [orjson.loads(each.event) for each in world.alarm_store.invocations if each.destination == destination]
 
@@ -74,6 +82,32 @@ async def test_a_datapoint_beyond_the_threshold_is_an_alarm_before_its_period_is
     )
     data = json.loads(shown["StateReasonData"])
     assert (data["recentDatapoints"], data["statistic"], data["period"]) == ([1.0], "Sum", 60)
+
+
+async def test_alarms_are_judged_as_their_data_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alarms, "TICK_SECONDS", 10**12)
+    world = World()
+    running = asyncio.create_task(world.alarms.run())
+
+    for name in ("one", "two", "three"):
+        await put_alarm(world, name, MetricName=name)
+        datum = {"MetricName": name, "Value": 1.0, "Timestamp": world.clock.now()}
+        await do(world, "PutMetricData", Namespace="Audit", MetricData=[datum])
+        await eventually(partial(is_alarm, world, name))
+
+    running.cancel()
+
+
+async def test_what_an_alarm_may_invoke_is_told_before_it_does() -> None:
+    world, told = World(), set[str]()
+    await put_alarm(world, AlarmActions=[TOPIC], OKActions=[FUNCTION])
+
+    alarms = LiveAlarms(
+        world.alarm_store, world.metrics, world.clock, world.identifiers, Counter(), lambda _: None, told.add
+    )
+    await alarms.open()
+
+    assert told == {TOPIC, FUNCTION}
 
 
 async def test_an_alarm_goes_back_once_a_period_within_the_threshold_is_over() -> None:

@@ -1,7 +1,7 @@
 """The feeder between journal and Event history."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from opentrail.ports.event_history import EventHistory, LookupKey, LookupQuery
 from opentrail.ports.journal import EventEntry, Position, Positioned, PositionLost, SettingsEntry
 from tests.memory.event_history import InMemoryEventHistory
 from tests.memory.journal import InMemoryJournal
+from tests.support.waiting import eventually
 
 NOW = datetime(2024, 5, 10, 12, tzinfo=UTC)
 QUERY = LookupQuery("123456789012", "eu-west-1")
@@ -58,12 +59,6 @@ async def running(feeder: HistoryFeeder) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
-    async with asyncio.timeout(seconds):
-        while not await holds():  # noqa: ASYNC110 - what is waited for is another task's state, as a reader sees it
-            await asyncio.sleep(0.002)
 
 
 async def test_only_live_management_events_reach_the_history() -> None:

@@ -1,8 +1,10 @@
 """A trail's events in its log group: each once, in the right stream, whatever stops the delivery and wherever."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from opentrail.adapters.log_store.local import LocalLogStore
 from opentrail.event import Event
 from opentrail.event.encoding import decode_event, encode_event
+from opentrail.pipeline import log_delivery
 from opentrail.pipeline.append_marks import AppendMarks
 from opentrail.pipeline.log_delivery import LogDelivery
 from opentrail.pipeline.log_figures import LogFigures
@@ -25,6 +28,7 @@ from opentrail.resource.trail import Trail
 from tests.builders import ACCOUNT, NOON, REGION, World, a_key, a_role, a_trail, an_event
 from tests.memory.key_ring import InMemoryKeyRing
 from tests.memory.log_store import InMemoryLogStore
+from tests.support.waiting import eventually
 
 GROUP_ARN = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:audit:*"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/logs"
@@ -91,6 +95,10 @@ async def delivered(store: LogStore, group_id: str = "g1") -> list[str]:
     return [decode_event(event.message.encode())["eventName"] for event in await store.read(LogRange(group_id), 1000)]
 
 
+async def has_delivered(store: LogStore, number: int) -> bool:
+    return len(await delivered(store)) == number
+
+
 async def test_each_event_is_one_log_event_with_its_own_json_and_time(world: World, store: LogStore) -> None:
     await record(world, "CreateUser")
 
@@ -101,6 +109,22 @@ async def test_each_event_is_one_log_event_with_its_own_json_and_time(world: Wor
     assert event.message.encode() == encode_event(an_event("CreateUser"))
     assert event.place.timestamp == int(NOON.timestamp() * 1000)
     assert (stream.name, event.stream_id) == (STREAM, stream.stream_id)
+
+
+async def test_what_is_recorded_is_delivered_at_once_and_a_stop_is_not_waited_for(
+    world: World, store: LogStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_delivery, "LOOK_SECONDS", 3600)
+    stop = asyncio.Event()
+    running = asyncio.create_task(delivery(world, store).run(stop))
+
+    for number in range(3):
+        await record(world, f"Call{number}")
+        await eventually(partial(has_delivered, store, number + 1))
+    stop.set()
+
+    await running
+    assert await delivered(store) == ["Call0", "Call1", "Call2"]
 
 
 async def test_only_what_the_selectors_pick_is_delivered_under_the_settings_in_force(

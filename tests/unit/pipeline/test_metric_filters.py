@@ -1,23 +1,29 @@
 """Metric filters at work: values, defaults, dimensions; each event once, whatever breaks in between."""
 
+import asyncio
 import json
 import random
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
 
 from opentrail.aws import logs
 from opentrail.metric.key import MetricKey
-from opentrail.pipeline.metric_filters import MetricFilters
+from opentrail.pattern.filter_pattern import parse_filter_pattern
+from opentrail.pipeline import metric_filters
+from opentrail.pipeline.metric_filters import FilterSet, MetricFilters
 from opentrail.ports import Unavailable
-from opentrail.ports.log_store import LogEvent, LogKeyUnusable, LogRange, StoredEvent
+from opentrail.ports.log_store import LogEvent, LogKeyUnusable, LogRange, Place, StoredEvent
 from opentrail.ports.metric_store import MetricRange
+from opentrail.resource.log_group import METRIC_FILTER, LogFilter, LogGroup
 from tests.builders import ACCOUNT, NOON, REGION, World
 from tests.memory.log_store import InMemoryLogStore
-from tests.support.corpus import shared
+from tests.support.corpus import real_events, shared
+from tests.support.waiting import eventually
 
 AT = int(NOON.timestamp())
 
@@ -64,12 +70,30 @@ async def samples(world: World, *dimensions: tuple[str, str], unit: str = "None"
     return dict(spread or {})
 
 
+async def has_changed(world: World, before: dict[float, float]) -> bool:
+    return await samples(world) != before
+
+
 async def test_each_match_adds_a_sample_and_nothing_else_does() -> None:
     world = await a_world()
 
     await put(world, {"a": 1}, {"a": 2}, {"a": 1}, "no json")
 
     assert await samples(world) == {1.0: 2.0}
+
+
+async def test_what_is_stored_is_published_without_being_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metric_filters, "LOOK_AGAIN_SECONDS", 3600)
+    world = await a_world()
+    running = asyncio.create_task(world.metric_filters.run())
+
+    for _ in range(3):
+        before = await samples(world)
+        await put(world, {"a": 1}, publish=False)
+        await eventually(partial(has_changed, world, before))
+
+    running.cancel()
+    assert await samples(world) == {1.0: 3.0}
 
 
 async def test_what_does_not_match_adds_the_default() -> None:
@@ -105,6 +129,41 @@ async def test_filters_of_every_kind_read_the_same_events_each_in_its_way() -> N
     await put(world, {"a": 1, "bytes": 7}, "an error", "10.0.0.1 404 12", {"a": 2, "text": "error"})
 
     assert await samples(world) == {7.0: 1.0, 3.0: 2.0, 12.0: 1.0}
+
+
+def test_many_filters_at_once_count_what_each_alone_does() -> None:
+    cases = json.loads(shared("corpus", "conformance", "metric-filters", "cis-patterns.json").read_text())
+    patterns = ["{ $.eventName = * }", *(case["pattern"] for case in cases), "Console", "[first, ...]"]
+    counted = {"metricNamespace": "Audit", "metricValue": "1"}
+    filters = [
+        LogFilter(METRIC_FILTER, f"f{n}", NOON, {"filterPattern": pattern, "metricTransformations": [transformation]})
+        for n, pattern in enumerate(patterns)
+        for transformation in [counted | {"metricName": f"m{n}"} | ({"defaultValue": 0.0} if n % 3 == 0 else {})]
+    ]
+    messages = [json.dumps(event) for _, event in real_events("invictus-ir", "stratus-red-team", "traildiscover")]
+    now = AT * 1000
+    events = [StoredEvent(Place(now, n), "s", now, message) for n, message in enumerate(messages)]
+
+    found = FilterSet(LogGroup("g", ACCOUNT, REGION, "app", NOON), filters).measured(events)
+
+    spreads = {each.key.name: each.aggregate.spread for each in found}
+    for number, pattern in enumerate(patterns):
+        reading = parse_filter_pattern(pattern)
+        hits = sum(reading.match(message) is not None for message in messages)
+        rest = len(messages) - hits if number % 3 == 0 else 0
+        told = {value: float(count) for value, count in ((1.0, hits), (0.0, rest)) if count}
+        assert spreads.get(f"m{number}", {}) == told, pattern
+    assert sum(1.0 in (spread or {}) for spread in spreads.values()) > 15
+
+
+async def test_a_filter_that_is_changed_counts_by_its_new_pattern() -> None:
+    world = await a_world("{ $.a = 7 }")
+    await put(world, {"a": 1}, {"a": 7})
+    await put_filter(world, "{ $.a = 1 }")
+
+    await put(world, {"a": 1}, {"a": 1}, {"a": 7})
+
+    assert await samples(world) == {1.0: 3.0}
 
 
 async def test_a_filter_sees_what_came_after_it_was_made() -> None:

@@ -43,6 +43,7 @@ class Reading:
         self.woken: list[str] = []
         self.waiting: Counter[str] = Counter()
         self.failing: set[str] = set()
+        self.prepared: list[str] = []
 
     def reader(self, freeze: Callable[[], None] = lambda: None) -> RulesReader:
         return RulesReader(
@@ -54,6 +55,7 @@ class Reading:
             self.woken.extend,
             is_failing=self.failing.__contains__,
             freeze=freeze,
+            prepare=self.prepared.append,
         )
 
     async def read(self, *entries: JournalEntry) -> Sequence[tuple[str, str, str]]:
@@ -95,6 +97,17 @@ async def test_an_event_invokes_every_target_of_every_rule_that_it_matches() -> 
     assert found == [("one", "1", "CreateBucket"), ("two", "1", "CreateBucket"), ("two", "2", "CreateBucket")]
     assert reading.woken == sorted([QUEUE, TOPIC])
     assert reading.waiting == {QUEUE: 2, TOPIC: 1}
+
+
+async def test_the_targets_of_rules_in_force_are_told_before_they_are_invoked_and_after_a_restart() -> None:
+    reading = Reading()
+
+    await reading.read(a_rule(), a_rule("off", state=RuleState.DISABLED, targets=({"Id": "1", "Arn": TOPIC},)))
+    before = list(reading.prepared)
+    await reading.read()
+
+    assert before == [QUEUE]
+    assert reading.prepared == [QUEUE, QUEUE]
 
 
 async def test_a_rule_sees_what_is_recorded_while_it_is_in_force() -> None:

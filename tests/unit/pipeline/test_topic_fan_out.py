@@ -51,6 +51,14 @@ def test_a_message_goes_to_every_confirmed_subscription_in_force() -> None:
     }
 
 
+def test_an_endpoint_is_told_as_soon_as_its_subscription_is_in_force() -> None:
+    told: list[str] = []
+
+    TopicFanOut(told.append).put_in_force(f"{ARN}:a", a_subscription().to_json())
+
+    assert told == ["https://a.example"]
+
+
 def test_a_topic_that_is_gone_tells_nobody() -> None:
     fan_out = a_fan_out(a_subscription())
     fan_out.put_in_force(ARN, None)

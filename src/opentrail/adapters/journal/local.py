@@ -115,6 +115,10 @@ class LocalJournal:
     def head(self) -> Position:
         return format_number(self._head)
 
+    async def grown(self, after: Position) -> None:
+        while parse_number(after) >= (standing := self._standing())[0]:
+            await standing[1].wait()
+
     def read(self, after: Position, *, until: Position | None = None) -> AsyncIterator[Sequence[Positioned]]:
         end = None if until is None else parse_number(until)
         return follow(parse_number(after), end, self._standing, self._read_page)

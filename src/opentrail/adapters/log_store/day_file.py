@@ -13,6 +13,9 @@ from opentrail.ports.log_store import LogEvent, LogRange, Place, StoredEvent, St
 
 SCHEMA_VERSION = 2
 
+COMPANIONS = ("", "-wal", "-shm")
+"""How the names of the files of one day end, beyond the first one's."""
+
 MAX_STREAM_CHOICE = 100
 """Streams that a statement names; where more are asked for, the others' rows are passed over."""
 
@@ -46,7 +49,22 @@ ROWS = (
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
     """Open a day's file, made when it is missing; what is committed through it survives a power cut."""
-    is_new = not path.exists()
+    if not path.exists():
+        _make(path)
+    return _upgraded(path)
+
+
+def _make(path: Path) -> None:
+    """Make a day's file, which has its name once it has its tables: a reader never finds it without."""
+    unfinished = path.with_name(path.name + ".new")
+    for suffix in COMPANIONS:
+        unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
+    _upgraded(unfinished).close()
+    unfinished.rename(path)
+    _sync_folder(path.parent)
+
+
+def _upgraded(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -54,8 +72,6 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     if version < SCHEMA_VERSION:
         missing = _SCHEMA if version == 0 else _DATA_KEYS
         connection.executescript(f"BEGIN; {missing} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    if is_new:
-        _sync_folder(path.parent)
     return connection
 
 

@@ -54,7 +54,6 @@ MAX_WORK_WAITING = 1_000
 """Other work that waits for a thread; more is refused as Unavailable."""
 
 _SUFFIX = ".sqlite"
-_COMPANIONS = ("", "-wal", "-shm")
 
 _Result = TypeVar("_Result")
 
@@ -301,7 +300,7 @@ class LocalLogStore:
         for day in days:
             path = self._path(group_id, day)
             self._close_file(path)
-            for suffix in _COMPANIONS:
+            for suffix in day_file.COMPANIONS:
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
         if days:
             self._figures.pop(group_id, None)

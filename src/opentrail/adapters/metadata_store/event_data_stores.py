@@ -1,14 +1,12 @@
 """Event data stores, channels and their policies on the metadata database (port: event_data_stores)."""
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, exists, select
 
 from opentrail.adapters.metadata_store.database import Database, put
-from opentrail.adapters.metadata_store.recently_used import RecentlyUsed
+from opentrail.adapters.metadata_store.remembered import Remembered
 from opentrail.adapters.metadata_store.tables import (
     channels,
     event_data_stores,
@@ -22,24 +20,13 @@ from opentrail.ports.journal import Position, SettingsEntry
 from opentrail.resource.channel import Channel, is_channel_arn
 from opentrail.resource.event_data_store import EventDataStore, is_event_data_store_arn
 
-REMEMBERED = 1_000
-"""Channels, and policies, that are kept in memory."""
-
-CACHE_SECONDS = 1.0
-"""How long they are, where another process might change them in the database."""
-
-_Value = TypeVar("_Value")
-
 
 class SqlEventDataStores:
     """Implements EventDataStores; what it shows is applied by a SqlTrailStore over the same database."""
 
     def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
-        self._channels: RecentlyUsed[str, Channel | None] = RecentlyUsed(REMEMBERED, CACHE_SECONDS, monotonic)
-        self._policies: RecentlyUsed[str, str] = RecentlyUsed(REMEMBERED, CACHE_SECONDS, monotonic)
-        self._as_of = database.changes
-        self._readings: dict[tuple[int, str, int], asyncio.Future[Any]] = {}
+        self._remembered = Remembered(database, monotonic)
 
     async def event_data_store(self, arn: str) -> EventDataStore | None:
         query = select(event_data_stores.c.settings).where(event_data_stores.c.arn == arn)
@@ -58,7 +45,7 @@ class SqlEventDataStores:
             settings = connection.execute(select(channels.c.settings).where(channels.c.arn == arn)).scalar()
             return None if settings is None else Channel.from_json(settings)
 
-        return await self._remembered(self._channels, arn, read)
+        return await self._remembered.read(read, "channel", arn)
 
     async def channels(self, account_id: str) -> Sequence[Channel]:
         query = select(channels.c.settings).where(channels.c.account_id == account_id).order_by(channels.c.arn)
@@ -70,34 +57,7 @@ class SqlEventDataStores:
             query = select(resource_policies.c.policy).where(resource_policies.c.resource_arn == resource_arn)
             return connection.execute(query).scalar() or ""
 
-        return await self._remembered(self._policies, resource_arn, read)
-
-    async def _remembered(
-        self, known: RecentlyUsed[str, _Value], key: str, read: Callable[[Connection], _Value]
-    ) -> _Value:
-        """Return what was read last, for as long as this process writes no settings: each PutAuditEvents asks anew. Who
-        asks while it is read waits for the same answer."""
-        changes = self._database.changes
-        if changes != self._as_of:
-            self._channels.forget_all()
-            self._policies.forget_all()
-            self._as_of = changes
-        if (found := known.get(key)) is not None:
-            return found[0]
-        place = (id(known), key, changes)
-        reading = self._readings.get(place)
-        if reading is None:
-            reading = self._readings[place] = asyncio.ensure_future(self._database.read(read))
-            reading.add_done_callback(lambda done: self._end_reading(place, done))
-        value: _Value = await asyncio.shield(reading)
-        if self._database.changes == changes:
-            known.put(key, value, known.changes)
-        return value
-
-    def _end_reading(self, place: tuple[int, str, int], done: "asyncio.Future[Any]") -> None:
-        del self._readings[place]
-        if not done.cancelled():
-            done.exception()  # told to those who wait, of whom none may be left
+        return await self._remembered.read(read, "policy", resource_arn)
 
     async def set_resource_policy(self, resource_arn: str, policy: str) -> None:
         await self._database.write(lambda connection: _set_policy(connection, resource_arn, policy))

@@ -7,6 +7,7 @@ import orjson
 from sqlalchemy import Connection, Row, delete, func, select, tuple_, update
 
 from opentrail.adapters.metadata_store.database import Database, add, put
+from opentrail.adapters.metadata_store.remembered import Remembered
 from opentrail.adapters.metadata_store.tables import (
     log_filters,
     log_groups,
@@ -22,10 +23,11 @@ from opentrail.resource.trail import Trail
 
 
 class SqlLogGroups:
-    """Implements LogGroups."""
+    """Implements LogGroups. What each batch of log events asks for is remembered."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._remembered = Remembered(database)
 
     async def create(self, group: LogGroup) -> None:
         if not await self._database.write(lambda connection: add(connection, log_groups, _values(group))):
@@ -36,12 +38,14 @@ class SqlLogGroups:
         query = select(log_groups).where(
             columns.account_id == account_id, columns.region == region, columns.name == name
         )
-        row = await self._database.read(lambda connection: connection.execute(query).first())
+        row = await self._remembered.read(
+            lambda connection: connection.execute(query).first(), "named", account_id, region, name
+        )
         return None if row is None else _group(row)
 
     async def group_of(self, group_id: str) -> LogGroup | None:
         query = select(log_groups).where(log_groups.c.group_id == group_id)
-        row = await self._database.read(lambda connection: connection.execute(query).first())
+        row = await self._remembered.read(lambda connection: connection.execute(query).first(), "group", group_id)
         return None if row is None else _group(row)
 
     async def groups(
@@ -101,7 +105,9 @@ class SqlLogGroups:
 
     async def stream(self, group_id: str, name: str) -> LogStream | None:
         query = select(log_streams).where(log_streams.c.group_id == group_id, log_streams.c.name == name)
-        row = await self._database.read(lambda connection: connection.execute(query).first())
+        row = await self._remembered.read(
+            lambda connection: connection.execute(query).first(), "stream", group_id, name
+        )
         return None if row is None else _stream(row)
 
     async def streams(self, group_id: str) -> Sequence[LogStream]:
@@ -131,8 +137,11 @@ class SqlLogGroups:
     async def filters(self, group_id: str, kind: str) -> Sequence[LogFilter]:
         columns = log_filters.c
         query = select(log_filters).where(columns.group_id == group_id, columns.kind == kind).order_by(columns.name)
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [_filter(row) for row in rows]
+
+        def read(connection: Connection) -> Sequence[LogFilter]:
+            return tuple(map(_filter, connection.execute(query)))
+
+        return await self._remembered.read(read, "filters", group_id, kind)
 
     async def account_filters(
         self, account_id: str, region: str, kind: str, after: tuple[str, str], limit: int
@@ -160,10 +169,11 @@ class SqlLogReaders:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._remembered = Remembered(database)
 
     async def readers(self) -> Sequence[LogReaderState]:
         query = select(log_readers).order_by(log_readers.c.trail_arn)
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        rows = await self._remembered.read(lambda connection: connection.execute(query).all())
         return [LogReaderState(row.trail_arn, Position(row.cursor), row.trail) for row in rows]
 
     async def move(self, state: LogReaderState) -> None:

@@ -3,12 +3,13 @@
 import signal
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from opentrail.adapters.log_store.local import LocalLogStore
-from opentrail.ports.log_store import LogRange
+from opentrail.ports.log_store import LogEvent, LogRange
 
 KILLS = 5
 ACKNOWLEDGED_BEFORE_A_KILL = 12
@@ -53,6 +54,24 @@ async def test_every_acknowledged_event_is_there_once_after_each_kill(tmp_path: 
         assert len(stored) == len(set(stored))
         assert set(range(acknowledged)) <= set(stored)
         assert figures["s"].stored_bytes == sum(len(str(number)) + 26 for number in stored)
+
+
+async def test_day_that_a_kill_left_half_made_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    for suffix in ("", "-wal"):
+        (tmp_path / "g" / f"2026-11-20.sqlite.new{suffix}").write_bytes(b"half a file")
+    store = LocalLogStore(tmp_path)
+    noon = 1_795_176_000_000
+
+    before = await store.days("g")
+    await store.append("g", [LogEvent("s", noon, noon, "one")])
+    stored = await store.read(LogRange("g"), 10)
+    after = await store.days("g")
+    await store.close()
+
+    assert (list(before), list(after)) == ([], [date(2026, 11, 20)])
+    assert [event.message for event in stored] == ["one"]
+    assert not list((tmp_path / "g").glob("*.new*"))
 
 
 def _write_until_killed(folder: Path, first: int) -> int:

@@ -10,25 +10,9 @@ from opentrail.adapters.metadata_store import Database, SqlEventDataStores, open
 from opentrail.ports import Unavailable
 from opentrail.ports.event_data_stores import LakeReaderState
 from opentrail.ports.journal import Position
+from tests.support.metadata import Reads
 
 ARN = "arn:aws:cloudtrail:us-east-1:123456789012:channel/22222222-2222-4222-8222-222222222222"
-
-
-class Reads:
-    """Counts the reads of a database."""
-
-    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.count = 0
-        self.is_failing = False
-        real = database.read
-
-        async def read(work):  # type: ignore[no-untyped-def]
-            self.count += 1
-            if self.is_failing:
-                raise Unavailable("no answer")
-            return await real(work)
-
-        monkeypatch.setattr(database, "read", read)
 
 
 @pytest.fixture

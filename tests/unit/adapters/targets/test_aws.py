@@ -13,7 +13,8 @@ from uuid import uuid4
 import boto3
 import pytest
 
-from opentrail.adapters.targets.aws import SERVICES, AwsTargets, TargetEndpoint
+from opentrail.adapters.targets import aws
+from opentrail.adapters.targets.aws import MAX_CLIENTS, SERVICES, AwsTargets, TargetEndpoint
 from opentrail.adapters.targets.kinds import TargetKinds
 from opentrail.deliver.subscription_data import LOG_DATA, data_messages
 from opentrail.ports import Unavailable
@@ -73,6 +74,50 @@ async def test_a_queue_gets_the_text_and_the_attributes(url: str, targets: Targe
     (message,) = received(url, queue)
     assert message["Body"] == '{"n":1}'
     assert message["MessageAttributes"] == {"ERROR_CODE": {"DataType": "String", "StringValue": "NO_RESOURCE"}}
+
+
+async def test_a_prepared_client_is_made_once_for_each_region_and_is_the_one_that_sends(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    make = aws._make_client
+
+    def noting(service: str, endpoint: TargetEndpoint, region: str) -> Any:
+        made.append(region)
+        return make(service, endpoint, region)
+
+    monkeypatch.setattr(aws, "_make_client", noting)
+    queue, arn = a_queue(url)
+    sender = AwsTargets("sqs", TargetEndpoint(url, "testing", "testing"))
+
+    for number in range(2 * MAX_CLIENTS):
+        sender.prepare(arn)
+        sender.prepare(f"arn:aws:sqs:{REGION if number % 2 else 'us-east-1'}:{ACCOUNT}:q{number}")
+    await sender.send(a_dispatch(arn))
+
+    sender.close()
+    assert sorted(made) == sorted({REGION, "us-east-1"})
+    assert len(received(url, queue)) == 1
+
+
+async def test_what_keeps_a_client_from_being_made_is_told_to_whoever_sends(url: str) -> None:
+    sender = AwsTargets("sqs", TargetEndpoint(url, "testing", "testing", "/no/such/bundle"))
+    destination = f"arn:aws:sqs:no region:{ACCOUNT}:q"
+
+    sender.prepare(destination)
+
+    with pytest.raises((TargetRefused, Unavailable)):
+        await sender.send(a_dispatch(destination))
+    sender.close()
+
+
+async def test_nothing_is_prepared_where_there_is_no_upstream() -> None:
+    sender = AwsTargets("sqs", None)
+
+    sender.prepare(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q")
+
+    with pytest.raises(TargetRefused):
+        await sender.send(a_dispatch(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"))
 
 
 async def test_a_fifo_queue_keeps_one_of_two_deliveries_of_an_invocation(url: str, targets: TargetKinds) -> None:
