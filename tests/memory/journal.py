@@ -87,9 +87,11 @@ class InMemoryJournal:
         return _position(self._trimmed + len(self._entries))
 
     async def grown(self, after: Position) -> None:
-        while self.head() <= after:
+        while True:
             if self._is_closed:
                 raise Unavailable("the journal is closed")
+            if self.head() > after:
+                return
             await self._changed.wait()
 
     async def read(self, after: Position, *, until: Position | None = None) -> AsyncIterator[Sequence[Positioned]]:

@@ -85,6 +85,8 @@ def _field(path: Path, test: Test, *, or_absent: bool) -> list[Alternative]:
         return _UNKNOWN
     dotted = tuple(part for name in names for part in name.split("."))
     needs_proof = dotted != names
+    if needs_proof and or_absent:
+        return _UNKNOWN  # what is at the path of the parts says nothing of a member with dots in its name
     return [Alternative((Condition(dotted, test, or_absent, is_leaf=False),), needs_proof)]
 
 

@@ -36,14 +36,15 @@ _Place = tuple[DottedPath, str]
 
 
 class RuleSet(Generic[Name]):
-    """Rules by name. Not to be changed while another thread matches."""
+    """Rules by name. Not to be changed while another thread matches. What is remembered of events is bounded by
+    ``budget``; sets that one thread asks may share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: MemoBudget | None = None) -> None:
         self._predicates: dict[Name, Predicate] = {}
         self._matchers: dict[Name, Matcher] = {}
         self._filed: dict[Name, list[tuple[_Place | None, Bucket[Name], int]]] = {}
         self._guards: dict[DottedPath, tuple[LeafReader, dict[str, Bucket[Name]]]] = {}
-        self._budget = MemoBudget()
+        self._budget = budget or MemoBudget()
         self._rest: Bucket[Name] = Bucket(self._budget)
 
     def __len__(self) -> int:

@@ -197,7 +197,10 @@ class LiveAlarms:
 
     async def run(self) -> None:
         """Judge alarms as data come and as time passes, until cancelled."""
+        self._ticks_seen = int(self._clock.now().timestamp()) // TICK_SECONDS
         while True:
+            until = (self._ticks_seen + 1) * TICK_SECONDS - self._clock.now().timestamp()
+            await is_set_within(self._woken, min(max(until, 0), TICK_SECONDS))
             self._woken.clear()
             try:
                 await self.tick()
@@ -205,9 +208,8 @@ class LiveAlarms:
                 _log.warning("alarms wait for their store", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 self._due |= set(self._alarms)
-                continue
+                self._woken.set()
             await asyncio.sleep(LINGER_SECONDS)
-            await is_set_within(self._woken, TICK_SECONDS - self._clock.now().timestamp() % TICK_SECONDS)
 
     def _by_time(self, now: datetime) -> set[str]:
         """Return the alarms that are due by the clock alone, each once for what its cadence has reached."""

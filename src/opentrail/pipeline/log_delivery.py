@@ -15,7 +15,7 @@ from opentrail.ports.journal import START, Position
 from opentrail.ports.log_groups import LogReaderState
 from opentrail.waiting import is_set_within
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.1
 """How often deliveries are looked at while nothing is recorded: a destination may take again what it did not."""
 
 LISTING = timedelta(seconds=1)

@@ -21,6 +21,7 @@ from opentrail.metric.key import Dimensions, MetricKey
 from opentrail.pattern.errors import InvalidPattern
 from opentrail.pattern.filter_pattern import FilterPattern, json_object, parse_filter_pattern
 from opentrail.pattern.rule_set import RuleSet
+from opentrail.pattern.text_index import MemoBudget
 from opentrail.ports import Unavailable
 from opentrail.ports.log_groups import LogGroups
 from opentrail.ports.log_store import LogKeyUnusable, LogStore, StoredEvent
@@ -67,6 +68,7 @@ class MetricFilters:
         self._metrics = metrics
         self._clock = clock
         self._ready: dict[str, FilterSet] = {}
+        self._budget = MemoBudget()
         self._due: dict[_Day, None] = {}
         self._woken = asyncio.Event()
 
@@ -84,6 +86,7 @@ class MetricFilters:
             try:
                 if is_everywhere_due:
                     await self.look_everywhere()
+                    is_everywhere_due = False
                 await self.publish()
             except Unavailable as error:
                 _log.warning("metric filters wait for a store", error=str(error))
@@ -130,32 +133,35 @@ class MetricFilters:
             group = await self._groups.group_of(group_id)
             if group is None:
                 return
-            ready = self._filter_set(group, filters)
-            measurements = await asyncio.to_thread(ready.measured, events)
+            measurements = await asyncio.to_thread(self._measured, group, filters, events)
             after = events[-1].place.sequence
             now = int(self._clock.now().timestamp())
             await self._metrics.publish(LogCursor(group_id, day, after), measurements, now)
 
-    def _filter_set(self, group: LogGroup, filters: Sequence[LogFilter]) -> "FilterSet":
-        """Return a group's filters made ready, and keep them for as long as they are the same."""
-        kept = self._ready.pop(group.group_id, None)
-        if kept is None or kept.filters != filters:
-            kept = FilterSet(group, filters)
-        self._ready[group.group_id] = kept
+    def _measured(
+        self, group: LogGroup, filters: Sequence[LogFilter], events: Sequence[StoredEvent]
+    ) -> list[Measurement]:
+        """Return what ``events`` are worth; in a thread, one at a time. A group's filters are kept ready for as long as
+        they are the same."""
+        ready = self._ready.pop(group.group_id, None)
+        if ready is None or ready.filters != filters:
+            ready = FilterSet(group, filters, self._budget)
+        self._ready[group.group_id] = ready
         if len(self._ready) > MAX_READY:
             del self._ready[next(iter(self._ready))]
-        return kept
+        return ready.measured(events)
 
 
 class FilterSet:
-    """The metric filters of a group, made ready: patterns over JSON are asked all at once."""
+    """The metric filters of a group, made ready: patterns over JSON are asked all at once. What they remember of events
+    is bounded by ``budget``."""
 
-    def __init__(self, group: LogGroup, filters: Sequence[LogFilter]) -> None:
+    def __init__(self, group: LogGroup, filters: Sequence[LogFilter], budget: MemoBudget) -> None:
         self.filters = filters
         self._group = group
         ready = (_ready(group, log_filter) for log_filter in filters)
         self._ready = [each for each in ready if each is not None]
-        self._json: RuleSet[int] = RuleSet()
+        self._json: RuleSet[int] = RuleSet(budget)
         self._asked_always = set[int]()
         for number, each in enumerate(self._ready):
             if each.pattern.view == "json":

@@ -134,7 +134,7 @@ async def test_calls_given_up_at_once_end_the_connection_and_never_pile_up() -> 
 
 
 async def test_further_streams_than_announced_end_the_connection() -> None:
-    async with gateway_rig(tell_hash) as rig:
+    async with gateway_rig(tell_hash, max_connections=2 * MAX_STREAMS) as rig:
         peer = await Http2Peer.connect(rig.port)
         await peer.call("GET", "/bucket/key")
         assert peer.h2.remote_settings.max_concurrent_streams == MAX_STREAMS

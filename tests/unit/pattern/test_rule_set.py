@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from opentrail.pattern.alternatives import Alternative, Condition
 from opentrail.pattern.event_pattern import parse_event_pattern
-from opentrail.pattern.ir import ALWAYS, NEVER, Predicate
+from opentrail.pattern.ir import ALWAYS, NEVER, Field, Not, Predicate
 from opentrail.pattern.rule_bucket import Bucket
 from opentrail.pattern.rule_set import RuleSet
 from opentrail.pattern.text_index import MemoBudget
-from opentrail.pattern.values import StartsWith, text_in
+from opentrail.pattern.values import ANYTHING, StartsWith, text_in
 from tests.support.corpus import lines
 from tests.support.pattern_reference import holds
 from tests.support.pattern_strategies import events, predicates
@@ -37,6 +37,21 @@ def test_the_index_finds_what_each_rule_alone_does(
             del kept[gone]
         assert len(index) == len(kept)
         assert sorted(index.match(event)) == [name for name, rule in kept.items() if holds(rule, event)]
+
+
+def test_a_dot_in_a_name_is_told_from_a_path() -> None:
+    index: RuleSet[str] = RuleSet()
+    rules: dict[str, Predicate] = {
+        "none": Not(Field(("a.b",), ANYTHING)),
+        "other": Not(Field(("a.b",), text_in("x"))),
+        "is": Field(("a.b",), text_in("x")),
+        "below": Not(Field(("a", "b"), ANYTHING)),
+    }
+    for name, rule in rules.items():
+        index.add(name, rule)
+
+    for event in ({"a": {"b": "x"}}, {"a.b": "x"}, {"a.b": "y", "a": {"b": "x"}}, {"a": "x"}, {}):
+        assert sorted(index.match(event)) == sorted(name for name, rule in rules.items() if holds(rule, event)), event
 
 
 def test_a_rule_of_the_same_name_takes_the_place_of_the_other() -> None:

@@ -1,6 +1,5 @@
 """Alarms as data come and time passes: states, what they set off, composite alarms, and what a restart finds."""
 
-import asyncio
 import json
 from collections import Counter
 from functools import partial
@@ -14,7 +13,7 @@ from opentrail.pipeline import alarms
 from opentrail.pipeline.alarms import LiveAlarms
 from opentrail.ports.alarms import HistoryQuery
 from tests.builders import ACCOUNT, REGION, World
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, running
 
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:react"
@@ -87,15 +86,33 @@ async def test_a_datapoint_beyond_the_threshold_is_an_alarm_before_its_period_is
 async def test_alarms_are_judged_as_their_data_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alarms, "TICK_SECONDS", 10**12)
     world = World()
-    running = asyncio.create_task(world.alarms.run())
 
-    for name in ("one", "two", "three"):
-        await put_alarm(world, name, MetricName=name)
-        datum = {"MetricName": name, "Value": 1.0, "Timestamp": world.clock.now()}
-        await do(world, "PutMetricData", Namespace="Audit", MetricData=[datum])
-        await eventually(partial(is_alarm, world, name))
+    async with running(world.alarms.run()):
+        for name in ("one", "two", "three"):
+            await put_alarm(world, name, MetricName=name)
+            datum = {"MetricName": name, "Value": 1.0, "Timestamp": world.clock.now()}
+            await do(world, "PutMetricData", Namespace="Audit", MetricData=[datum])
+            await eventually(partial(is_alarm, world, name))
 
-    running.cancel()
+
+async def test_no_tick_is_passed_over_while_others_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on in the middle of what follows a look: the alarm without data is judged all the same."""
+    world = World()
+    await put_alarm(world, "beat", TreatMissingData="breaching")
+    world.clock.advance(59.99)
+    ticks: list[float] = []
+    tick = world.alarms.tick
+
+    async def late_tick() -> None:
+        await tick()
+        ticks.append(world.clock.now().timestamp())
+        if len(ticks) == 1:
+            world.clock.advance(0.02)
+
+    monkeypatch.setattr(world.alarms, "tick", late_tick)
+    async with running(world.alarms.run()):
+        world.alarms.due("nobody")
+        await eventually(partial(is_alarm, world, "beat"), 5)
 
 
 async def test_what_an_alarm_may_invoke_is_told_before_it_does() -> None:

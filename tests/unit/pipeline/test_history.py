@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +15,7 @@ from opentrail.ports.event_history import EventHistory, LookupKey, LookupQuery
 from opentrail.ports.journal import EventEntry, Position, Positioned, PositionLost, SettingsEntry
 from tests.memory.event_history import InMemoryEventHistory
 from tests.memory.journal import InMemoryJournal
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, running
 
 NOW = datetime(2024, 5, 10, 12, tzinfo=UTC)
 QUERY = LookupQuery("123456789012", "eu-west-1")
@@ -51,16 +50,6 @@ async def stands_at(feeder: HistoryFeeder, position: Position) -> bool:
     return feeder.position == position
 
 
-@asynccontextmanager
-async def running(feeder: HistoryFeeder) -> AsyncIterator[None]:
-    task = asyncio.create_task(feeder.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 async def test_only_live_management_events_reach_the_history() -> None:
     journal, history = InMemoryJournal(), InMemoryEventHistory()
     feeder = HistoryFeeder(journal, history, FixedClock())
@@ -85,7 +74,7 @@ async def test_only_live_management_events_reach_the_history() -> None:
 async def test_an_event_is_visible_within_a_second_of_its_recording() -> None:
     journal, history = InMemoryJournal(), InMemoryEventHistory()
     feeder = HistoryFeeder(journal, history, FixedClock())
-    async with running(feeder):
+    async with running(feeder.run()):
         await journal.append([EventEntry(an_event("1"))])
         await eventually(lambda: history_holds(history, ["1"]), seconds=1)
 
@@ -93,7 +82,7 @@ async def test_an_event_is_visible_within_a_second_of_its_recording() -> None:
 async def test_what_comes_in_quick_succession_is_stored_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeding, "LINGER_SECONDS", 3_600)
     journal, history = InMemoryJournal(), InMemoryEventHistory()
-    async with running(HistoryFeeder(journal, history, FixedClock())):
+    async with running(HistoryFeeder(journal, history, FixedClock()).run()):
         await journal.append([EventEntry(an_event("1"))])
         await eventually(lambda: history_holds(history, ["1"]))
         await journal.append([EventEntry(an_event("2"))])
@@ -154,7 +143,7 @@ async def test_a_history_that_does_not_answer_is_tried_again(monkeypatch: pytest
     history.failure = Unavailable("no space left")
     last = await journal.append([EventEntry(an_event("1"))])
 
-    async with running(feeder):
+    async with running(feeder.run()):
         await eventually(lambda: stands_at(feeder, last))
 
     assert await ids(history) == ["1"]
@@ -188,7 +177,7 @@ async def test_days_past_the_retention_expire_while_the_feeder_runs() -> None:
     old = orjson.loads(an_event("old", eventTime=(NOW - timedelta(days=92)).strftime("%Y-%m-%dT%H:%M:%SZ")))
     await history.store([history_event(old)], Position(""))
 
-    async with running(HistoryFeeder(journal, history, FixedClock())):
+    async with running(HistoryFeeder(journal, history, FixedClock()).run()):
         await eventually(lambda: history_holds(history, []))
 
 

@@ -1,6 +1,5 @@
 """Metric filters at work: values, defaults, dimensions; each event once, whatever breaks in between."""
 
-import asyncio
 import json
 import random
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import pytest
 from opentrail.aws import logs
 from opentrail.metric.key import MetricKey
 from opentrail.pattern.filter_pattern import parse_filter_pattern
+from opentrail.pattern.text_index import MemoBudget
 from opentrail.pipeline import metric_filters
 from opentrail.pipeline.metric_filters import FilterSet, MetricFilters
 from opentrail.ports import Unavailable
@@ -23,7 +23,7 @@ from opentrail.resource.log_group import METRIC_FILTER, LogFilter, LogGroup
 from tests.builders import ACCOUNT, NOON, REGION, World
 from tests.memory.log_store import InMemoryLogStore
 from tests.support.corpus import real_events, shared
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, running
 
 AT = int(NOON.timestamp())
 
@@ -85,14 +85,13 @@ async def test_each_match_adds_a_sample_and_nothing_else_does() -> None:
 async def test_what_is_stored_is_published_without_being_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metric_filters, "LOOK_AGAIN_SECONDS", 3600)
     world = await a_world()
-    running = asyncio.create_task(world.metric_filters.run())
 
-    for _ in range(3):
-        before = await samples(world)
-        await put(world, {"a": 1}, publish=False)
-        await eventually(partial(has_changed, world, before))
+    async with running(world.metric_filters.run()):
+        for _ in range(3):
+            before = await samples(world)
+            await put(world, {"a": 1}, publish=False)
+            await eventually(partial(has_changed, world, before))
 
-    running.cancel()
     assert await samples(world) == {1.0: 3.0}
 
 
@@ -133,7 +132,7 @@ async def test_filters_of_every_kind_read_the_same_events_each_in_its_way() -> N
 
 def test_many_filters_at_once_count_what_each_alone_does() -> None:
     cases = json.loads(shared("corpus", "conformance", "metric-filters", "cis-patterns.json").read_text())
-    patterns = ["{ $.eventName = * }", *(case["pattern"] for case in cases), "Console", "[first, ...]"]
+    patterns = [*(case["pattern"] for case in cases), "{ $.['a.b'] NOT EXISTS }", "Console", "[first, ...]"]
     counted = {"metricNamespace": "Audit", "metricValue": "1"}
     filters = [
         LogFilter(METRIC_FILTER, f"f{n}", NOON, {"filterPattern": pattern, "metricTransformations": [transformation]})
@@ -141,10 +140,11 @@ def test_many_filters_at_once_count_what_each_alone_does() -> None:
         for transformation in [counted | {"metricName": f"m{n}"} | ({"defaultValue": 0.0} if n % 3 == 0 else {})]
     ]
     messages = [json.dumps(event) for _, event in real_events("invictus-ir", "stratus-red-team", "traildiscover")]
+    messages += ['{"a":{"b":1}}', '{"a.b":1}', "[]"]
     now = AT * 1000
     events = [StoredEvent(Place(now, n), "s", now, message) for n, message in enumerate(messages)]
 
-    found = FilterSet(LogGroup("g", ACCOUNT, REGION, "app", NOON), filters).measured(events)
+    found = FilterSet(LogGroup("g", ACCOUNT, REGION, "app", NOON), filters, MemoBudget()).measured(events)
 
     spreads = {each.key.name: each.aggregate.spread for each in found}
     for number, pattern in enumerate(patterns):

@@ -13,8 +13,8 @@ from opentrail.ports.log_store import LogEvent, LogRange, Place, StoredEvent, St
 
 SCHEMA_VERSION = 2
 
-COMPANIONS = ("", "-wal", "-shm")
-"""How the names of the files of one day end, beyond the first one's."""
+UNFINISHED = ".new"
+"""How the name of a file ends that has no tables yet."""
 
 MAX_STREAM_CHOICE = 100
 """Streams that a statement names; where more are asked for, the others' rows are passed over."""
@@ -55,13 +55,22 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def _make(path: Path) -> None:
-    """Make a day's file, which has its name once it has its tables: a reader never finds it without."""
-    unfinished = path.with_name(path.name + ".new")
-    for suffix in COMPANIONS:
-        unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
+    """Make a day's file, which has its name once it has its tables: a reader never finds it without.
+
+    What a kill left of an earlier file goes first: SQLite would take its WAL for this one's.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    remove(unfinished)
     _upgraded(unfinished).close()
+    remove(path)
     unfinished.rename(path)
     _sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Unlink a day's file and its companions, as far as they are there."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _upgraded(path: Path) -> sqlite3.Connection:

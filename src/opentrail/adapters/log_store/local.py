@@ -296,12 +296,13 @@ class LocalLogStore:
             shutil.rmtree(folder)
 
     def _expire(self, group_id: str, before: date) -> int:
+        for left in (self._folder / group_id).glob(f"*{_SUFFIX}{day_file.UNFINISHED}"):
+            day_file.remove(left)  # a kill left it: this thread makes them
         days = [day for day in self._days(group_id) if day < before]
         for day in days:
             path = self._path(group_id, day)
             self._close_file(path)
-            for suffix in day_file.COMPANIONS:
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            day_file.remove(path)
         if days:
             self._figures.pop(group_id, None)
         return len(days)

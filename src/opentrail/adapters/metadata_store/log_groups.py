@@ -1,6 +1,7 @@
 """Log groups and the readers that deliver trails to them, on the metadata database (port: log_groups)."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -25,9 +26,9 @@ from opentrail.resource.trail import Trail
 class SqlLogGroups:
     """Implements LogGroups. What each batch of log events asks for is remembered."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._database = database
-        self._remembered = Remembered(database)
+        self._remembered = Remembered(database, monotonic)
 
     async def create(self, group: LogGroup) -> None:
         if not await self._database.write(lambda connection: add(connection, log_groups, _values(group))):

@@ -32,6 +32,9 @@ WAIT_S = 10
 MAX_CLIENTS = 32
 """Regions of a service whose client is kept."""
 
+MAX_PREPARED = 4
+"""Regions of a service whose client is made before anything is sent: each takes some megabytes."""
+
 MAX_QUEUE_URLS = 10_000
 
 CONNECT_TIMEOUT_S = 5
@@ -77,6 +80,7 @@ class AwsTargets:
         self._endpoint = endpoint
         self._send_one = _SENDERS[service]
         self._threads = ThreadPoolExecutor(MAX_CONNECTIONS, f"target-{service}")
+        self._preparing = ThreadPoolExecutor(1, f"prepare-{service}")
         self._making = threading.Lock()
         self._clients: dict[str, Any] = {}
         self._prepared: set[str] = set()
@@ -86,9 +90,9 @@ class AwsTargets:
         """Make the client of a destination's Region in the background: the first message took half a second where it
         had to wait for that beside a thousand calls a second. What keeps it from being made, whoever sends is told."""
         region = Arn.parse(destination).region
-        if self._endpoint is not None and region not in self._prepared and len(self._prepared) < MAX_CLIENTS:
+        if self._endpoint is not None and region not in self._prepared and len(self._prepared) < MAX_PREPARED:
             self._prepared.add(region)
-            self._threads.submit(self._client, self._endpoint, region)
+            self._preparing.submit(self._client, self._endpoint, region)
 
     async def send(self, dispatch: Dispatch) -> None:
         await self.ask(dispatch.destination, lambda client: self._send_one(client, dispatch))
@@ -121,6 +125,9 @@ class AwsTargets:
             raise Unavailable(f"{self._service} did not answer: {error}") from error
 
     def _client(self, endpoint: TargetEndpoint, region: str) -> Any:
+        known = self._clients.get(region)
+        if known is not None:
+            return known
         with self._making:
             if region not in self._clients:
                 if len(self._clients) >= MAX_CLIENTS:
@@ -130,7 +137,8 @@ class AwsTargets:
 
     def close(self) -> None:
         """Let the threads go once their calls ended."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._preparing, self._threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _make_client(service: str, endpoint: TargetEndpoint, region: str) -> Any:

@@ -1,6 +1,7 @@
 """What the log store answered for is there after a kill, once, whatever the process was doing."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from datetime import date
@@ -8,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from opentrail.adapters.log_store import day_file
 from opentrail.adapters.log_store.local import LocalLogStore
 from opentrail.ports.log_store import LogEvent, LogRange
 
 KILLS = 5
+NOON_MS = 1_795_176_000_000
+"""Of 20 November 2026."""
 ACKNOWLEDGED_BEFORE_A_KILL = 12
 
 WRITER = """
@@ -61,10 +65,9 @@ async def test_day_that_a_kill_left_half_made_is_made_anew(tmp_path: Path) -> No
     for suffix in ("", "-wal"):
         (tmp_path / "g" / f"2026-11-20.sqlite.new{suffix}").write_bytes(b"half a file")
     store = LocalLogStore(tmp_path)
-    noon = 1_795_176_000_000
 
     before = await store.days("g")
-    await store.append("g", [LogEvent("s", noon, noon, "one")])
+    await store.append("g", [LogEvent("s", NOON_MS, NOON_MS, "one")])
     stored = await store.read(LogRange("g"), 10)
     after = await store.days("g")
     await store.close()
@@ -72,6 +75,55 @@ async def test_day_that_a_kill_left_half_made_is_made_anew(tmp_path: Path) -> No
     assert (list(before), list(after)) == ([], [date(2026, 11, 20)])
     assert [event.message for event in stored] == ["one"]
     assert not list((tmp_path / "g").glob("*.new*"))
+
+
+async def test_nothing_of_an_expired_day_comes_back_with_the_next_file_of_it(tmp_path: Path) -> None:
+    """A kill in the middle of expiring leaves the WAL, which SQLite would read into whatever has the file's name."""
+    first, day = LocalLogStore(tmp_path), tmp_path / "g" / "2026-11-20.sqlite"
+    await first.append("g", [LogEvent("s", NOON_MS, NOON_MS, str(number)) for number in range(50)])
+    wal = day.with_name(day.name + "-wal").read_bytes()
+    await first.close()
+    day.unlink()
+    day.with_name(day.name + "-wal").write_bytes(wal)
+
+    store = LocalLogStore(tmp_path)
+    await store.append("g", [LogEvent("s", NOON_MS, NOON_MS, "new")])
+    stored = await store.read(LogRange("g"), 100)
+    await store.close()
+
+    assert len(wal) > 0
+    assert [event.message for event in stored] == ["new"]
+
+
+async def test_day_is_found_once_it_has_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[list[str]] = []
+    upgraded = day_file._upgraded
+
+    def noting(path: Path) -> sqlite3.Connection:
+        found.append(sorted(each.name for each in path.parent.glob("*.sqlite")))
+        connection = upgraded(path)
+        found.append(sorted(each.name for each in path.parent.glob("*.sqlite")))
+        return connection
+
+    monkeypatch.setattr(day_file, "_upgraded", noting)
+    store = LocalLogStore(tmp_path)
+    await store.append("g", [LogEvent("s", NOON_MS, NOON_MS, "one")])
+    await store.close()
+
+    day = ["2026-11-20.sqlite"]
+    assert found == [[], [], day, day]
+
+
+async def test_what_a_kill_left_half_made_goes_with_what_expires(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    for suffix in ("", "-wal"):
+        (tmp_path / "g" / f"2026-11-20.sqlite.new{suffix}").write_bytes(b"half a file")
+    store = LocalLogStore(tmp_path)
+
+    await store.expire("g", date(2026, 11, 1))
+    await store.close()
+
+    assert not list((tmp_path / "g").iterdir())
 
 
 def _write_until_killed(folder: Path, first: int) -> int:

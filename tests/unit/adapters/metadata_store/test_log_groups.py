@@ -32,7 +32,7 @@ async def ask(groups: SqlLogGroups) -> tuple[object, ...]:
 
 
 async def test_batch_reads_nothing_that_the_last_one_read(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    groups, reads = SqlLogGroups(database), Reads(database, monkeypatch)
+    groups, reads = SqlLogGroups(database, lambda: 0.0), Reads(database, monkeypatch)
     await groups.create(GROUP)
     await groups.create_stream("g1", STREAM)
     await groups.put_filter("g1", FILTER)

@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from opentrail.adapters.targets import aws
-from opentrail.adapters.targets.aws import MAX_CLIENTS, SERVICES, AwsTargets, TargetEndpoint
+from opentrail.adapters.targets.aws import MAX_PREPARED, SERVICES, AwsTargets, TargetEndpoint
 from opentrail.adapters.targets.kinds import TargetKinds
 from opentrail.deliver.subscription_data import LOG_DATA, data_messages
 from opentrail.ports import Unavailable
@@ -90,13 +90,14 @@ async def test_a_prepared_client_is_made_once_for_each_region_and_is_the_one_tha
     queue, arn = a_queue(url)
     sender = AwsTargets("sqs", TargetEndpoint(url, "testing", "testing"))
 
-    for number in range(2 * MAX_CLIENTS):
+    for number in range(3 * MAX_PREPARED):
         sender.prepare(arn)
-        sender.prepare(f"arn:aws:sqs:{REGION if number % 2 else 'us-east-1'}:{ACCOUNT}:q{number}")
+        sender.prepare(f"arn:aws:sqs:us-east-{number // 2}:{ACCOUNT}:q{number}")
+    sender._preparing.shutdown()
     await sender.send(a_dispatch(arn))
 
     sender.close()
-    assert sorted(made) == sorted({REGION, "us-east-1"})
+    assert made == [REGION, *(f"us-east-{number}" for number in range(MAX_PREPARED - 1))]
     assert len(received(url, queue)) == 1
 
 
