@@ -112,13 +112,18 @@ async def test_what_keeps_a_client_from_being_made_is_told_to_whoever_sends(url:
     sender.close()
 
 
-async def test_nothing_is_prepared_where_there_is_no_upstream() -> None:
+async def test_nothing_is_prepared_where_there_is_no_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(aws, "_make_client", lambda service, endpoint, region: made.append(region))
     sender = AwsTargets("sqs", None)
 
     sender.prepare(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q")
+    sender._preparing.shutdown()
 
     with pytest.raises(TargetRefused):
         await sender.send(a_dispatch(f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"))
+    sender.close()
+    assert made == []
 
 
 async def test_a_fifo_queue_keeps_one_of_two_deliveries_of_an_invocation(url: str, targets: TargetKinds) -> None:
