@@ -9,6 +9,9 @@ JS_CLIENT := tests/e2e/clients/js
 BIN := $(VENV)/bin
 HOME_FOLDER ?= home
 
+# Python keeps what it compiled, whatever the shell says: a server that compiles itself at its start takes three times as long.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help setup setup-clients setup-all-clients wheel setup-compiled run demo test test-compiled slow check e2e conformance-full bench simulate docs golden clean
 .DEFAULT_GOAL := help
 
