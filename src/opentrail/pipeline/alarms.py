@@ -50,8 +50,6 @@ LINGER_SECONDS = 0.025
 CHANGES_AT_A_TIME = 100
 """Changes of state in one transaction."""
 
-ALARMS_PER_TURN = 20
-
 HISTORY_DAYS = 30
 """How long history is kept; CloudWatch keeps it 14 to 30 days, and beyond an alarm's deletion."""
 
@@ -105,6 +103,7 @@ class LiveAlarms:
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
         self._due: set[str] = set()
+        self._timed: set[str] = set()
         self._expired_at: datetime | None = None
         self._noted: list[HistoryItem] = []
         self._ticks_seen = self._minutes_seen = 0
@@ -207,7 +206,7 @@ class LiveAlarms:
             except Unavailable as error:
                 _log.warning("alarms wait for their store", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
-                self._due |= set(self._alarms)
+                self._timed |= set(self._alarms)
                 self._woken.set()
             await asyncio.sleep(LINGER_SECONDS)
 
@@ -223,16 +222,15 @@ class LiveAlarms:
         return timed | {arn for arn, alarm in self._alarms.items() if alarm.state.suppressed_by}
 
     async def tick(self, *, everything: bool = False) -> None:
-        """Judge the alarms that are due, or all. Raises Unavailable: those that are left stay due."""
-        self._due |= self._by_time(self._clock.now())
-        if everything:
-            self._due |= set(self._alarms)
-        while self._due:
-            batch = [self._due.pop() for _ in range(min(len(self._due), CHANGES_AT_A_TIME))]
+        """Judge the alarms that are due, or all: those whose data came before those whose time did, which are many each
+        minute. Raises Unavailable: those that are left stay due."""
+        self._timed |= set(self._alarms) if everything else self._by_time(self._clock.now())
+        while due := self._due or self._timed:
+            batch = [due.pop() for _ in range(min(len(due), CHANGES_AT_A_TIME))]
             try:
                 await self._judge(batch)
             except Unavailable:
-                self._due.update(batch)
+                due.update(batch)
                 raise
         noted, self._noted = self._noted, []
         if noted:
@@ -246,17 +244,12 @@ class LiveAlarms:
     async def _judge(self, arns: Iterable[str]) -> None:
         now = self._clock.now()
         async with self._lock:
-            changes: list[_Change] = []
-            for number, arn in enumerate(arns):
-                alarm = self._alarms.get(arn)
-                if alarm is None:
-                    continue
-                change = self._composed(alarm, now) if alarm.is_composite else await self._measured(alarm, now)
-                if change is not None:
-                    changes.append(change)
-                if number % ALARMS_PER_TURN == 0:
-                    await asyncio.sleep(0)
-            await self._apply(changes, now)
+            alarms = [self._alarms[arn] for arn in arns if arn in self._alarms]
+            changes = await asyncio.gather(*(self._change_of(alarm, now) for alarm in alarms))
+            await self._apply([change for change in changes if change is not None], now)
+
+    async def _change_of(self, alarm: Alarm, now: datetime) -> _Change | None:
+        return self._composed(alarm, now) if alarm.is_composite else await self._measured(alarm, now)
 
     async def _measured(self, alarm: Alarm, now: datetime) -> _Change | None:
         watched = self._watched.get(alarm.arn)

@@ -1,11 +1,13 @@
 """What every metric store promises, whatever it is built on."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Collection
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from opentrail.adapters.metric_store import rows
 from opentrail.adapters.metric_store.local import LocalMetricStore
 from opentrail.metric.aggregate import MAX_DISTINCT, Aggregate, of_statistics, of_values
 from opentrail.metric.key import MetricKey
@@ -159,3 +161,26 @@ async def test_metrics_outlast_the_process(tmp_path: Path) -> None:
     assert await totals(again, MetricRange(KEY, NOON, NOON + 60, 60)) == {NOON: 1}
     assert await again.cursor("group-1", DAY) == 7
     await again.close()
+
+
+async def test_file_that_cannot_be_read_is_unavailable_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalMetricStore(tmp_path / "metrics.sqlite")
+    wanted = MetricRange(KEY, NOON, NOON + 60, 60)
+    before = await store.read(wanted)
+    await store.put([got(1)], NOON)
+
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "read", fail)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await store.read(wanted)
+    after = [await totals(store, wanted) for _ in range(3)]
+    await store.close()
+
+    assert before == {}
+    assert after == [{NOON: 1}] * 3

@@ -117,6 +117,26 @@ async def test_no_tick_is_passed_over_while_others_are_judged(monkeypatch: pytes
         await eventually(partial(is_in, world, "root", "OK"), 5)
 
 
+async def test_alarms_whose_data_came_do_not_wait_for_those_whose_time_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    for number in range(5):
+        await put_alarm(world, f"quiet-{number}", MetricName=f"Quiet{number}")
+    await put_alarm(world)
+    await world.alarms.tick()
+    world.clock.advance(60)
+    judged: list[set[str]] = []
+    judge = world.alarms._judge
+
+    async def noting(arns: list[str]) -> None:
+        judged.append({arn.rpartition(":")[2] for arn in arns})
+        await judge(arns)
+
+    monkeypatch.setattr(world.alarms, "_judge", noting)
+    await put(world, 1.0)
+
+    assert judged == [{"root"}, {"root", *(f"quiet-{number}" for number in range(5))}]
+
+
 async def test_what_an_alarm_may_invoke_is_told_before_it_does() -> None:
     world, told = World(), set[str]()
     await put_alarm(world, AlarmActions=[TOPIC], OKActions=[FUNCTION])

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,6 +46,8 @@ class LocalMetricStore:
         self._writer = ThreadPoolExecutor(1, "metric-writer")
         self._readers = ThreadPoolExecutor(READER_THREADS, "metric-reader")
         self._connection: sqlite3.Connection | None = None
+        self._of_thread = threading.local()
+        self._read_by: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._waiting: list[_Put] = []
         self._work = 0
@@ -82,8 +84,9 @@ class LocalMetricStore:
     def _close(self) -> None:
         self._writer.shutdown()
         self._readers.shutdown()
-        if self._connection is not None:
-            self._connection.close()
+        for connection in (self._connection, *self._read_by):
+            if connection is not None:
+                connection.close()
 
     async def _store(self, measurements: Sequence[Measurement], now: int, cursor: LogCursor | None) -> None:
         put = _Put(measurements, now, cursor, Future())
@@ -127,13 +130,31 @@ class LocalMetricStore:
             return await reading
 
     def _read(self, work: Callable[[sqlite3.Connection], _Result], nothing: _Result) -> _Result:
-        if not self._path.exists():
-            return nothing
         try:
-            with closing(rows.open_for_reading(self._path)) as connection:
-                return work(connection) if rows.is_made(connection) else nothing
+            connection = self._reading_connection()
+            return nothing if connection is None else work(connection)
         except (sqlite3.Error, OSError) as error:
+            self._forget_reading_connection()
             raise _unavailable(error) from error
+
+    def _reading_connection(self) -> sqlite3.Connection | None:
+        """Return the connection of this reader's thread, None while the file has no tables yet."""
+        held: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
+        if held is None and self._path.exists():
+            opened = rows.open_for_reading(self._path)
+            if not rows.is_made(opened):
+                opened.close()
+                return None
+            self._of_thread.connection = held = opened
+            self._read_by.append(opened)
+        return held
+
+    def _forget_reading_connection(self) -> None:
+        held: sqlite3.Connection | None = getattr(self._of_thread, "connection", None)
+        if held is not None:
+            self._of_thread.connection = None
+            self._read_by.remove(held)
+            held.close()
 
     @contextmanager
     def _counted(self) -> Any:
