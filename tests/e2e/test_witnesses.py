@@ -72,7 +72,8 @@ def test_digests_are_attested_within_seconds_and_a_validation_asks_every_witness
     wait_until(lambda: all(len(receipts(server, name)) >= 2 for name in WITNESSES), "receipts of every witness")
     must(server, "cloudtrail", "stop-logging", "--name", "audit")
     wait_until(lambda: _has_last_digest(server), "the last digest")
-    wait_until(lambda: _waiting(server) == dict.fromkeys(WITNESSES, "0"), "the last digest to be attested")
+    wait_until(lambda: _is_all_attested(server), "receipts of the last digest")
+    wait_until(lambda: _waiting(server) == dict.fromkeys(WITNESSES, "0"), "status to tell that none waits")
     kept = tmp_path / "received.jsonl"
     kept.write_bytes(receiver.log())
 
@@ -108,6 +109,12 @@ def test_a_name_that_is_no_witness_is_refused(server: RunningServer) -> None:
 
     assert code == 2
     assert "neither a file nor a witness of the settings (there: clock, far-away, vault)" in " ".join(said.split())
+
+
+def _is_all_attested(server: RunningServer) -> bool:
+    """Say whether each witness's receipt of each digest is in the bucket; the status is as of its last look."""
+    digests = list((server.home / "archives").rglob("*_CloudTrail-Digest_*.json.gz"))
+    return all(len(receipts(server, name)) == len(digests) >= 2 for name in WITNESSES)
 
 
 def _has_last_digest(server: RunningServer) -> bool:
