@@ -47,15 +47,16 @@ class Rules:
 
     def __init__(self, installation: Installation, upstream_url: str, owner_key: Mapping[str, str]) -> None:
         self._closing = ExitStack()
-        aws = {service: self._sender(service, installation.settings, upstream_url, owner_key) for service in SERVICES}
-        self._aws = aws
+        self._aws = {
+            service: self._sender(service, installation.settings, upstream_url, owner_key) for service in SERVICES
+        }
         self.message_signer = MessageSigner(
             installation.home.topic_key_file, installation.clock, installation.home.sealer(), write_private
         )
         settings, clock = installation.settings, installation.clock
         mail = open_mail(settings, clock, self._closing.callback)
         senders: dict[str, Targets] = {
-            **aws,
+            **self._aws,
             NAMED_SERVICE: open_named_targets(settings, mail, clock, self._closing.callback),
             "events": OwnEvents(
                 self._buses(installation),
@@ -66,7 +67,7 @@ class Rules:
                 installation.log_groups, installation.log_store, installation.clock, installation.identifiers
             ),
         }
-        senders["sns"] = self._topics(installation, aws, senders[NAMED_SERVICE], mail)
+        senders["sns"] = self._topics(installation, senders[NAMED_SERVICE], mail)
         waiting: Counter[str] = Counter()
         self.targets = TargetKinds(senders)
         sealing = SealedMessages(LogDataKeys(installation.key_ring))
@@ -140,13 +141,11 @@ class Rules:
             installation.api_destinations, installation.connections, tokens, guard, installation.clock
         )
 
-    def _topics(
-        self, installation: Installation, aws: Mapping[str, AwsTargets], named: Targets, mail: Mail | None
-    ) -> OwnTopics:
+    def _topics(self, installation: Installation, named: Targets, mail: Mail | None) -> OwnTopics:
         settings = installation.settings
         subscriptions = SubscriptionTargets(
-            aws["sqs"],
-            aws["lambda"],
+            self._aws["sqs"],
+            self._aws["lambda"],
             named,
             self.message_signer,
             Guard(settings.outgoing__allow),
@@ -157,7 +156,7 @@ class Rules:
             installation.journal,
             installation.topic_store,
             subscriptions,
-            aws["sns"],
+            self._aws["sns"],
             installation.clock,
             is_upstream="sns" in settings.upstream_services,
         )
