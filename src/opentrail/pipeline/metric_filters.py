@@ -172,16 +172,18 @@ class FilterSet:
     def measured(self, events: Sequence[StoredEvent]) -> list[Measurement]:
         """Return what ``events`` are worth, by metric, minute and unit. Not to be called by two threads at once."""
         found: defaultdict[_Point, Counter[float]] = defaultdict(Counter)
+        group = self._group
         for event in events:
             at = event.place.timestamp // 1000 // MINUTE_S * MINUTE_S
             record = json_object(event.message) if len(self._json) else None
             matched = self._json.match(record) if record is not None else []
             for number in self._asked_always.union(matched):
                 each = self._ready[number]
+                if event.ingested_at < each.since:
+                    continue
                 sample = each.sample(event.message, record, is_matched=number in matched)
-                if sample is not None and event.ingested_at >= each.since:
+                if sample is not None:
                     value, dimensions = sample
-                    group = self._group
                     key = MetricKey(group.account_id, group.region, each.namespace, each.metric, dimensions)
                     found[key, at, each.unit][value] += 1
         return [

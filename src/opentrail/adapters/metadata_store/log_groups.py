@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import Connection, Row, delete, func, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, delete, func, select, tuple_, update
 
 from opentrail.adapters.metadata_store.database import Database, add, put
 from opentrail.adapters.metadata_store.remembered import Remembered
@@ -21,6 +21,8 @@ from opentrail.ports.journal import Position
 from opentrail.ports.log_groups import LogGroupNotFound, LogNameTaken, LogReaderState
 from opentrail.resource.log_group import LogFilter, LogGroup, LogStream
 from opentrail.resource.trail import Trail
+
+_Made = TypeVar("_Made")
 
 
 class SqlLogGroups:
@@ -39,15 +41,13 @@ class SqlLogGroups:
         query = select(log_groups).where(
             columns.account_id == account_id, columns.region == region, columns.name == name
         )
-        row = await self._remembered.read(
-            lambda connection: connection.execute(query).first(), "named", account_id, region, name
+        return await self._remembered.read(
+            lambda connection: _first(connection, query, _group), "named", account_id, region, name
         )
-        return None if row is None else _group(row)
 
     async def group_of(self, group_id: str) -> LogGroup | None:
         query = select(log_groups).where(log_groups.c.group_id == group_id)
-        row = await self._remembered.read(lambda connection: connection.execute(query).first(), "group", group_id)
-        return None if row is None else _group(row)
+        return await self._remembered.read(lambda connection: _first(connection, query, _group), "group", group_id)
 
     async def groups(
         self, account_id: str, region: str, *, prefix: str = "", containing: str = "", after: str = "", limit: int
@@ -106,10 +106,9 @@ class SqlLogGroups:
 
     async def stream(self, group_id: str, name: str) -> LogStream | None:
         query = select(log_streams).where(log_streams.c.group_id == group_id, log_streams.c.name == name)
-        row = await self._remembered.read(
-            lambda connection: connection.execute(query).first(), "stream", group_id, name
+        return await self._remembered.read(
+            lambda connection: _first(connection, query, _stream), "stream", group_id, name
         )
-        return None if row is None else _stream(row)
 
     async def streams(self, group_id: str) -> Sequence[LogStream]:
         query = select(log_streams).where(log_streams.c.group_id == group_id).order_by(log_streams.c.name)
@@ -222,6 +221,11 @@ def _values(group: LogGroup) -> Mapping[str, Any]:
         "tags": orjson.dumps(dict(group.tags)).decode(),
         "kms_key_arn": group.kms_key_arn,
     }
+
+
+def _first(connection: Connection, query: Select[Any], made: Callable[[Row[Any]], _Made]) -> _Made | None:
+    row = connection.execute(query).first()
+    return None if row is None else made(row)
 
 
 def _group(row: Row[Any]) -> LogGroup:
